@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Mediated devices: the classic vendor interface
+ *
+ * A vendor driver fills a struct mdev_parent_ops and calls
+ * mdev_register_device() for each device that it can cut into mediated ones.
+ * What stands up to mdev_parent_ops.request is the interface of Linux v4.10
+ * to v5.12; the members after it are the *structured ops*, each optional. A
+ * VFIO command that has its structured op is checked in full by vfio_mdev and
+ * goes there; every other command goes to the driver's ioctl as it came.
+ *
+ * Include through <linux/mdev.h>.
+ */
+#ifndef _LINUX_MDEV_CLASSIC_H
+#define _LINUX_MDEV_CLASSIC_H
+
+#include <linux/device.h>
+#include <linux/sysfs.h>
+#include <linux/types.h>
+#include <linux/uuid.h>
+
+struct kvm;
+struct mdev_device;
+struct module;
+struct vfio_device_info;
+struct vfio_info_cap;
+struct vfio_irq_info;
+struct vfio_region_info;
+struct vm_area_struct;
+
+/**
+ * struct mdev_parent_ops - a vendor driver's side of its mediated devices
+ * @owner: module held while a device is open (optional; it was never read in
+ *	   the classic era, so drivers that set nothing keep working)
+ * @dev_attr_groups: attributes added to the parent device (optional)
+ * @mdev_attr_groups: attributes of each mediated device (optional)
+ * @supported_type_groups: NULL-terminated, one group a type: its name, after
+ *	   the driver's and a dash, is the type's directory, its attributes
+ *	   are &struct mdev_type_attribute
+ * @create: make the device's resources; @kobj is the type's directory. The
+ *	   device is not yet visible. An error is what the admin's write gets
+ * @remove: give them up. Called once, after the last release; an error is
+ *	   logged and otherwise ignored
+ * @open: a user opens the device, once until @release. Absent: EINVAL
+ * @release: the last user's file is closed (optional)
+ * @read: read(2) on the device's file: the user's buffer, any length
+ * @write: write(2), likewise
+ * @ioctl: commands without a structured op, as the user gave them
+ * @mmap: mmap(2) on the device's file
+ * @request: the admin wants the device back: ask the user to let it go. Called
+ *	   with @count 0 and again with 1, 2, ... while it stays open. Without
+ *	   it the removal of an open device answers EBUSY
+ * @get_device_info: flags, num_regions and num_irqs of VFIO_DEVICE_GET_INFO;
+ *	   capabilities by vfio_info_add_capability(). Called at open, after
+ *	   @open, and answers for as long as the device is open
+ * @get_region_info: flags, size and offset of region info->index, with its
+ *	   capabilities. Called at open for each region; accesses outside of
+ *	   what it said never reach @read, @write and @mmap
+ * @get_irq_info: flags and count of interrupt info->index
+ * @set_irqs: VFIO_DEVICE_SET_IRQS. @index, @start and @count lie within what
+ *	   @get_irq_info said; @data is a kernel copy of @count bytes
+ *	   (DATA_BOOL) or s32 file descriptors (DATA_EVENTFD), NULL for
+ *	   DATA_NONE
+ * @reset: VFIO_DEVICE_RESET
+ * @can_request: can @request reach somebody at this moment? Absent: yes. False
+ *	   makes the removal of an open device answer EBUSY at once
+ * @dma_unmap: the user unmaps IOVA range @iova, @length: unpin what is pinned
+ *	   in it before returning. Calls may come for ranges without a pin
+ * @set_kvm: before @open, the virtual machine that the group belongs to (held
+ *	   until @release has returned); not called without one
+ * @device_feature: VFIO_DEVICE_FEATURE for features that the VFIO core leaves
+ *	   to drivers; see vfio_check_feature()
+ *
+ * Callbacks run in process context with no lock of mdev.ko or vfio_mdev.ko
+ * held. The VFIO core holds its per-device locks around @set_kvm, @open and
+ * @release, and the driver core the device's lock around @request and
+ * @can_request. @create and @remove of different devices run in parallel.
+ * @read, @write, @ioctl, @mmap and the structured ops run on as many CPUs as
+ * the user has threads; the driver locks.
+ */
+struct mdev_parent_ops {
+	struct module *owner;
+	const struct attribute_group **dev_attr_groups;
+	const struct attribute_group **mdev_attr_groups;
+	struct attribute_group **supported_type_groups;
+
+	int (*create)(struct kobject *kobj, struct mdev_device *mdev);
+	int (*remove)(struct mdev_device *mdev);
+	int (*open)(struct mdev_device *mdev);
+	void (*release)(struct mdev_device *mdev);
+	ssize_t (*read)(struct mdev_device *mdev, char __user *buf,
+			size_t count, loff_t *ppos);
+	ssize_t (*write)(struct mdev_device *mdev, const char __user *buf,
+			 size_t count, loff_t *ppos);
+	long (*ioctl)(struct mdev_device *mdev, unsigned int cmd,
+		      unsigned long arg);
+	int (*mmap)(struct mdev_device *mdev, struct vm_area_struct *vma);
+	void (*request)(struct mdev_device *mdev, unsigned int count);
+
+	/* Structured ops. New members go to the end only. */
+	int (*get_device_info)(struct mdev_device *mdev,
+			       struct vfio_device_info *info,
+			       struct vfio_info_cap *caps);
+	int (*get_region_info)(struct mdev_device *mdev,
+			       struct vfio_region_info *info,
+			       struct vfio_info_cap *caps);
+	int (*get_irq_info)(struct mdev_device *mdev,
+			    struct vfio_irq_info *info);
+	int (*set_irqs)(struct mdev_device *mdev, u32 flags, u32 index,
+			u32 start, u32 count, void *data);
+	int (*reset)(struct mdev_device *mdev);
+	bool (*can_request)(struct mdev_device *mdev);
+	void (*dma_unmap)(struct mdev_device *mdev, u64 iova, u64 length);
+	void (*set_kvm)(struct mdev_device *mdev, struct kvm *kvm);
+	int (*device_feature)(struct mdev_device *mdev, u32 flags,
+			      void __user *arg, size_t argsz);
+};
+
+/**
+ * struct mdev_type_attribute - a sysfs attribute of a type
+ * @attr: name and mode
+ * @show: print into @buf (a page); @kobj is the type's directory, @dev the
+ *	  parent device
+ * @store: opposite of @show
+ *
+ * Programs rely on ``device_api`` and ``available_instances`` being there for
+ * each type; ``name`` and ``description`` are optional.
+ */
+struct mdev_type_attribute {
+	struct attribute attr;
+	ssize_t (*show)(struct kobject *kobj, struct device *dev, char *buf);
+	ssize_t (*store)(struct kobject *kobj, struct device *dev,
+			 const char *buf, size_t count);
+};
+
+#define MDEV_TYPE_ATTR(_name, _mode, _show, _store)			\
+	struct mdev_type_attribute mdev_type_attr_##_name =		\
+		__ATTR(_name, _mode, _show, _store)
+#define MDEV_TYPE_ATTR_RW(_name)					\
+	struct mdev_type_attribute mdev_type_attr_##_name = __ATTR_RW(_name)
+#define MDEV_TYPE_ATTR_RO(_name)					\
+	struct mdev_type_attribute mdev_type_attr_##_name = __ATTR_RO(_name)
+#define MDEV_TYPE_ATTR_WO(_name)					\
+	struct mdev_type_attribute mdev_type_attr_##_name = __ATTR_WO(_name)
+
+int mdev_register_device_sized(struct device *dev,
+			       const struct mdev_parent_ops *ops,
+			       size_t ops_size);
+
+/*
+ * The size of the ops as the driver was compiled travels with them, so that
+ * members can be added without breaking modules built earlier.
+ */
+#define mdev_register_device(dev, ops)					\
+	mdev_register_device_sized(dev, ops, sizeof(struct mdev_parent_ops))
+
+void mdev_unregister_device(struct device *dev);
+
+void *mdev_get_drvdata(struct mdev_device *mdev);
+void mdev_set_drvdata(struct mdev_device *mdev, void *data);
+const guid_t *mdev_uuid(struct mdev_device *mdev);
+struct device *mdev_parent_dev(struct mdev_device *mdev);
+struct device *mdev_to_dev(struct mdev_device *mdev);
+struct mdev_device *mdev_from_dev(struct device *dev);
+
+int mdev_set_iommu_device(struct device *dev, struct device *iommu_device);
+struct device *mdev_get_iommu_device(struct device *dev);
+
+/**
+ * struct mdev_bus_driver - a driver on the mdev bus for classic devices
+ * @name: name of the driver, as in /sys/bus/mdev/drivers
+ * @probe: bind to a device
+ * @remove: let it go; may wait for the last user
+ * @driver: filled by mdev_register_driver()
+ * @prepare_remove: asked before a device is removed by its ``remove`` file
+ *	   (optional), with the device's lock held. 0: no user, and none can
+ *	   come any more; -EAGAIN: the user was asked to go, asked again with
+ *	   @count one higher when mdev_bus_driver_idle() is called or 10 s
+ *	   have passed; another error is the answer to the admin. @count 0 is
+ *	   the first call of a removal
+ * @cancel_remove: the removal was given up, after -EAGAIN or 0: users may
+ *	   come again
+ *
+ * Vendor drivers know it as struct mdev_driver.
+ */
+struct mdev_bus_driver {
+	const char *name;
+	int (*probe)(struct device *dev);
+	void (*remove)(struct device *dev);
+	struct device_driver driver;
+	int (*prepare_remove)(struct device *dev, unsigned int count);
+	void (*cancel_remove)(struct device *dev);
+};
+
+static inline struct mdev_bus_driver *
+to_mdev_bus_driver(struct device_driver *drv)
+{
+	return container_of(drv, struct mdev_bus_driver, driver);
+}
+
+int mdev_register_bus_driver(struct mdev_bus_driver *drv, struct module *owner);
+void mdev_unregister_bus_driver(struct mdev_bus_driver *drv);
+void mdev_bus_driver_idle(struct device *dev);
+const struct mdev_parent_ops *mdev_get_parent_ops(struct mdev_device *mdev);
+
+extern struct bus_type mdev_bus_type;
+
+#endif /* _LINUX_MDEV_CLASSIC_H */

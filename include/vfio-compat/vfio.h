@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* VFIO core: iommufd callbacks, who frees a vfio_device. */
+#ifndef _VFIO_COMPAT_VFIO_H
+#define _VFIO_COMPAT_VFIO_H
+
+#include <linux/vfio.h>
+#include <vfio-compat/version.h>
+
+/*
+ * 6.2: vfio_device_ops has callbacks for iommufd; they are NULL where the
+ * kernel is built without it. detach_ioas came with 6.6.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define VFIO_COMPAT_EMULATED_IOMMUFD_OPS				\
+	.bind_iommufd = vfio_iommufd_emulated_bind,			\
+	.unbind_iommufd = vfio_iommufd_emulated_unbind,			\
+	.attach_ioas = vfio_iommufd_emulated_attach_ioas,		\
+	.detach_ioas = vfio_iommufd_emulated_detach_ioas,
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define VFIO_COMPAT_EMULATED_IOMMUFD_OPS				\
+	.bind_iommufd = vfio_iommufd_emulated_bind,			\
+	.unbind_iommufd = vfio_iommufd_emulated_unbind,			\
+	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
+#else
+#define VFIO_COMPAT_EMULATED_IOMMUFD_OPS
+#endif
+
+/* 6.2: the core frees what vfio_alloc_device() allocated */
+static inline void vfio_compat_free_device(struct vfio_device *vdev)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	vfio_free_device(vdev);
+#endif
+}
+
+#endif /* _VFIO_COMPAT_VFIO_H */
