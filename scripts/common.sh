@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the scripts here share; sourced, with "set -eu" on. $me is the name that
+# messages open with.
+
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+export LC_ALL=C
+
+: "${me:=$(basename "$0")}"
+cache="${VFIO_MDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/vfio-mdev}"
+
+# The kernels that the sources support, as series; the first and the last are
+# those that are tested.
+oldest=6.1
+newest=6.12
+
+say()
+{
+	echo "$me: $*" >&2
+}
+
+die()
+{
+	say "$*"
+	exit 1
+}
+
+# 6.12.117+deb12-amd64 is of the series 6.12.
+series_of()
+{
+	echo "$1" | sed -n 's/^\([0-9]\{1,\}\.[0-9]\{1,\}\)\([^0-9].*\)\{0,1\}$/\1/p'
+}
+
+# Is the version $1 within the range?
+supported()
+{
+	s=$(series_of "$1")
+	[ -n "$s" ] || return 1
+	[ "$(printf '%s\n' "$oldest" "$s" "$newest" | sort -V | sed -n 2p)" = "$s" ]
+}
+
+# The version of the kernel that build directory $1 belongs to, as uname -r
+# will say it.
+release_of()
+{
+	sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' \
+		"$1/include/generated/utsrelease.h" 2>/dev/null
+}
+
+# The build directory of kernel $1: the installed headers, or those that
+# scripts/setup unpacked in the cache. Fails if there are none.
+kdir_of()
+{
+	for d in "/lib/modules/$1/build" "/usr/src/linux-headers-$1" \
+	    "$cache/headers/$1/build"; do
+		if [ "$(release_of "$d")" = "$1" ]; then
+			echo "$d"
+			return 0
+		fi
+	done
+	return 1
+}
+
+installed()
+{
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# quietly WHAT COMMAND...: run it with its output in a log, with a line every
+# ten seconds; on failure show the end of the log and return its status.
+quietly()
+{
+	what=$1
+	shift
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	waited=0
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		waited=$((waited + 1))
+		if [ $((waited % 10)) -eq 0 ]; then
+			say "$what, $waited s: $(tr '\r' '\n' <"$log" | grep . | tail -n 1 | cut -c 1-100)"
+		fi
+	done
+	rc=0
+	wait "$pid" || rc=$?
+	if [ "$rc" -ne 0 ]; then
+		say "$what failed:"
+		tail -n 20 "$log" | sed 's/^/    /' >&2
+	fi
+	rm -f "$log"
+	return "$rc"
+}
+
+# Refresh apt's package lists, once a run, as root only.
+apt_update()
+{
+	[ -z "${apt_updated:-}" ] || return 0
+	[ "$(id -u)" -eq 0 ] || return 1
+	apt_updated=1
+	quietly "reading apt's package lists" apt-get -q update
+}
+
+# apt's newest version of package $1; empty if apt knows none.
+candidate()
+{
+	apt-cache policy "$1" 2>/dev/null |
+		sed -n 's/^ *Candidate: *\([^(].*\)/\1/p'
+}
+
+# download_into DIR PACKAGE...: unpack packages under DIR, installing nothing.
+download_into()
+{
+	into=$1
+	shift
+	debs=$(mktemp -d)
+	ok=1
+	(cd "$debs" && quietly "downloading $*" apt-get -q download "$@") || ok=
+	if [ -z "$ok" ] && apt_update; then
+		ok=1
+		(cd "$debs" && quietly "downloading $*" apt-get -q download "$@") || ok=
+	fi
+	if [ -n "$ok" ]; then
+		for deb in "$debs"/*.deb; do
+			quietly "unpacking $(basename "$deb")" dpkg-deb -x "$deb" "$into" ||
+				ok=
+		done
+	fi
+	rm -rf "$debs"
+	[ -n "$ok" ]
+}
