@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the VM tools share: a kernel's boot files, its modules, the accelerator.
+# To be sourced with $top set to the root of the source tree.
+
+# shellcheck source=scripts/common.sh
+. "${top:?}/scripts/common.sh"
+
+# Every guest that ends as it should writes this to the debug-exit port; QEMU
+# then exits with 2n + 1, which no crash of guest or QEMU does.
+exit_code=16
+exit_status=$((2 * exit_code + 1))
+
+# kernel_dir KVER: the directory that holds boot/ and lib/modules/KVER.
+kernel_dir()
+{
+	"$top/scripts/fetch-kernel" "$1" ||
+		die "there is no image of kernel $1 to boot"
+}
+
+# cached PATH COMMAND...: PATH, made by COMMAND > file when it is not there
+# yet. Two callers may make it at once; the last to finish wins.
+cached()
+{
+	local path=$1 new
+	shift
+
+	if [ ! -e "$path" ]; then
+		mkdir -p "${path%/*}" && new=$(mktemp "$path.XXXXXX") || return 1
+		if ! "$@" >"$new"; then
+			rm -f "$new"
+			return 1
+		fi
+		mv "$new" "$path"
+	fi
+	echo "$path"
+}
+
+# A number of $3 bytes, little-endian, at offset $2 of file $1.
+number_at()
+{
+	od -An -v -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
+}
+
+# unpack_kernel BZIMAGE: the ELF image within, which boots through PVH and
+# spares the guest the unpacking (seconds under TCG). The places are those of
+# the x86 boot protocol.
+unpack_kernel()
+{
+	local setup offset length
+
+	setup=$(number_at "$1" $((0x1f1)) 1)
+	offset=$(($(number_at "$1" $((0x248)) 4) + (setup + 1) * 512))
+	length=$(number_at "$1" $((0x24c)) 4)
+
+	# The last four bytes of the payload hold its unpacked size.
+	payload()
+	{
+		tail -c +$((offset + 1)) "$1" | head -c $((length - 4))
+	}
+	case $(payload "$1" | head -c 4 | od -An -t x1 | tr -d ' ') in
+	fd377a58)	payload "$1" | xz -dc ;;
+	28b52ffd)	payload "$1" | zstd -dc ;;
+	1f8b*)		payload "$1" | gzip -dc ;;
+	*)		false ;;
+	esac
+}
+
+# boot_image KVER: the file to give to -kernel.
+boot_image()
+{
+	local bzimage
+	bzimage=$(kernel_dir "$1")/boot/vmlinuz-$1
+
+	cached "$cache/vm/$1/vmlinux-$(stamp "$bzimage")" \
+		unpack_kernel "$bzimage" || echo "$bzimage"
+}
+
+# stamp FILE...: a word that changes when one of the files does.
+stamp()
+{
+	stat -L -c '%n %s %Y' "$@" | cksum | cut -d ' ' -f 1
+}
+
+# pack DIR: DIR as an archive that the kernel takes for an initramfs.
+pack()
+{
+	(cd "$1" && find . | busybox cpio -o -H newc -R 0:0) 2>/dev/null
+}
+
+# add_busybox DIR: busybox, which must be the static one.
+add_busybox()
+{
+	local box
+	box=$(command -v busybox)
+
+	if LC_ALL=C ldd "$box" >/dev/null 2>&1; then
+		die "$box is not static: run scripts/setup vm"
+	fi
+	mkdir -p "$1/bin" && cp -L "$box" "$1/bin/busybox"
+}
+
+# add_modules DIR KVER NAME...: the modules NAME with all that they need,
+# uncompressed, and DIR/modules/order, which names them in order of loading.
+add_modules()
+{
+	local dir=$1 kver=$2 path name
+	shift 2
+
+	mkdir -p "$dir/modules" &&
+	modprobe -d "$(kernel_dir "$kver")" -S "$kver" -a --show-depends "$@" |
+	awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+	while read -r path; do
+		name=${path##*/}
+		name=${name%%.ko*}.ko
+		case $path in
+		*.xz)	xz -dc "$path" ;;
+		*.zst)	zstd -dc "$path" ;;
+		*.gz)	gzip -dc "$path" ;;
+		*)	cat "$path" ;;
+		esac >"$dir/modules/$name" || exit 1
+		echo "$name"
+	done >"$dir/modules/order"
+}
+
+# accel KVER: QEMU's arguments for the fastest accelerator that works. A
+# /dev/kvm that opens says little: a guest must have come up under it.
+accel()
+{
+	local answer=tcg
+	local probe
+
+	probe=$cache/vm/kvm-$(cat /proc/sys/kernel/random/boot_id)
+	if grep -qE '^flags.*\<(vmx|svm)\>' /proc/cpuinfo && [ -w /dev/kvm ]; then
+		answer=$(cached "$probe" probe_kvm "$1")
+		answer=$(cat "$answer")
+	fi
+	case $answer in
+	kvm)	echo "-accel kvm -cpu host" ;;
+	*)	echo "-accel tcg,thread=multi -cpu max" ;;
+	esac
+}
+
+probe_kvm()
+{
+	local status=0
+
+	timeout -s KILL 20 qemu-system-x86_64 -nodefaults -no-user-config \
+		-display none -machine q35 -accel kvm -cpu host -m 256M \
+		-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=1 \
+		-kernel "$(boot_image "$1")" -initrd "$(initramfs "$1")" \
+		-append "vm=probe panic=-1" </dev/null >/dev/null 2>&1 ||
+		status=$?
+	if [ "$status" -eq "$exit_status" ]; then echo kvm; else echo tcg; fi
+}
+
+# initramfs KVER: the first root of a guest: enough to reach the host's files.
+initramfs()
+{
+	local kernel
+	kernel=$(kernel_dir "$1")
+
+	cached "$cache/vm/$1/initramfs-$(stamp "$top/tools/testing/vm/init" \
+		"$(command -v busybox)" "$kernel/boot/vmlinuz-$1")" \
+		make_initramfs "$1"
+}
+
+make_initramfs()
+(
+	dir=$(mktemp -d) || exit 1
+	trap 'rm -rf "$dir"' EXIT
+	mkdir "$dir/proc" "$dir/sys" "$dir/dev" "$dir/mnt" &&
+	add_busybox "$dir" &&
+	add_modules "$dir" "$1" virtio_pci 9pnet_virtio 9p overlay &&
+	install -m 755 "$top/tools/testing/vm/init" "$dir/init" &&
+	pack "$dir"
+)
+
+# module_tree KVER OBJECTS: a directory to be /lib/modules/KVER in the guest:
+# the kernel's own modules, and those found below OBJECTS, which modprobe
+# prefers. depmod runs here, where it takes a tenth of the time.
+module_tree()
+{
+	local kver=$1 objects=$2 kernel tree
+	local -a ours
+	kernel=$(kernel_dir "$kver")
+
+	mapfile -t ours < <(find -L "$objects" -name '*.ko' | sort)
+	[ ${#ours[@]} -gt 0 ] || die "$objects holds no module: run make KVER=$kver"
+
+	tree=$cache/vm/$kver/modules-$(cat "${ours[@]}" "$kernel/boot/vmlinuz-$kver" |
+				       cksum | cut -d ' ' -f 1)
+	if [ ! -d "$tree" ]; then
+		make_module_tree "$tree" || die "cannot make $tree"
+	fi
+	touch "$tree"
+	find "$cache/vm/$kver" -maxdepth 1 -name 'modules-*' -mtime +1 \
+		-exec rm -rf {} +
+	echo "$tree/lib/modules/$kver"
+}
+
+make_module_tree()
+(
+	mkdir -p "${1%/*}" && new=$(mktemp -d "$1.XXXXXX") || exit 1
+	trap 'rm -rf "$new"' EXIT
+	dir=$new/lib/modules/$kver
+	chmod 755 "$new" &&
+	mkdir -p "$dir/updates" &&
+	ln -s "$kernel/lib/modules/$kver/kernel" "$dir/kernel" &&
+	cp "$kernel/lib/modules/$kver"/modules.{order,builtin*} "$dir" &&
+	cp -L "${ours[@]}" "$dir/updates" &&
+	depmod -b "$new" "$kver" || exit 1
+	mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]
+)
