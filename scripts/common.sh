@@ -62,6 +62,25 @@ kdir_of()
 	return 1
 }
 
+# Set $kver and $kdir for a kernel given by version, or by build directory (a
+# word with a slash); ends with what to do if it cannot be built for.
+find_kernel()
+{
+	case $1 in
+	*/*)	[ -d "$1" ] || die "$1 is no folder: give a kernel's build tree"
+		kdir=$(cd "$1" && pwd)
+		kver=$(release_of "$kdir") || true
+		[ -n "$kver" ] ||
+			die "$1 is no prepared kernel build tree: run 'make modules_prepare' there" ;;
+	*)	kver=$1
+		kdir= ;;
+	esac
+	supported "$kver" ||
+		die "Linux $kver is out of range, these modules are for $oldest to $newest: choose a kernel with KVER=, or type 'make kernels'"
+	[ -n "$kdir" ] || kdir=$(kdir_of "$kver") ||
+		die "no headers of Linux $kver here: run 'apt-get install linux-headers-$kver' or 'scripts/setup build' as root"
+}
+
 installed()
 {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

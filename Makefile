@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person types; "make help" lists it. The kernel's build reads Kbuild.
+
+# The kernel to build for: a build tree, a version, or the running one.
+kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
+
+# What the selections of a person mean to make check and make demo.
+export KVER KERNEL TESTS
+export DESTDIR INSTALL_MOD_PATH MAKE
+
+modules: ## build the modules for the running kernel (KVER=<version>, KDIR=<build tree>)
+	+@scripts/build $(kernel)
+
+kernels: ## build them for the newest installed kernel of each supported series
+	+@scripts/build-all
+
+install: ## modules into /lib/modules/*/updates, headers for vendors into /usr/src/vfio-mdev
+	@scripts/install $(kernel)
+
+uninstall: ## take away what install put there
+	@scripts/install -u $(kernel)
+
+check: ## run the tests in virtual machines, on both kernels (KVER=, TESTS=)
+	@tools/testing/vm/check
+
+demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12)
+	@tools/demo/demo
+
+lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol versions
+	+@scripts/lint
+
+crccheck: ## compare our symbol versions with those that the stock kvmgt.ko asks for
+	+@scripts/crccheck
+
+clean: ## remove what was built
+	@scripts/clean
+
+help: ## list the targets
+	@echo 'make [TARGET] [W=1] [C=1] [V=1]'
+	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
+		while IFS='	' read -r target what; do \
+			printf '  %-10s %s\n' "$$target" "$$what"; \
+		done
+
+.PHONY: modules kernels install uninstall check demo lint crccheck clean help
