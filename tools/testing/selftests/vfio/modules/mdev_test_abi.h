@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the test vendor drivers and the tests agree on: the regions and
+ * interrupts of their devices, and their private commands.
+ */
+#ifndef _MDEV_TEST_ABI_H
+#define _MDEV_TEST_ABI_H
+
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+/* A region's offset in the device's file is its index shifted by this. */
+#define MDEV_TEST_OFFSET_SHIFT		40
+
+enum mdev_test_region {
+	MDEV_TEST_REGION_REGS,	/* read and write */
+	MDEV_TEST_REGION_MEM,	/* and mmap, of two areas (sparse) */
+	MDEV_TEST_REGION_BIG,	/* reads as zeros, writes are dropped */
+	MDEV_TEST_REGION_NONE,	/* size 0 */
+	MDEV_TEST_REGION_ROM,	/* read only, an odd size */
+	MDEV_TEST_REGION_TYPED,	/* capabilities type and mmappable */
+	MDEV_TEST_NUM_REGIONS
+};
+
+#define MDEV_TEST_REGS_SIZE		0x1000UL
+#define MDEV_TEST_MEM_SIZE		0x10000UL
+#define MDEV_TEST_BIG_SIZE		0x80000000UL
+#define MDEV_TEST_ROM_SIZE		0x123UL
+#define MDEV_TEST_TYPED_SIZE		0x2000UL
+
+/* The sparse areas of MDEV_TEST_REGION_MEM */
+#define MDEV_TEST_AREA0_OFFSET		0x0UL
+#define MDEV_TEST_AREA0_SIZE		0x4000UL
+#define MDEV_TEST_AREA1_OFFSET		0x8000UL
+#define MDEV_TEST_AREA1_SIZE		0x2000UL
+
+#define MDEV_TEST_REGION_TYPE		0x7e57
+#define MDEV_TEST_REGION_SUBTYPE	0x17
+
+enum mdev_test_irq {
+	MDEV_TEST_IRQ_LEVEL,	/* one, maskable and automasked */
+	MDEV_TEST_IRQ_EDGES,	/* several, resized as a whole */
+	MDEV_TEST_IRQ_REQUEST,	/* one, signalled by a removal */
+	MDEV_TEST_IRQ_NONE,	/* count 0 */
+	MDEV_TEST_NUM_IRQS
+};
+
+#define MDEV_TEST_NUM_EDGES		8
+
+/* Answers arg, cut to 31 bits: does a command reach the vendor as it is? */
+#define MDEV_TEST_ECHO			_IO(VFIO_TYPE, VFIO_BASE + 90)
+
+/* A device feature of eight bytes that can be set and got. */
+#define MDEV_TEST_FEATURE		0x7e57
+
+#endif /* _MDEV_TEST_ABI_H */

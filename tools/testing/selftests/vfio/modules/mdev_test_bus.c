@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Test driver on the mdev bus, in the classic form
+ *
+ * Binds to classic devices that vfio_mdev leaves alone, or fails to.
+ */
+#include <linux/mdev.h>
+#include <linux/module.h>
+
+static uint error;
+module_param(error, uint, 0644);
+MODULE_PARM_DESC(error, "errno that binding fails with (default 0: none)");
+
+static int bound;
+module_param(bound, int, 0444);
+MODULE_PARM_DESC(bound, "devices bound");
+
+static int mdev_test_bus_probe(struct device *dev)
+{
+	if (!mdev_from_dev(dev))
+		return -ENODEV;
+	if (error)
+		return -(int)error;
+	bound++;
+	return 0;
+}
+
+static void mdev_test_bus_remove(struct device *dev)
+{
+	bound--;
+}
+
+static struct mdev_driver mdev_test_bus_driver = {
+	.name = "mdev_test_bus",
+	.probe = mdev_test_bus_probe,
+	.remove = mdev_test_bus_remove,
+};
+
+static int __init mdev_test_bus_init(void)
+{
+	return mdev_register_driver(&mdev_test_bus_driver, THIS_MODULE);
+}
+module_init(mdev_test_bus_init);
+
+static void __exit mdev_test_bus_exit(void)
+{
+	mdev_unregister_driver(&mdev_test_bus_driver);
+}
+module_exit(mdev_test_bus_exit);
+
+MODULE_DESCRIPTION("Mediated devices: test driver on their bus");
+MODULE_LICENSE("GPL");
