@@ -12,6 +12,27 @@
 exit_code=16
 exit_status=$((2 * exit_code + 1))
 
+# chosen_kernels WHICH: the supported kernels whose headers are here, or the one
+# that WHICH names by its version or its series.
+chosen_kernels()
+{
+	local kver found=
+
+	while read -r kver; do
+		case $1 in
+		''|"$kver"|"$(series_of "$kver")")
+			found=y
+			echo "$kver"
+			;;
+		esac
+	done < <("$top/scripts/kernels")
+	if [ -z "$found" ] && [ -n "$1" ] && kdir_of "$1" >/dev/null; then
+		found=y
+		echo "$1"
+	fi
+	[ -n "$found" ] || die "no supported kernel ${1:+$1 }has its headers here: run scripts/setup build as root"
+}
+
 # kernel_dir KVER: the directory that holds boot/ and lib/modules/KVER.
 kernel_dir()
 {
@@ -177,9 +198,10 @@ make_initramfs()
 	pack "$dir"
 )
 
-# module_tree KVER OBJECTS: a directory to be /lib/modules/KVER in the guest:
-# the kernel's own modules, and those found below OBJECTS, which modprobe
-# prefers. depmod runs here, where it takes a tenth of the time.
+# module_tree KVER OBJECTS: a directory to lie over the kernel's own
+# /lib/modules/KVER: updates/, with the modules found below OBJECTS, which
+# modprobe prefers, and depmod's view of both. depmod runs here, where it takes
+# a tenth of the time.
 module_tree()
 {
 	local kver=$1 objects=$2 kernel tree
@@ -210,6 +232,7 @@ make_module_tree()
 	ln -s "$kernel/lib/modules/$kver/kernel" "$dir/kernel" &&
 	cp "$kernel/lib/modules/$kver"/modules.{order,builtin*} "$dir" &&
 	cp -L "${ours[@]}" "$dir/updates" &&
-	depmod -b "$new" "$kver" || exit 1
+	depmod -b "$new" "$kver" &&
+	rm "$dir/kernel" || exit 1
 	mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]
 )
