@@ -172,14 +172,12 @@ struct device *mdev_get_iommu_device(struct device *dev);
  * @probe: bind to a device
  * @remove: let it go; may wait for the last user
  * @driver: filled by mdev_register_driver()
- * @prepare_remove: asked before a device is removed by its ``remove`` file
- *	   (optional), with the device's lock held. 0: no user, and none can
- *	   come any more; -EAGAIN: the user was asked to go, asked again with
- *	   @count one higher when mdev_bus_driver_idle() is called or 10 s
- *	   have passed; another error is the answer to the admin. @count 0 is
- *	   the first call of a removal
- * @cancel_remove: the removal was given up, after -EAGAIN or 0: users may
- *	   come again
+ * @prepare_remove: the admin removes the device (optional). 0: it has no user,
+ *	   and none comes as long as mdev_removal_pending(); -EAGAIN: its user
+ *	   was asked to go, ask again with @count one higher when
+ *	   mdev_device_idle() was called or 10 s have passed; another error
+ *	   is the answer to the admin and ends the removal. A removal starts
+ *	   with a @count of 0. Called with the device's lock held
  *
  * Vendor drivers know it as struct mdev_driver.
  */
@@ -189,7 +187,6 @@ struct mdev_bus_driver {
 	void (*remove)(struct device *dev);
 	struct device_driver driver;
 	int (*prepare_remove)(struct device *dev, unsigned int count);
-	void (*cancel_remove)(struct device *dev);
 };
 
 static inline struct mdev_bus_driver *
@@ -200,7 +197,8 @@ to_mdev_bus_driver(struct device_driver *drv)
 
 int mdev_register_bus_driver(struct mdev_bus_driver *drv, struct module *owner);
 void mdev_unregister_bus_driver(struct mdev_bus_driver *drv);
-void mdev_bus_driver_idle(struct device *dev);
+void mdev_device_idle(struct device *dev);
+bool mdev_removal_pending(struct device *dev);
 const struct mdev_parent_ops *mdev_get_parent_ops(struct mdev_device *mdev);
 
 extern struct bus_type mdev_bus_type;

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mediated devices: parents, devices and their life cycle
+ *
+ * A *parent* is a device on which its driver lets mediated devices be
+ * created; it offers *types*. Parents come in two generations (mdev_modern.c,
+ * mdev_parent_ops.c) that differ in a struct mdev_kind; all else is here.
+ *
+ * Life of a device. Creation reserves the UUID in a table that is unique on
+ * the machine, has the vendor make the resources, adds the device (its
+ * attributes stand when the uevent is sent), binds it and links it into its
+ * type's directory; then it is ACTIVE. An error undoes what was done. A
+ * removal by the admin first asks (mdev_driver.c), with no lock held, and may
+ * come back with the device as it was; from then on it cannot fail: the device
+ * disappears, which waits for whoever uses it, the vendor gives the resources
+ * up, and the UUID is free. Teardown allocates nothing.
+ *
+ * Locks. parent->unreg_sem is held for reading from the start to the end of a
+ * creation and for the teardown of a removal, for writing while a parent goes
+ * comes or goes. Readers only ever try: such a parent means ENODEV, never a
+ * wait, so a sysfs write never stands in the way of the unregistration that
+ * drains the sysfs files. Vendor callbacks run under it, so it is a lock of
+ * one parent, with a lockdep class of its own. No global lock is held around
+ * a callback.
+ *
+ * References. A device holds its type's kobject from the end of its creation to
+ * its teardown; types hold the parent's struct device. mdev_parent_del() returns
+ * when the last type has been released: the caller may free them. What may
+ * outlive that is the struct mdev_instance alone, when somebody still holds a
+ * reference to its struct device.
+ */
+#include <linux/module.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include <vfio-compat/version.h>
+
+#include "mdev_private.h"
+
+static struct class_compat *mdev_bus_compat_class;
+static struct rhashtable mdev_uuids;
+
+static const struct rhashtable_params mdev_uuid_params = {
+	.head_offset = offsetof(struct mdev_instance, uuid_entry),
+	.key_offset = offsetof(struct mdev_instance, mdev.uuid),
+	.key_len = sizeof(guid_t),
+	.automatic_shrinking = true,
+};
+
+static void mdev_uuid_release(struct mdev_instance *inst)
+{
+	rhashtable_remove_fast(&mdev_uuids, &inst->uuid_entry,
+			       mdev_uuid_params);
+}
+
+static void mdev_instance_free(struct device *dev)
+{
+	struct mdev_instance *inst = to_mdev_instance(dev);
+
+	kfree(inst->driver_override);
+	kfree(inst);
+}
+
+static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
+						 const guid_t *uuid)
+{
+	struct mdev_instance *inst = kzalloc(sizeof(*inst), GFP_KERNEL);
+	struct device *dev;
+
+	if (!inst)
+		return NULL;
+
+	guid_copy(&inst->mdev.uuid, uuid);
+	INIT_LIST_HEAD(&inst->mdev.next);
+	inst->mdev.type = type;
+	inst->kind = mdev_types_dir(type->parent)->kind;
+	init_waitqueue_head(&inst->idle);
+	spin_lock_init(&inst->lock);
+
+	dev = &inst->mdev.dev;
+	device_initialize(dev);
+	dev->parent = type->parent->dev;
+	dev->bus = &mdev_bus_type;
+	dev->release = mdev_instance_free;
+	if (dev_set_name(dev, "%pUl", uuid)) {
+		put_device(dev);
+		return NULL;
+	}
+	return inst;
+}
+
+/* The device has left ACTIVE for good; the caller holds unreg_sem. */
+static void mdev_instance_teardown(struct mdev_instance *inst)
+{
+	struct mdev_type *type = inst->mdev.type;
+
+	lockdep_assert_held(&type->parent->unreg_sem);
+
+	inst->mdev.active = false;
+	mdev_sysfs_remove_links(inst);
+	device_del(&inst->mdev.dev);
+	inst->kind->destroy(inst);
+	mdev_uuid_release(inst);
+	put_device(&inst->mdev.dev);
+	kobject_put(&type->kobj);
+}
+
+static int mdev_instance_setup(struct mdev_instance *inst, const char **step)
+{
+	struct device *dev = &inst->mdev.dev;
+	int ret;
+
+	*step = "its UUID could not be reserved, is it in use?";
+	ret = rhashtable_lookup_insert_fast(&mdev_uuids, &inst->uuid_entry,
+					    mdev_uuid_params);
+	if (ret)
+		return ret;
+
+	*step = "the driver of its parent refused it";
+	ret = inst->kind->create(inst);
+	if (ret)
+		goto release_uuid;
+
+	*step = "it could not be added to the bus";
+	ret = device_add(dev);
+	if (ret)
+		goto destroy;
+
+	*step = "its bus driver refused it";
+	ret = inst->kind->bind(inst);
+	if (ret)
+		goto del;
+
+	*step = "its links could not be made";
+	ret = mdev_sysfs_add_links(inst);
+	if (ret)
+		goto del;
+
+	kobject_get(&inst->mdev.type->kobj);
+	inst->mdev.active = true;
+	xchg(&inst->state, MDEV_ACTIVE);
+	return 0;
+
+del:
+	device_del(dev);
+destroy:
+	inst->kind->destroy(inst);
+release_uuid:
+	mdev_uuid_release(inst);
+	return ret;
+}
+
+/**
+ * mdev_device_create - create a mediated device
+ * @type: type it is to be of
+ * @uuid: its name
+ *
+ * Context: process context; called from the type's ``create`` file, whose
+ * active reference keeps @type.
+ * Return: 0; -ENODEV when the parent is going away, -EEXIST when the UUID is
+ * in use on this machine, -ENOMEM, or what the vendor or bus driver said.
+ */
+int mdev_device_create(struct mdev_type *type, const guid_t *uuid)
+{
+	struct mdev_parent *parent = type->parent;
+	struct mdev_instance *inst;
+	const char *step;
+	int ret;
+
+	if (!down_read_trylock(&parent->unreg_sem))
+		return -ENODEV;
+
+	inst = mdev_instance_alloc(type, uuid);
+	if (!inst) {
+		ret = -ENOMEM;
+		goto unlock;
+	}
+
+	ret = mdev_instance_setup(inst, &step);
+	if (ret) {
+		dev_err(parent->dev, "mdev %pUl was not created: %s (%d)\n",
+			uuid, step, ret);
+		put_device(&inst->mdev.dev);
+	}
+
+unlock:
+	up_read(&parent->unreg_sem);
+	return ret;
+}
+
+/**
+ * mdev_device_remove - remove a mediated device for the admin
+ * @inst: the device
+ * @attr: the ``remove`` attribute whose store is running
+ *
+ * Context: process context, may wait for the device's user, interruptibly.
+ * Return: 0 and the device is gone. Else it is as before: -EAGAIN when it is
+ * not yet, or no longer, active; -EBUSY when it is open and its user cannot be
+ * asked, or when its driver is just being unbound; -EINTR when a signal ended
+ * the wait; -ENODEV when the parent is going away, and the device with it.
+ */
+int mdev_device_remove(struct mdev_instance *inst,
+		       struct device_attribute *attr)
+{
+	struct mdev_parent *parent = inst->mdev.type->parent;
+	int ret;
+
+	if (cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_REMOVING) != MDEV_ACTIVE)
+		return -EAGAIN;
+
+	ret = mdev_bus_prepare_remove(inst);
+	if (ret)
+		goto cancel;
+
+	if (!down_read_trylock(&parent->unreg_sem)) {
+		ret = -ENODEV;
+		goto cancel;
+	}
+	if (cmpxchg(&inst->state, MDEV_REMOVING, MDEV_DEAD) != MDEV_REMOVING) {
+		ret = -ENODEV;
+	} else {
+		device_remove_file_self(&inst->mdev.dev, attr);
+		mdev_instance_teardown(inst);
+	}
+	up_read(&parent->unreg_sem);
+	return ret;
+
+cancel:
+	/* Fails if the parent's unregistration has taken the device over. */
+	cmpxchg(&inst->state, MDEV_REMOVING, MDEV_ACTIVE);
+	return ret;
+}
+
+static int mdev_remove_child(struct device *dev, void *unused)
+{
+	struct mdev_instance *inst;
+
+	if (dev->bus != &mdev_bus_type)
+		return 0;
+
+	inst = to_mdev_instance(dev);
+	/* A removal that waits for the user has to let go of the sysfs file. */
+	xchg(&inst->state, MDEV_DEAD);
+	wake_up_all(&inst->idle);
+	mdev_instance_teardown(inst);
+	return 0;
+}
+
+static void mdev_parent_uevent(struct mdev_parent *parent, char *state)
+{
+	kobject_uevent_env(&parent->dev->kobj, KOBJ_CHANGE,
+			   (char *[]) { state, NULL });
+}
+
+/**
+ * mdev_parent_add - make a device a parent
+ * @parent: dev, types and nr_types are set
+ * @kind: generation of the interface it was registered by
+ *
+ * Context: process context.
+ * Return: 0; -EEXIST when the device is a parent already or two types have
+ * the same name; -ENOMEM. After an error nothing is left.
+ */
+int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind)
+{
+	int ret;
+
+	init_rwsem(&parent->unreg_sem);
+	ret = mdev_sysfs_add_dir(parent, kind);
+	if (ret)
+		goto report;
+
+	/* Nobody creates a device of the first type while the last may fail. */
+	down_write(&parent->unreg_sem);
+	ret = mdev_sysfs_add_types(parent);
+	if (ret)
+		goto remove_dir;
+	ret = class_compat_create_link(mdev_bus_compat_class, parent->dev,
+				       NULL);
+	if (ret)
+		goto remove_types;
+	up_write(&parent->unreg_sem);
+
+	dev_info(parent->dev, "MDEV: Registered\n");
+	mdev_parent_uevent(parent, "MDEV_STATE=registered");
+	return 0;
+
+remove_types:
+	mdev_sysfs_remove_types(parent);
+remove_dir:
+	up_write(&parent->unreg_sem);
+	mdev_sysfs_remove_dir(parent);
+report:
+	dev_err(parent->dev,
+		"not registered for mediated devices: %s (%d)\n",
+		ret == -EEXIST ? "it is already, or two types have one name" :
+				 "its sysfs files could not be made", ret);
+	return ret;
+}
+
+/**
+ * mdev_parent_del - opposite of mdev_parent_add()
+ * @parent: the parent; it has no types and no children when this returns
+ *
+ * Users of open children are asked to let go, and waited for.
+ *
+ * Context: process context.
+ */
+void mdev_parent_del(struct mdev_parent *parent)
+{
+	dev_info(parent->dev, "MDEV: Unregistering\n");
+
+	down_write(&parent->unreg_sem);
+	class_compat_remove_link(mdev_bus_compat_class, parent->dev, NULL);
+	device_for_each_child(parent->dev, NULL, mdev_remove_child);
+	mdev_sysfs_remove_types(parent);
+	up_write(&parent->unreg_sem);
+	mdev_sysfs_remove_dir(parent);
+
+	mdev_parent_uevent(parent, "MDEV_STATE=unregistered");
+}
+
+static int __init mdev_init(void)
+{
+	int ret;
+
+	ret = rhashtable_init(&mdev_uuids, &mdev_uuid_params);
+	if (ret)
+		return ret;
+
+	ret = bus_register(&mdev_bus_type);
+	if (ret)
+		goto destroy_uuids;
+
+	mdev_bus_compat_class = class_compat_register("mdev_bus");
+	if (!mdev_bus_compat_class) {
+		ret = -ENOMEM;
+		goto unregister_bus;
+	}
+	return 0;
+
+unregister_bus:
+	bus_unregister(&mdev_bus_type);
+destroy_uuids:
+	rhashtable_destroy(&mdev_uuids);
+	return ret;
+}
+
+static void __exit mdev_exit(void)
+{
+	class_compat_unregister(mdev_bus_compat_class);
+	bus_unregister(&mdev_bus_type);
+	rhashtable_destroy(&mdev_uuids);
+}
+
+subsys_initcall(mdev_init)
+module_exit(mdev_exit)
+
+MODULE_DESCRIPTION("Mediated devices: parents, types, devices, bus");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of mdev.ko share. Layers, each calling downwards only:
+ *
+ *	mdev_modern*.c, mdev_parent_ops.c  the two generations' registration
+ *	mdev_core.c                        parents, devices, their life cycle
+ *	mdev_sysfs.c, mdev_driver.c        the files, the bus
+ */
+#ifndef MDEV_PRIVATE_H
+#define MDEV_PRIVATE_H
+
+#define MDEV_INTERFACE MDEV_INTERFACE_MODERN
+#include <linux/mdev.h>
+
+#include <linux/completion.h>
+#include <linux/lockdep.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable-types.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+struct mdev_instance;
+
+/**
+ * struct mdev_kind - what differs between the generations of the interface
+ * @core_attrs: the core shows the types' attributes (else the vendor does)
+ * @add_type: add to a type's directory when it has just been made (optional)
+ * @create: the UUID is reserved: make the device's resources
+ * @destroy: opposite of @create, after the device has disappeared
+ * @bind: the device has appeared: bind its driver or say why not
+ *
+ * Called with the parent's unreg_sem held: @add_type for writing, @create and
+ * @bind for reading, @destroy for either.
+ */
+struct mdev_kind {
+	bool core_attrs;
+	int (*add_type)(struct mdev_type *type);
+	int (*create)(struct mdev_instance *inst);
+	void (*destroy)(struct mdev_instance *inst);
+	int (*bind)(struct mdev_instance *inst);
+};
+
+/**
+ * struct mdev_types_dir - a parent's mdev_supported_types directory
+ * @kset: the directory; &struct mdev_parent.mdev_types_kset points to it
+ * @kind: generation of the parent
+ * @users: types and the kset while not yet released, and the registration
+ * @released: completed when @users drops to zero
+ * @key: class of the parent's unreg_sem, one a parent: a vendor may take a
+ *	 lock of its own in callbacks of one parent and around the registration
+ *	 of another
+ */
+struct mdev_types_dir {
+	struct kset kset;
+	const struct mdev_kind *kind;
+	refcount_t users;
+	struct completion released;
+	struct lock_class_key key;
+};
+
+static inline struct mdev_types_dir *mdev_types_dir(struct mdev_parent *parent)
+{
+	return container_of(parent->mdev_types_kset, struct mdev_types_dir,
+			    kset);
+}
+
+static inline struct mdev_type *to_mdev_type(struct kobject *kobj)
+{
+	return container_of(kobj, struct mdev_type, kobj);
+}
+
+/*
+ * CREATING -> ACTIVE <-> REMOVING -> DEAD. Only the admin's removal gets to
+ * REMOVING, and it may turn back; a parent's unregistration goes to DEAD from
+ * anywhere.
+ */
+enum mdev_state {
+	MDEV_CREATING,
+	MDEV_ACTIVE,
+	MDEV_REMOVING,
+	MDEV_DEAD,
+};
+
+/**
+ * struct mdev_instance - a mediated device, with what the public struct lacks
+ * @mdev: public part
+ * @uuid_entry: in the table of UUIDs, from reservation to destruction
+ * @kind: generation it belongs to
+ * @state: an enum mdev_state, changed by cmpxchg() and xchg() only
+ * @idle: a pending removal waits here for @idle_seq or @state to change
+ * @idle_seq: bumped when the last user has gone
+ * @probe_error: what the last classic bus driver's probe returned
+ * @drvdata: the classic vendor's pointer
+ * @lock: protects @driver_override
+ * @driver_override: name of the only bus driver that may bind, or NULL
+ */
+struct mdev_instance {
+	struct mdev_device mdev;
+	struct rhash_head uuid_entry;
+	const struct mdev_kind *kind;
+	int state;
+	wait_queue_head_t idle;
+	atomic_t idle_seq;
+	int probe_error;
+	void *drvdata;
+	/* protects driver_override */
+	spinlock_t lock;
+	char *driver_override;
+};
+
+static inline struct mdev_instance *to_mdev_instance(struct device *dev)
+{
+	return container_of(dev, struct mdev_instance, mdev.dev);
+}
+
+/* mdev_core.c */
+int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind);
+void mdev_parent_del(struct mdev_parent *parent);
+int mdev_device_create(struct mdev_type *type, const guid_t *uuid);
+int mdev_device_remove(struct mdev_instance *inst,
+		       struct device_attribute *attr);
+
+/* mdev_sysfs.c */
+extern const struct attribute_group *mdev_device_groups[];
+int mdev_sysfs_add_dir(struct mdev_parent *parent,
+		       const struct mdev_kind *kind);
+void mdev_sysfs_remove_dir(struct mdev_parent *parent);
+int mdev_sysfs_add_types(struct mdev_parent *parent);
+void mdev_sysfs_remove_types(struct mdev_parent *parent);
+int mdev_sysfs_add_links(struct mdev_instance *inst);
+void mdev_sysfs_remove_links(struct mdev_instance *inst);
+
+/* mdev_driver.c */
+extern struct bus_type mdev_bus_type;
+int mdev_modern_driver_add(struct mdev_driver *drv);
+void mdev_modern_driver_del(struct mdev_driver *drv);
+bool mdev_bus_has_classic_driver(void);
+int mdev_bus_prepare_remove(struct mdev_instance *inst);
+
+/* mdev_parent_ops.c */
+extern const struct mdev_kind mdev_classic_kind;
+
+/* mdev_modern.c */
+extern const struct mdev_kind mdev_modern_kind;
+
+#endif /* MDEV_PRIVATE_H */
