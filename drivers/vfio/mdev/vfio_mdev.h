@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of vfio_mdev.ko share. */
+#ifndef VFIO_MDEV_H
+#define VFIO_MDEV_H
+
+#define MDEV_INTERFACE MDEV_INTERFACE_CLASSIC
+#include <linux/mdev.h>
+#include <linux/spinlock.h>
+
+#include <vfio-compat/vfio.h>
+
+/**
+ * struct vfio_mdev_region - a region as the vendor described it
+ * @info: flags, size, offset
+ * @caps: capability chain, ready to be copied behind an info
+ * @sparse: the chain's sparse mmap capability, or NULL
+ */
+struct vfio_mdev_region {
+	struct vfio_region_info info;
+	struct vfio_info_cap caps;
+	const struct vfio_region_info_cap_sparse_mmap *sparse;
+};
+
+/**
+ * struct vfio_mdev_layout - a device as the vendor described it
+ * @info: flags, num_regions, num_irqs
+ * @caps: capability chain, ready to be copied behind an info
+ * @regions: info.num_regions of them, or NULL without get_region_info
+ */
+struct vfio_mdev_layout {
+	struct vfio_device_info info;
+	struct vfio_info_cap caps;
+	struct vfio_mdev_region *regions;
+};
+
+/**
+ * struct vfio_mdev - the VFIO device of a mediated device
+ * @vdev: what the VFIO core works with
+ * @mdev: the mediated device
+ * @ops: its vendor's callbacks
+ * @layout: taken down at open, read without a lock while open
+ * @kvm: reference held while open, or NULL
+ * @put_kvm: gives @kvm back
+ * @lock: protects @open and @leaving
+ * @open: between open_device and close_device
+ * @leaving: the driver is being unbound
+ */
+struct vfio_mdev {
+	struct vfio_device vdev;
+	struct mdev_device *mdev;
+	const struct mdev_parent_ops *ops;
+	struct vfio_mdev_layout layout;
+	struct kvm *kvm;
+	void (*put_kvm)(struct kvm *kvm);
+	/* protects open, leaving */
+	spinlock_t lock;
+	bool open;
+	bool leaving;
+};
+
+static inline struct vfio_mdev *to_vfio_mdev(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct vfio_mdev, vdev);
+}
+
+/* vfio_mdev_layout.c */
+int vfio_mdev_get_layout(struct vfio_mdev *vm);
+void vfio_mdev_put_layout(struct vfio_mdev *vm);
+ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
+			u32 access);
+int vfio_mdev_check_mmap(const struct vfio_mdev *vm,
+			 struct vm_area_struct *vma);
+
+/* vfio_mdev_ioctl.c */
+long vfio_mdev_ioctl(struct vfio_device *vdev, unsigned int cmd,
+		     unsigned long arg);
+
+/* vfio_mdev_kvm.c */
+void vfio_mdev_get_kvm(struct vfio_mdev *vm);
+void vfio_mdev_put_kvm(struct vfio_mdev *vm);
+
+#endif /* VFIO_MDEV_H */

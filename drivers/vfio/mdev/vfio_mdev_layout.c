@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio_mdev: regions of a device as its vendor describes them
+ *
+ * A vendor with structured ops is asked for the whole layout once, when the
+ * device is opened. Users get their answers from what was taken down, and no
+ * access outside of it reaches the vendor. The layout is complete before the
+ * first access can come and does not change until the last file is closed.
+ *
+ * 'last' is the last byte of something, inclusive. A region's offset and last
+ * byte fit into a file offset, and it is not empty when it has one; so sums of
+ * a region's offset and a position in it cannot overflow.
+ */
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include <vfio-compat/mm.h>
+
+#include "vfio_mdev.h"
+
+/* More than any device has; a vendor who says more is mistaken. */
+#define VFIO_MDEV_MAX_REGIONS	256
+
+static void vfio_mdev_free_caps(struct vfio_info_cap *caps)
+{
+	kfree(caps->buf);
+	caps->buf = NULL;
+	caps->size = 0;
+}
+
+static const struct vfio_region_info_cap_sparse_mmap *
+vfio_mdev_find_sparse(const struct vfio_info_cap *caps)
+{
+	const struct vfio_region_info_cap_sparse_mmap *sparse;
+	const struct vfio_info_cap_header *cap = caps->buf;
+
+	if (!cap)
+		return NULL;
+
+	while (cap->id != VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
+		if (!cap->next)
+			return NULL;
+		cap = (void *)caps->buf + cap->next;
+	}
+
+	sparse = container_of(cap, struct vfio_region_info_cap_sparse_mmap,
+			      header);
+	if ((void *)sparse + struct_size(sparse, areas, sparse->nr_areas) >
+	    (void *)caps->buf + caps->size)
+		return ERR_PTR(-EINVAL);
+	return sparse;
+}
+
+static int vfio_mdev_get_region(struct vfio_mdev *vm, u32 index)
+{
+	struct vfio_mdev_region *region = &vm->layout.regions[index];
+	struct vfio_region_info *info = &region->info;
+	u64 end;
+	int ret;
+
+	info->argsz = sizeof(*info);
+	info->index = index;
+	ret = vm->ops->get_region_info(vm->mdev, info, &region->caps);
+	if (ret)
+		return ret;
+
+	info->index = index;
+	if (check_add_overflow(info->offset, info->size, &end) ||
+	    end > (u64)S64_MAX)
+		return -EINVAL;
+
+	region->sparse = vfio_mdev_find_sparse(&region->caps);
+	if (IS_ERR(region->sparse)) {
+		ret = PTR_ERR(region->sparse);
+		region->sparse = NULL;
+		return ret;
+	}
+	vfio_info_cap_shift(&region->caps, sizeof(*info));
+	return 0;
+}
+
+static int vfio_mdev_get_regions(struct vfio_mdev *vm)
+{
+	struct vfio_mdev_layout *layout = &vm->layout;
+	u32 i;
+	int ret;
+
+	if (!vm->ops->get_region_info)
+		return 0;
+
+	if (layout->info.num_regions > VFIO_MDEV_MAX_REGIONS) {
+		dev_err(vm->vdev.dev, "its driver says it has %u regions, at most %u can be\n",
+			layout->info.num_regions, VFIO_MDEV_MAX_REGIONS);
+		return -EINVAL;
+	}
+	layout->regions = kcalloc(layout->info.num_regions,
+				  sizeof(*layout->regions), GFP_KERNEL_ACCOUNT);
+	if (!layout->regions)
+		return -ENOMEM;
+
+	for (i = 0; i < layout->info.num_regions; i++) {
+		ret = vfio_mdev_get_region(vm, i);
+		if (ret) {
+			dev_err(vm->vdev.dev, "its driver gives no usable answer about region %u (%d)\n",
+				i, ret);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * vfio_mdev_get_layout - ask the vendor what the device looks like
+ * @vm: device, the vendor's open has succeeded
+ *
+ * Context: process context, from open_device.
+ * Return: 0, -EINVAL when the answers make no sense, -ENOMEM, or the vendor's
+ * error. After an error nothing is left.
+ */
+int vfio_mdev_get_layout(struct vfio_mdev *vm)
+{
+	struct vfio_mdev_layout *layout = &vm->layout;
+	int ret;
+
+	memset(layout, 0, sizeof(*layout));
+	if (!vm->ops->get_device_info)
+		return 0;
+
+	layout->info.argsz = sizeof(layout->info);
+	ret = vm->ops->get_device_info(vm->mdev, &layout->info, &layout->caps);
+	if (!ret) {
+		vfio_info_cap_shift(&layout->caps, sizeof(layout->info));
+		ret = vfio_mdev_get_regions(vm);
+	}
+	if (ret)
+		vfio_mdev_put_layout(vm);
+	return ret;
+}
+
+/**
+ * vfio_mdev_put_layout - opposite of vfio_mdev_get_layout()
+ * @vm: device
+ */
+void vfio_mdev_put_layout(struct vfio_mdev *vm)
+{
+	struct vfio_mdev_layout *layout = &vm->layout;
+	u32 i;
+
+	for (i = 0; layout->regions && i < layout->info.num_regions; i++)
+		vfio_mdev_free_caps(&layout->regions[i].caps);
+	kfree(layout->regions);
+	layout->regions = NULL;
+	vfio_mdev_free_caps(&layout->caps);
+}
+
+static const struct vfio_mdev_region *
+vfio_mdev_find_region(const struct vfio_mdev *vm, u64 pos)
+{
+	const struct vfio_mdev_region *region = vm->layout.regions;
+	const struct vfio_mdev_region *end =
+		region + vm->layout.info.num_regions;
+
+	for (; region < end; region++) {
+		/* Wraps to a large number below the region */
+		if (pos - region->info.offset < region->info.size)
+			return region;
+	}
+	return NULL;
+}
+
+/**
+ * vfio_mdev_clamp - bound a read or write to the region it starts in
+ * @vm: device with regions
+ * @pos: file offset
+ * @count: length
+ * @access: VFIO_REGION_INFO_FLAG_READ or _WRITE
+ *
+ * Like vfio-pci, an access across the end of a region is cut off there.
+ *
+ * Context: any, device open.
+ * Return: the length that may be transferred; -EINVAL where no region is, or
+ * none that allows @access.
+ */
+ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
+			u32 access)
+{
+	const struct vfio_mdev_region *region;
+	u64 left;
+
+	region = vfio_mdev_find_region(vm, pos);
+	if (!region || !(region->info.flags & access))
+		return -EINVAL;
+
+	left = region->info.offset + region->info.size - pos;
+	return min_t(u64, count, left);
+}
+
+static bool vfio_mdev_area_allows(const struct vfio_mdev_region *region,
+				  u64 first, u64 len)
+{
+	const struct vfio_region_info_cap_sparse_mmap *sparse = region->sparse;
+	u32 i;
+
+	if (!sparse)
+		return true;
+
+	for (i = 0; i < sparse->nr_areas; i++) {
+		u64 offset = sparse->areas[i].offset;
+		u64 size = sparse->areas[i].size;
+
+		if (first >= offset && first - offset <= size &&
+		    len <= size - (first - offset))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * vfio_mdev_check_mmap - does a mapping lie in what may be mapped?
+ * @vm: device with regions
+ * @vma: mapping; loses the right to become readable or writable where the
+ *	 region is not
+ *
+ * Context: process context, mmap_lock held for writing, device open.
+ * Return: 0 or -EINVAL.
+ */
+int vfio_mdev_check_mmap(const struct vfio_mdev *vm, struct vm_area_struct *vma)
+{
+	const struct vfio_mdev_region *region;
+	u64 len = vma->vm_end - vma->vm_start;
+	u64 pos, first;
+	u32 flags;
+
+	if (!(vma->vm_flags & VM_SHARED) ||
+	    vma->vm_pgoff > (u64)S64_MAX >> PAGE_SHIFT)
+		return -EINVAL;
+
+	pos = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	region = vfio_mdev_find_region(vm, pos);
+	if (!region)
+		return -EINVAL;
+	flags = region->info.flags;
+	first = pos - region->info.offset;
+	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP) ||
+	    len > region->info.size - first ||
+	    !vfio_mdev_area_allows(region, first, len))
+		return -EINVAL;
+
+	if (!(flags & VFIO_REGION_INFO_FLAG_READ)) {
+		if (vma->vm_flags & (VM_READ | VM_EXEC))
+			return -EINVAL;
+		vfio_compat_vm_flags_clear(vma, VM_MAYREAD | VM_MAYEXEC);
+	}
+	if (!(flags & VFIO_REGION_INFO_FLAG_WRITE)) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EINVAL;
+		vfio_compat_vm_flags_clear(vma, VM_MAYWRITE);
+	}
+	return 0;
+}

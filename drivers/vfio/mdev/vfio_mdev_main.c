@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio_mdev: the bus driver that makes VFIO devices of classic mediated devices
+ *
+ * A bound device has a struct vfio_mdev, allocated by the VFIO core, which
+ * holds it until it is unregistered and the last file is closed. What a user
+ * does with the file goes to the vendor's callbacks; where the vendor describes
+ * his regions and interrupts (structured ops) it is checked first, in
+ * vfio_mdev_layout.c and vfio_mdev_ioctl.c.
+ *
+ * Opening and closing. The core serialises open_device and close_device of a
+ * device and calls them for the first and the last file only. Between them
+ * vm->open is set, the vendor's module is held, and layout and kvm do not
+ * change: read, write, mmap and ioctl use them without a lock.
+ *
+ * Removal. vm->lock orders new users against the question whether there is
+ * one: a user sets open and a removal reads it under the lock, each having made
+ * itself visible to the other first. A further file of an open device passes
+ * open_device by, so the door is also kept at the match callback, which the
+ * core asks before it opens a file by name. The removal's wait happens in
+ * mdev.ko, which close_device wakes; the VFIO core's own wait, which cannot be
+ * interrupted, is met only when the driver is unbound or the parent goes.
+ */
+#include <linux/module.h>
+
+#include "vfio_mdev.h"
+
+/* May a new user come? Called with vm->lock held. */
+static int vfio_mdev_refused(struct vfio_mdev *vm)
+{
+	lockdep_assert_held(&vm->lock);
+
+	if (vm->leaving)
+		return -ENODEV;
+	if (mdev_removal_pending(vm->vdev.dev))
+		return -EBUSY;
+	return 0;
+}
+
+static int vfio_mdev_enter(struct vfio_mdev *vm)
+{
+	int ret;
+
+	spin_lock(&vm->lock);
+	ret = vfio_mdev_refused(vm);
+	if (!ret)
+		vm->open = true;
+	spin_unlock(&vm->lock);
+	return ret;
+}
+
+static void vfio_mdev_leave(struct vfio_mdev *vm)
+{
+	spin_lock(&vm->lock);
+	vm->open = false;
+	spin_unlock(&vm->lock);
+	mdev_device_idle(vm->vdev.dev);
+}
+
+static int vfio_mdev_open_device(struct vfio_device *vdev)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	int ret;
+
+	if (!vm->ops->open)
+		return -EINVAL;
+
+	ret = vfio_mdev_enter(vm);
+	if (ret)
+		return ret;
+	if (!try_module_get(vm->ops->owner)) {
+		ret = -ENODEV;
+		goto leave;
+	}
+
+	vfio_mdev_get_kvm(vm);
+	ret = vm->ops->open(vm->mdev);
+	if (ret)
+		goto put_kvm;
+	ret = vfio_mdev_get_layout(vm);
+	if (ret)
+		goto release;
+	return 0;
+
+release:
+	if (vm->ops->release)
+		vm->ops->release(vm->mdev);
+put_kvm:
+	vfio_mdev_put_kvm(vm);
+	module_put(vm->ops->owner);
+leave:
+	vfio_mdev_leave(vm);
+	return ret;
+}
+
+static void vfio_mdev_close_device(struct vfio_device *vdev)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+
+	if (vm->ops->release)
+		vm->ops->release(vm->mdev);
+	vfio_mdev_put_layout(vm);
+	vfio_mdev_put_kvm(vm);
+	module_put(vm->ops->owner);
+	vfio_mdev_leave(vm);
+}
+
+static ssize_t vfio_mdev_read(struct vfio_device *vdev, char __user *buf,
+			      size_t count, loff_t *ppos)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+
+	if (unlikely(!vm->ops->read))
+		return -EINVAL;
+
+	if (vm->layout.regions) {
+		ssize_t len = vfio_mdev_clamp(vm, *ppos, count,
+					      VFIO_REGION_INFO_FLAG_READ);
+
+		if (len <= 0)
+			return len;
+		count = len;
+	}
+	return vm->ops->read(vm->mdev, buf, count, ppos);
+}
+
+static ssize_t vfio_mdev_write(struct vfio_device *vdev, const char __user *buf,
+			       size_t count, loff_t *ppos)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+
+	if (unlikely(!vm->ops->write))
+		return -EINVAL;
+
+	if (vm->layout.regions) {
+		ssize_t len = vfio_mdev_clamp(vm, *ppos, count,
+					      VFIO_REGION_INFO_FLAG_WRITE);
+
+		if (len <= 0)
+			return len;
+		count = len;
+	}
+	return vm->ops->write(vm->mdev, buf, count, ppos);
+}
+
+static int vfio_mdev_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	int ret;
+
+	if (!vm->ops->mmap)
+		return -EINVAL;
+
+	if (vm->layout.regions) {
+		ret = vfio_mdev_check_mmap(vm, vma);
+		if (ret)
+			return ret;
+	}
+	return vm->ops->mmap(vm->mdev, vma);
+}
+
+/* Only when the device is unbound or its parent goes; see the essay. */
+static void vfio_mdev_request(struct vfio_device *vdev, unsigned int count)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+
+	if (vm->ops->request)
+		vm->ops->request(vm->mdev, count);
+	else if (!count)
+		dev_notice(vdev->dev, "waiting for its user, who cannot be asked, to close it\n");
+}
+
+static int vfio_mdev_match(struct vfio_device *vdev, char *buf)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	int ret;
+
+	if (strcmp(dev_name(vdev->dev), buf))
+		return 0;
+
+	spin_lock(&vm->lock);
+	ret = vfio_mdev_refused(vm);
+	spin_unlock(&vm->lock);
+	return ret ?: 1;
+}
+
+static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+
+	if (vm->ops->dma_unmap)
+		vm->ops->dma_unmap(vm->mdev, iova, length);
+}
+
+static int vfio_mdev_device_feature(struct vfio_device *vdev, u32 flags,
+				    void __user *arg, size_t argsz)
+{
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+
+	if (!vm->ops->device_feature)
+		return -ENOTTY;
+	return vm->ops->device_feature(vm->mdev, flags, arg, argsz);
+}
+
+static void vfio_mdev_release(struct vfio_device *vdev)
+{
+	vfio_compat_free_device(vdev);
+}
+
+static const struct vfio_device_ops vfio_mdev_ops = {
+	.name = "vfio-mdev",
+	.release = vfio_mdev_release,
+	VFIO_COMPAT_EMULATED_IOMMUFD_OPS
+	.open_device = vfio_mdev_open_device,
+	.close_device = vfio_mdev_close_device,
+	.read = vfio_mdev_read,
+	.write = vfio_mdev_write,
+	.ioctl = vfio_mdev_ioctl,
+	.mmap = vfio_mdev_mmap,
+	.request = vfio_mdev_request,
+	.match = vfio_mdev_match,
+	.dma_unmap = vfio_mdev_dma_unmap,
+	.device_feature = vfio_mdev_device_feature,
+};
+
+static int vfio_mdev_probe(struct device *dev)
+{
+	struct vfio_mdev *vm;
+	int ret;
+
+	vm = vfio_alloc_device(vfio_mdev, vdev, dev, &vfio_mdev_ops);
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+
+	vm->mdev = mdev_from_dev(dev);
+	vm->ops = mdev_get_parent_ops(vm->mdev);
+	spin_lock_init(&vm->lock);
+	dev_set_drvdata(dev, vm);
+
+	ret = vfio_register_emulated_iommu_dev(&vm->vdev);
+	if (ret)
+		vfio_put_device(&vm->vdev);
+	return ret;
+}
+
+static void vfio_mdev_remove(struct device *dev)
+{
+	struct vfio_mdev *vm = dev_get_drvdata(dev);
+
+	spin_lock(&vm->lock);
+	vm->leaving = true;
+	spin_unlock(&vm->lock);
+
+	vfio_unregister_group_dev(&vm->vdev);
+	vfio_put_device(&vm->vdev);
+}
+
+static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
+{
+	struct vfio_mdev *vm = dev_get_drvdata(dev);
+	bool open;
+
+	spin_lock(&vm->lock);
+	open = vm->open;
+	spin_unlock(&vm->lock);
+
+	if (!open)
+		return 0;
+	if (!vm->ops->request)
+		return -EBUSY;
+	if (vm->ops->can_request && !vm->ops->can_request(vm->mdev))
+		return -EBUSY;
+
+	vm->ops->request(vm->mdev, count);
+	return -EAGAIN;
+}
+
+static struct mdev_driver vfio_mdev_driver = {
+	.name = "vfio_mdev",
+	.probe = vfio_mdev_probe,
+	.remove = vfio_mdev_remove,
+	.prepare_remove = vfio_mdev_prepare_remove,
+};
+
+static int __init vfio_mdev_init(void)
+{
+	return mdev_register_driver(&vfio_mdev_driver, THIS_MODULE);
+}
+
+static void __exit vfio_mdev_exit(void)
+{
+	mdev_unregister_driver(&vfio_mdev_driver);
+}
+
+module_init(vfio_mdev_init)
+module_exit(vfio_mdev_exit)
+
+MODULE_DESCRIPTION("VFIO devices of classic mediated devices");
+MODULE_LICENSE("GPL");
