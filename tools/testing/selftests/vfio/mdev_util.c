@@ -1,0 +1,843 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the tests of mediated devices share, see mdev_util.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/netlink.h>
+#include <linux/vfio.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mdev_util.h"
+
+#define DEBUGFS		"/sys/kernel/debug"
+#define DEVICES		"/sys/bus/mdev/devices"
+#define PARENTS		"/sys/class/mdev_bus"
+#define GROUPS		"/sys/kernel/iommu_groups"
+
+#define MAX_MODULES	8
+
+static const char *loaded[MAX_MODULES];
+static unsigned int nr_loaded;
+static pid_t main_process;
+
+static void complain(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+static void complain(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs("# ", stderr);
+	vfprintf(stderr, format, args);
+	fputs("\n", stderr);
+	va_end(args);
+}
+
+long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+void sleep_ms(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
+void expect_dmesg(const char *regex)
+{
+	printf("# expect-dmesg: %s\n", regex);
+	fflush(stdout);
+}
+
+/* Files */
+
+int read_file(const char *path, char *buf, size_t size)
+{
+	ssize_t len = 0, ret = 0;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((size_t)len < size - 1) {
+		ret = read(fd, buf + len, size - 1 - len);
+		if (ret <= 0)
+			break;
+		len += ret;
+	}
+	if (ret < 0)
+		ret = -errno;
+	close(fd);
+	if (ret < 0)
+		return ret;
+	if (len && buf[len - 1] == '\n')
+		len--;
+	buf[len] = '\0';
+	return len;
+}
+
+int write_bytes(const char *path, const void *data, size_t len)
+{
+	ssize_t ret;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, data, len);
+	if (ret < 0)
+		ret = -errno;
+	else
+		ret = (size_t)ret == len ? 0 : -EIO;
+	close(fd);
+	return ret;
+}
+
+int write_file(const char *path, const char *text)
+{
+	return write_bytes(path, text, strlen(text));
+}
+
+bool exists(const char *format, ...)
+{
+	char path[PATH_LEN];
+	struct stat st;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(path, sizeof(path), format, args);
+	va_end(args);
+	return !lstat(path, &st);
+}
+
+int link_name(const char *path, char *buf, size_t size)
+{
+	char target[PATH_LEN];
+	const char *last;
+	ssize_t len;
+
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return -errno;
+	target[len] = '\0';
+	last = strrchr(target, '/');
+	snprintf(buf, size, "%s", last ? last + 1 : target);
+	return 0;
+}
+
+int count_entries(const char *dir)
+{
+	struct dirent *entry;
+	int count = 0;
+	DIR *d;
+
+	d = opendir(dir);
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			count++;
+	closedir(d);
+	return count;
+}
+
+static void wake(int sig)
+{
+}
+
+pid_t async_write(const char *path, const char *text)
+{
+	struct sigaction action = { .sa_handler = wake };
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid)
+		return pid;
+	sigaction(SIGUSR1, &action, NULL);
+	_exit(-write_file(path, text));
+}
+
+int async_result(pid_t pid, unsigned int ms)
+{
+	int status = 0;
+	pid_t done;
+
+	if (!WAIT_FOR((done = waitpid(pid, &status, WNOHANG)), ms))
+		return -ETIMEDOUT;
+	if (done < 0)
+		return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECANCELED;
+}
+
+void async_kill(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Modules */
+
+/* Runs a program without a shell and without its messages. */
+static int run(const char *const argv[])
+{
+	int status, null;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		null = open("/dev/null", O_RDWR);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -ECANCELED;
+}
+
+bool module_loaded(const char *name)
+{
+	/* Modules that are built in have no such file. */
+	return exists("/sys/module/%s/initstate", name);
+}
+
+int module_refs(const char *name)
+{
+	char path[PATH_LEN], text[16];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	ret = read_file(path, text, sizeof(text));
+	return ret < 0 ? ret : atoi(text);
+}
+
+/*
+ * On a machine where the modules are not installed they are taken from where
+ * make puts them, beside the tests' own folder.
+ */
+static int insert(const char *name, const char *parameters)
+{
+	char path[PATH_LEN], dir[PATH_LEN / 2];
+	const char *from = getenv("MDEV_TEST_MODULES");
+	struct utsname uts;
+	ssize_t len;
+	int fd, ret;
+
+	len = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+	if (len < 0)
+		return -errno;
+	dir[len] = '\0';
+	*strrchr(dir, '/') = '\0';
+	uname(&uts);
+	if (from)
+		snprintf(path, sizeof(path), "%s/%s.ko", from, name);
+	else
+		snprintf(path, sizeof(path),
+			 "%s/../%s/tools/testing/selftests/vfio/modules/%s.ko",
+			 dir, uts.release, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int module_load(const char *name, const char *parameters)
+{
+	const char *argv[] = { "modprobe", name, parameters, NULL };
+	int ret;
+
+	if (parameters && !*parameters)
+		argv[2] = NULL;
+	if (!run(argv))
+		return 0;
+
+	if (strncmp(name, "mdev_test", 9))
+		return -ENOENT;
+	if (strcmp(name, "mdev_test")) {
+		ret = module_load("mdev", NULL);
+		if (!ret && !module_loaded("mdev_test"))
+			ret = module_load("mdev_test", NULL);
+		if (ret)
+			return ret;
+	}
+	return insert(name, parameters ?: "");
+}
+
+int module_unload(const char *name)
+{
+	int ret;
+
+	/* A reference that somebody is about to put is no use. */
+	WAIT_FOR(!(ret = syscall(SYS_delete_module, name, O_NONBLOCK) ?
+		   -errno : 0) || ret != -EWOULDBLOCK, A_WHILE);
+	return ret;
+}
+
+/* Test vendor drivers */
+
+int vendor_write(const char *vendor, const char *control, const char *text)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), DEBUGFS "/%s/%s", vendor, control);
+	return write_file(path, text);
+}
+
+int vendor_set(const char *vendor, const char *control, unsigned int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	return vendor_write(vendor, control, text);
+}
+
+long long vendor_get(const char *vendor, const char *control)
+{
+	char path[PATH_LEN], text[32];
+	int ret;
+
+	snprintf(path, sizeof(path), DEBUGFS "/%s/%s", vendor, control);
+	ret = read_file(path, text, sizeof(text));
+	return ret < 0 ? ret : strtoll(text, NULL, 0);
+}
+
+int vendor_calls(const char *vendor, const char *callback)
+{
+	char control[64];
+
+	snprintf(control, sizeof(control), "%s/calls", callback);
+	return vendor_get(vendor, control);
+}
+
+int vendor_reset(const char *vendor)
+{
+	static const char * const controls[] = {
+		"error", "nth", "delay", "calls",
+	};
+	char path[PATH_LEN], control[PATH_LEN - 64];
+	struct dirent *entry;
+	unsigned int i;
+	int ret;
+	DIR *d;
+
+	ret = vendor_write(vendor, "serialize", "N");
+	if (!ret)
+		ret = vendor_set(vendor, "violations", 0);
+
+	snprintf(path, sizeof(path), DEBUGFS "/%s", vendor);
+	d = opendir(path);
+	if (!d)
+		return -errno;
+	while (!ret && (entry = readdir(d))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		for (i = 0; !ret && i < ARRAY_LEN(controls); i++) {
+			snprintf(control, sizeof(control), "%.200s/%s",
+				 entry->d_name, controls[i]);
+			ret = vendor_set(vendor, control, 0);
+		}
+	}
+	closedir(d);
+	return ret;
+}
+
+int parent_register(const char *vendor, unsigned int parent)
+{
+	return vendor_set(vendor, "register", parent);
+}
+
+int parent_unregister(const char *vendor, unsigned int parent)
+{
+	return vendor_set(vendor, "unregister", parent);
+}
+
+/* Paths */
+
+char *parent_path(char *buf, const char *vendor, unsigned int parent)
+{
+	snprintf(buf, PATH_LEN, PARENTS "/%s.%u", vendor, parent);
+	return buf;
+}
+
+char *type_path(char *buf, const char *vendor, unsigned int parent,
+		const char *type, const char *file)
+{
+	snprintf(buf, PATH_LEN, PARENTS "/%s.%u/mdev_supported_types/%s-%s/%s",
+		 vendor, parent, vendor, type, file);
+	return buf;
+}
+
+char *mdev_path(char *buf, const char *uuid, const char *file)
+{
+	snprintf(buf, PATH_LEN, DEVICES "/%s/%s", uuid, file);
+	return buf;
+}
+
+/* Mediated devices */
+
+char *uuid_make(char uuid[UUID_LEN])
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		abort();
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	snprintf(uuid, UUID_LEN,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9],
+		 b[10], b[11], b[12], b[13], b[14], b[15]);
+	return uuid;
+}
+
+int mdev_create(const char *vendor, unsigned int parent, const char *type,
+		const char *uuid)
+{
+	char path[PATH_LEN];
+
+	return write_file(type_path(path, vendor, parent, type, "create"),
+			  uuid);
+}
+
+int mdev_make(const char *vendor, unsigned int parent, const char *type,
+	      char uuid[UUID_LEN])
+{
+	return mdev_create(vendor, parent, type, uuid_make(uuid));
+}
+
+int mdev_remove(const char *uuid)
+{
+	char path[PATH_LEN];
+
+	return write_file(mdev_path(path, uuid, "remove"), "1");
+}
+
+bool mdev_exists(const char *uuid)
+{
+	return exists(DEVICES "/%s", uuid);
+}
+
+int mdev_available(const char *vendor, unsigned int parent, const char *type)
+{
+	char path[PATH_LEN], text[32];
+	int ret;
+
+	ret = read_file(type_path(path, vendor, parent, type,
+				  "available_instances"), text, sizeof(text));
+	return ret < 0 ? ret : atoi(text);
+}
+
+int mdev_group(const char *uuid)
+{
+	char path[PATH_LEN], name[32];
+	int ret;
+
+	ret = link_name(mdev_path(path, uuid, "iommu_group"), name,
+			sizeof(name));
+	return ret ? ret : atoi(name);
+}
+
+int mdev_attach(const char *uuid, struct mdev_user *user)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char path[PATH_LEN];
+	int group, ret;
+
+	user->container = -1;
+	user->group = -1;
+	user->device = -1;
+
+	group = mdev_group(uuid);
+	if (group < 0)
+		return group;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	user->group = open(path, O_RDWR | O_CLOEXEC);
+	if (user->group < 0)
+		return -errno;
+	user->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (user->container < 0 ||
+	    ioctl(user->group, VFIO_GROUP_GET_STATUS, &status) ||
+	    !(status.flags & VFIO_GROUP_FLAGS_VIABLE) ||
+	    ioctl(user->group, VFIO_GROUP_SET_CONTAINER, &user->container) ||
+	    ioctl(user->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
+		ret = errno ? -errno : -EIO;
+		mdev_close(user);
+		return ret;
+	}
+	return 0;
+}
+
+int mdev_device_fd(const char *uuid, struct mdev_user *user)
+{
+	int fd;
+
+	fd = ioctl(user->group, VFIO_GROUP_GET_DEVICE_FD, uuid);
+	return fd < 0 ? -errno : fd;
+}
+
+int mdev_open(const char *uuid, struct mdev_user *user)
+{
+	int ret;
+
+	ret = mdev_attach(uuid, user);
+	if (ret)
+		return ret;
+	ret = mdev_device_fd(uuid, user);
+	if (ret < 0) {
+		mdev_close(user);
+		return ret;
+	}
+	user->device = ret;
+	return 0;
+}
+
+void mdev_close(struct mdev_user *user)
+{
+	if (user->device >= 0)
+		close(user->device);
+	if (user->group >= 0)
+		close(user->group);
+	if (user->container >= 0)
+		close(user->container);
+	user->container = -1;
+	user->group = -1;
+	user->device = -1;
+}
+
+int mdev_alive(const struct mdev_user *user)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	unsigned int out = 0x7e57ab1e, in = 0;
+
+	if (ioctl(user->device, VFIO_DEVICE_GET_INFO, &info))
+		return -errno;
+	if (info.num_regions != MDEV_TEST_NUM_REGIONS)
+		return -EIO;
+	if (pwrite(user->device, &out, sizeof(out), 0) != sizeof(out) ||
+	    pread(user->device, &in, sizeof(in), 0) != sizeof(in))
+		return -errno;
+	return in == out ? 0 : -EIO;
+}
+
+/* What the kernel sends to udev */
+
+int uevent_open(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int size = 1 << 20;
+	int fd;
+
+	fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC,
+		    NETLINK_KOBJECT_UEVENT);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
+int uevent_next(int fd, struct uevent *event, unsigned int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	ssize_t len;
+
+	if (poll(&pfd, 1, ms) <= 0)
+		return -ETIMEDOUT;
+	len = recv(fd, event->text, sizeof(event->text) - 1, 0);
+	if (len < 0)
+		return -errno;
+	event->text[len] = '\0';
+	event->len = len;
+	return 0;
+}
+
+const char *uevent_get(const struct uevent *event, const char *key)
+{
+	const char *line = event->text;
+	size_t len = strlen(key);
+
+	for (; line < event->text + event->len; line += strlen(line) + 1)
+		if (!strncmp(line, key, len) && line[len] == '=')
+			return line + len + 1;
+	return NULL;
+}
+
+/* The kernel's log */
+
+int kmsg_open(void)
+{
+	int fd;
+
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+int kmsg_count(int fd, const char *text)
+{
+	char line[8192];
+	int count = 0;
+	ssize_t len;
+
+	while (true) {
+		len = read(fd, line, sizeof(line) - 1);
+		if (len < 0 && errno == EPIPE)
+			continue;
+		if (len <= 0)
+			return count;
+		line[len] = '\0';
+		count += !!strstr(line, text);
+	}
+}
+
+/* Everything as before? */
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void snapshot_add(struct snapshot *snapshot, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void snapshot_add(struct snapshot *snapshot, const char *format, ...)
+{
+	size_t len = strlen(snapshot->text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(snapshot->text + len, sizeof(snapshot->text) - len, format,
+		  args);
+	va_end(args);
+}
+
+static void snapshot_list(struct snapshot *snapshot, const char *dir)
+{
+	struct dirent **entries;
+	int i, count;
+
+	count = scandir(dir, &entries, NULL, by_name);
+	for (i = 0; i < count; i++) {
+		if (entries[i]->d_name[0] != '.')
+			snapshot_add(snapshot, "%s/%s\n", dir,
+				     entries[i]->d_name);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+}
+
+void snapshot_take(struct snapshot *snapshot)
+{
+	static const char * const modules[] = {
+		"mdev", "vfio", "vfio_mdev", "vfio_iommu_type1", "mdev_test",
+		RAW, STRUCTURED,
+	};
+	unsigned int i;
+
+	snapshot->text[0] = '\0';
+	snapshot_list(snapshot, DEVICES);
+	snapshot_list(snapshot, PARENTS);
+	snapshot_list(snapshot, GROUPS);
+	snapshot_list(snapshot, "/dev/vfio");
+	for (i = 0; i < ARRAY_LEN(modules); i++)
+		if (module_loaded(modules[i]))
+			snapshot_add(snapshot, "%s is used by %d\n", modules[i],
+				     module_refs(modules[i]));
+}
+
+static bool snapshot_same(const struct snapshot *before,
+			  struct snapshot *after)
+{
+	snapshot_take(after);
+	return !strcmp(before->text, after->text);
+}
+
+/* Says what one snapshot has and the other has not. */
+static void snapshot_complain(const char *what, const struct snapshot *has,
+			      const struct snapshot *lacks)
+{
+	char copy[sizeof(has->text)], *rest = copy, *line;
+
+	strcpy(copy, has->text);
+	while ((line = strsep(&rest, "\n")))
+		if (!strstr(lacks->text, line))
+			complain("%s: %s", what, line);
+}
+
+/* After a test that failed: have the next one start afresh. */
+static void remove_leftovers(void)
+{
+	struct dirent *entry;
+	DIR *d;
+
+	d = opendir(DEVICES);
+	if (!d)
+		return;
+	while ((entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			mdev_remove(entry->d_name);
+	closedir(d);
+}
+
+/* The first parent is registered, the others are not. */
+static int reset_parents(const char *vendor)
+{
+	char path[PATH_LEN];
+	int ret = 0;
+
+	if (!exists("%s", parent_path(path, vendor, 0)))
+		ret = parent_register(vendor, 0);
+	if (!ret && exists("%s", parent_path(path, vendor, 1)))
+		ret = parent_unregister(vendor, 1);
+	return ret;
+}
+
+int env_setup(struct mdev_env *env, const char *vendor)
+{
+	int ret = 0;
+
+	env->vendor = vendor;
+	if (!module_loaded(vendor))
+		ret = module_load(vendor, NULL);
+	if (!ret)
+		ret = vendor_reset(vendor);
+	if (ret)
+		return ret;
+	remove_leftovers();
+	ret = reset_parents(vendor);
+	if (!ret)
+		ret = vendor_reset(vendor);
+	snapshot_take(&env->before);
+	return ret;
+}
+
+int env_teardown(struct mdev_env *env)
+{
+	struct snapshot after;
+	int ret = 0;
+
+	if (vendor_get(env->vendor, "violations")) {
+		complain("%s counts calls out of order, see the kernel's log",
+			 env->vendor);
+		ret = -EIO;
+	}
+	if (!WAIT_FOR(snapshot_same(&env->before, &after), A_WHILE)) {
+		snapshot_complain("left behind", &after, &env->before);
+		snapshot_complain("gone", &env->before, &after);
+		ret = -EIO;
+	}
+	return ret;
+}
+
+/* The whole program */
+
+static void skip_all(const char *format, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+
+static void skip_all(const char *format, ...)
+{
+	va_list args;
+
+	printf("TAP version 13\n1..0 # SKIP ");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+	exit(4);
+}
+
+static void mdev_test_end(void)
+{
+	unsigned int i;
+	int ret;
+
+	if (getpid() != main_process)
+		return;
+	for (i = nr_loaded; i--;) {
+		remove_leftovers();
+		ret = module_unload(loaded[i]);
+		if (ret) {
+			complain("module %s cannot be unloaded: %s", loaded[i],
+				 strerror(-ret));
+			fflush(NULL);
+			_exit(1);
+		}
+	}
+}
+
+static void begin_with(const char *name)
+{
+	int ret;
+
+	if (module_loaded(name))
+		return;
+	ret = module_load(name, NULL);
+	if (ret == -ENOENT && !strncmp(name, "mdev", 4))
+		skip_all("module %s is not there, make install builds and installs it",
+			 name);
+	if (ret)
+		skip_all("module %s cannot be loaded: %s", name,
+			 strerror(-ret));
+	loaded[nr_loaded++] = name;
+}
+
+void mdev_test_begin(int argc, char **argv, const char * const modules[])
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "-l") || !strcmp(argv[i], "-h"))
+			return;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (geteuid())
+		skip_all("only root can make mediated devices");
+	main_process = getpid();
+	atexit(mdev_test_end);
+
+	/* Not to be counted among those that come and go. */
+	module_load("vfio", NULL);
+	module_load("vfio_iommu_type1", NULL);
+	for (i = 0; modules[i]; i++) {
+		if (!strcmp(modules[i], RAW) || !strcmp(modules[i], STRUCTURED))
+			begin_with("mdev_test");
+		begin_with(modules[i]);
+	}
+	if (modules[0] && !exists(DEBUGFS "/%s", modules[0]) &&
+	    !strncmp(modules[0], "mdev_test_", 10))
+		skip_all("no debugfs at " DEBUGFS);
+}
