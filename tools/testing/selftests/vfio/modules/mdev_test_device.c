@@ -279,7 +279,7 @@ int mdev_test_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 		return ret;
 	if (!mem || room < size)
 		return -EINVAL;
-	return remap_vmalloc_range_partial(vma, vma->vm_start, mem, 0, size);
+	return remap_vmalloc_range(vma, mem, 0);
 }
 EXPORT_SYMBOL_GPL(mdev_test_mmap);
 
