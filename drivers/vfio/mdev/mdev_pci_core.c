@@ -1,0 +1,806 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PCI-like mediated devices: life, regions, accesses
+ *
+ * A struct mdev_pci lives in what the vendor driver keeps for the device, from
+ * mdev_pci_init() in its create to mdev_pci_destroy() in its remove; the
+ * mediated device's drvdata points to it. Description and capabilities do not
+ * change after create. While the device is open, users read and write it from
+ * as many CPUs as they have threads: pci->config_lock covers the values in
+ * configuration space, the vendor's own locks cover what is behind the BARs.
+ * No lock is held around a callback of the vendor, and none while user memory
+ * is touched.
+ *
+ * An access of any length is made in steps of the natural size, 1 to 8 bytes,
+ * each through a kernel value: no memory of a size that the user chose.
+ */
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/pci_ids.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "mdev_pci_private.h"
+
+/* Capabilities, from the third byte on */
+struct mdev_pci_msi_body {
+	__le16 flags;
+	__le32 address_lo;
+	__le32 address_hi;
+	__le16 data;
+} __packed;
+
+struct mdev_pci_msix_body {
+	__le16 flags;
+	__le32 table;
+	__le32 pba;
+} __packed;
+
+/**
+ * mdev_pci_init - make the PCI side of a new mediated device
+ * @pci: zeroed, in what the driver keeps for the device
+ * @mdev: the device; its drvdata will point to @pci
+ * @desc: what it looks like; stays in place for as long as the device does
+ *
+ * To be called from the create callback, undone with mdev_pci_destroy().
+ *
+ * Return: 0; EINVAL if @desc does not describe a PCI device; ENOMEM.
+ */
+int mdev_pci_init(struct mdev_pci *pci, struct mdev_device *mdev,
+		  const struct mdev_pci_desc *desc)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		ret = mdev_pci_check_bar(&desc->bar[i], i);
+		if (ret) {
+			dev_err(mdev_parent_dev(mdev),
+				"BAR %u is none that a PCI device can have: size %#llx, flags %#x\n",
+				i, desc->bar[i].size, desc->bar[i].flags);
+			return ret;
+		}
+	}
+
+	pci->mdev = mdev;
+	pci->desc = desc;
+	mutex_init(&pci->config_lock);
+
+	ret = mdev_pci_config_init(&pci->config, desc);
+	if (ret)
+		return ret;
+
+	ret = mdev_pci_irqs_init(&pci->irqs, desc->interrupt_pin);
+	if (ret) {
+		mdev_pci_config_free(&pci->config);
+		return ret;
+	}
+
+	mdev_set_drvdata(mdev, pci);
+	return 0;
+}
+EXPORT_SYMBOL(mdev_pci_init);
+
+/**
+ * mdev_pci_destroy - opposite of mdev_pci_init()
+ * @pci: device, not open
+ */
+void mdev_pci_destroy(struct mdev_pci *pci)
+{
+	mdev_set_drvdata(pci->mdev, NULL);
+	mdev_pci_irqs_destroy(&pci->irqs);
+	mdev_pci_config_free(&pci->config);
+	mutex_destroy(&pci->config_lock);
+}
+EXPORT_SYMBOL(mdev_pci_destroy);
+
+/**
+ * mdev_pci_add_cap - add a capability
+ * @pci: device, in its create
+ * @id: capability id, %PCI_CAP_ID_EXP and its kin
+ * @body: what follows the id and the link at open
+ * @writable: the bits of @body that software can write; NULL: none
+ * @len: length of @body
+ *
+ * Return: its offset in configuration space, or ENOSPC.
+ */
+int mdev_pci_add_cap(struct mdev_pci *pci, u8 id, const void *body,
+		     const void *writable, size_t len)
+{
+	return mdev_pci_config_add_cap(&pci->config, id, body, writable, len);
+}
+EXPORT_SYMBOL(mdev_pci_add_cap);
+
+/**
+ * mdev_pci_add_ext_cap - add an extended capability
+ * @pci: device with 4096 bytes of configuration space, in its create
+ * @id: %PCI_EXT_CAP_ID_DSN and its kin
+ * @version: version of the capability
+ * @body: what follows the four bytes of its header at open
+ * @writable: the bits of @body that software can write; NULL: none
+ * @len: length of @body
+ *
+ * Return: its offset in configuration space, EINVAL or ENOSPC.
+ */
+int mdev_pci_add_ext_cap(struct mdev_pci *pci, u16 id, u8 version,
+			 const void *body, const void *writable, size_t len)
+{
+	return mdev_pci_config_add_ext_cap(&pci->config, id, version, body,
+					   writable, len);
+}
+EXPORT_SYMBOL(mdev_pci_add_ext_cap);
+
+/**
+ * mdev_pci_add_vendor_cap - add a vendor-specific capability
+ * @pci: device, in its create
+ * @body: what follows the byte with the capability's length at open
+ * @writable: the bits of @body that software can write; NULL: none
+ * @len: length of @body
+ *
+ * Return: its offset in configuration space, or ENOSPC.
+ */
+int mdev_pci_add_vendor_cap(struct mdev_pci *pci, const void *body,
+			    const void *writable, size_t len)
+{
+	u8 data[PCI_CFG_SPACE_SIZE] = {}, mask[PCI_CFG_SPACE_SIZE] = {};
+
+	if (len > PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF - 3)
+		return -ENOSPC;
+
+	data[0] = PCI_CAP_FLAGS + 1 + len;
+	memcpy(data + 1, body, len);
+	if (writable)
+		memcpy(mask + 1, writable, len);
+
+	return mdev_pci_add_cap(pci, PCI_CAP_ID_VNDR, data, mask, len + 1);
+}
+EXPORT_SYMBOL(mdev_pci_add_vendor_cap);
+
+/**
+ * mdev_pci_add_pm - add the power management capability, with D0 and D3hot
+ * @pci: device, in its create
+ *
+ * The device keeps its state in D3hot.
+ *
+ * Return: its offset in configuration space, EEXIST or ENOSPC.
+ */
+int mdev_pci_add_pm(struct mdev_pci *pci)
+{
+	static const u8 body[PCI_PM_SIZEOF - PCI_CAP_FLAGS] = {
+		[PCI_PM_PMC - PCI_CAP_FLAGS] = 3, /* version */
+		[PCI_PM_CTRL - PCI_CAP_FLAGS] = PCI_PM_CTRL_NO_SOFT_RESET,
+	};
+	static const u8 writable[sizeof(body)] = {
+		[PCI_PM_CTRL - PCI_CAP_FLAGS] = PCI_PM_CTRL_STATE_MASK,
+	};
+	int offset;
+
+	if (pci->config.pm)
+		return -EEXIST;
+
+	offset = mdev_pci_add_cap(pci, PCI_CAP_ID_PM, body, writable,
+				  sizeof(body));
+	if (offset > 0)
+		pci->config.pm = offset;
+	return offset;
+}
+EXPORT_SYMBOL(mdev_pci_add_pm);
+
+/**
+ * mdev_pci_add_msi - let the device send MSI
+ * @pci: device, in its create
+ * @vectors: how many, a power of two up to 32
+ *
+ * Return: offset of the capability in configuration space, EINVAL, EEXIST,
+ * ENOSPC or ENOMEM.
+ */
+int mdev_pci_add_msi(struct mdev_pci *pci, unsigned int vectors)
+{
+	struct mdev_pci_msi_body body = {
+		.flags = cpu_to_le16(PCI_MSI_FLAGS_64BIT),
+	};
+	static const struct mdev_pci_msi_body writable = {
+		.flags = cpu_to_le16(PCI_MSI_FLAGS_ENABLE |
+				     PCI_MSI_FLAGS_QSIZE),
+		.address_lo = cpu_to_le32(0xfffffffc),
+		.address_hi = cpu_to_le32(0xffffffff),
+		.data = cpu_to_le16(0xffff),
+	};
+	int offset, ret;
+
+	if (!is_power_of_2(vectors) || vectors > 32)
+		return -EINVAL;
+	if (pci->config.msi)
+		return -EEXIST;
+
+	body.flags |= cpu_to_le16(ilog2(vectors) << 1);
+	ret = mdev_pci_irqs_add(&pci->irqs, VFIO_PCI_MSI_IRQ_INDEX, vectors);
+	if (ret)
+		return ret;
+
+	offset = mdev_pci_add_cap(pci, PCI_CAP_ID_MSI, &body, &writable,
+				  sizeof(body));
+	if (offset > 0)
+		pci->config.msi = offset;
+	return offset;
+}
+EXPORT_SYMBOL(mdev_pci_add_msi);
+
+static bool mdev_pci_msix_fits(struct mdev_pci *pci, unsigned int bar,
+			       u64 offset, u64 size)
+{
+	u64 bar_size = pci->desc->bar[bar].size;
+
+	return IS_ALIGNED(offset, 8) && offset <= U32_MAX && size <= bar_size &&
+	       offset <= bar_size - size;
+}
+
+/**
+ * mdev_pci_add_msix - let the device send MSI-X
+ * @pci: device, in its create
+ * @vectors: how many, 1 to 2048
+ * @bar: memory BAR that holds the table and the pending bits
+ * @table: offset of the table of 16 bytes a vector, a multiple of 8
+ * @pba: offset of the pending bits, 64 in 8 bytes, a multiple of 8
+ *
+ * As with vfio-pci, software finds the table to read as ones: whoever runs the
+ * device, QEMU, keeps the table itself and arms vectors with eventfds.
+ *
+ * Return: offset of the capability in configuration space, EINVAL, EEXIST,
+ * ENOSPC or ENOMEM.
+ */
+int mdev_pci_add_msix(struct mdev_pci *pci, unsigned int vectors,
+		      unsigned int bar, u64 table, u64 pba)
+{
+	struct mdev_pci_msix_body body = {
+		.flags = cpu_to_le16(vectors - 1),
+		.table = cpu_to_le32(table | bar),
+		.pba = cpu_to_le32(pba | bar),
+	};
+	static const struct mdev_pci_msix_body writable = {
+		.flags = cpu_to_le16(PCI_MSIX_FLAGS_ENABLE |
+				     PCI_MSIX_FLAGS_MASKALL),
+	};
+	u64 table_size = (u64)vectors * PCI_MSIX_ENTRY_SIZE;
+	u64 pba_size = DIV_ROUND_UP(vectors, 64) * 8;
+	int ret;
+
+	if (!vectors || vectors > 2048 || bar >= PCI_STD_NUM_BARS ||
+	    pci->desc->bar[bar].flags & PCI_BASE_ADDRESS_SPACE_IO ||
+	    !mdev_pci_msix_fits(pci, bar, table, table_size) ||
+	    !mdev_pci_msix_fits(pci, bar, pba, pba_size))
+		return -EINVAL;
+	if (pci->msix.table_size)
+		return -EEXIST;
+
+	ret = mdev_pci_irqs_add(&pci->irqs, VFIO_PCI_MSIX_IRQ_INDEX, vectors);
+	if (ret)
+		return ret;
+
+	pci->msix.bar = bar;
+	pci->msix.table = table;
+	pci->msix.table_size = table_size;
+	pci->msix.pba = pba;
+	pci->msix.pba_size = pba_size;
+
+	return mdev_pci_add_cap(pci, PCI_CAP_ID_MSIX, &body, &writable,
+				sizeof(body));
+}
+EXPORT_SYMBOL(mdev_pci_add_msix);
+
+/**
+ * mdev_pci_config_get - what is in configuration space
+ * @pci: device
+ * @offset: where; @offset + @width lies within
+ * @width: 1 to 4 bytes
+ */
+u32 mdev_pci_config_get(struct mdev_pci *pci, unsigned int offset,
+			unsigned int width)
+{
+	u32 val;
+
+	mutex_lock(&pci->config_lock);
+	val = mdev_pci_config_load(&pci->config, offset, width);
+	mutex_unlock(&pci->config_lock);
+
+	return val;
+}
+EXPORT_SYMBOL(mdev_pci_config_get);
+
+/**
+ * mdev_pci_config_set - the device changes its configuration space
+ * @pci: device
+ * @offset: where; @offset + @width lies within
+ * @width: 1 to 4 bytes
+ * @val: new value, of bits that software cannot write too
+ *
+ * For registers that show the state of the device, such as errors in the
+ * status register. Opening the device sets them back.
+ */
+void mdev_pci_config_set(struct mdev_pci *pci, unsigned int offset,
+			 unsigned int width, u32 val)
+{
+	mutex_lock(&pci->config_lock);
+	mdev_pci_config_put(&pci->config, offset, width, val);
+	mutex_unlock(&pci->config_lock);
+}
+EXPORT_SYMBOL(mdev_pci_config_set);
+
+/**
+ * mdev_pci_open - a user opens the device
+ * @mdev: device
+ *
+ * Configuration space is as described, no interrupt is armed. A driver whose
+ * own open fails after this calls mdev_pci_release().
+ *
+ * Return: 0
+ */
+int mdev_pci_open(struct mdev_device *mdev)
+{
+	struct mdev_pci *pci = mdev_to_pci(mdev);
+
+	mutex_lock(&pci->config_lock);
+	mdev_pci_config_reset(&pci->config);
+	mutex_unlock(&pci->config_lock);
+	mdev_pci_irqs_open(&pci->irqs);
+
+	return 0;
+}
+EXPORT_SYMBOL(mdev_pci_open);
+
+/**
+ * mdev_pci_release - the user has closed the device
+ * @mdev: device
+ *
+ * No eventfd is signalled any more when this returns.
+ */
+void mdev_pci_release(struct mdev_device *mdev)
+{
+	mdev_pci_irqs_release(&mdev_to_pci(mdev)->irqs);
+}
+EXPORT_SYMBOL(mdev_pci_release);
+
+/**
+ * mdev_pci_reset - VFIO_DEVICE_RESET
+ * @mdev: device
+ *
+ * Configuration space keeps its values, but for errors in the status
+ * register, and armed interrupts stay so: that is what vfio-pci gives, which
+ * saves and restores them around the reset.
+ *
+ * Return: what the description's reset returns; EINVAL if it has none.
+ */
+int mdev_pci_reset(struct mdev_device *mdev)
+{
+	struct mdev_pci *pci = mdev_to_pci(mdev);
+
+	if (!pci->desc->reset)
+		return -EINVAL;
+
+	mutex_lock(&pci->config_lock);
+	mdev_pci_config_clear_status(&pci->config);
+	mutex_unlock(&pci->config_lock);
+
+	return pci->desc->reset(pci);
+}
+EXPORT_SYMBOL(mdev_pci_reset);
+
+/**
+ * mdev_pci_get_device_info - VFIO_DEVICE_GET_INFO
+ * @mdev: device
+ * @info: the answer
+ * @caps: its capabilities, of which there are none
+ */
+int mdev_pci_get_device_info(struct mdev_device *mdev,
+			     struct vfio_device_info *info,
+			     struct vfio_info_cap *caps)
+{
+	info->flags = VFIO_DEVICE_FLAGS_PCI;
+	if (mdev_to_pci(mdev)->desc->reset)
+		info->flags |= VFIO_DEVICE_FLAGS_RESET;
+	info->num_regions = VFIO_PCI_NUM_REGIONS;
+	info->num_irqs = VFIO_PCI_NUM_IRQS;
+
+	return 0;
+}
+EXPORT_SYMBOL(mdev_pci_get_device_info);
+
+static u64 mdev_pci_region_size(struct mdev_pci *pci, unsigned int index)
+{
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return pci->config.size;
+	if (index < PCI_STD_NUM_BARS)
+		return pci->desc->bar[index].size;
+	return 0;
+}
+
+static int mdev_pci_add_areas(const struct mdev_pci_bar *bar,
+			      struct vfio_info_cap *caps)
+{
+	struct vfio_region_info_cap_sparse_mmap *sparse;
+	unsigned int i;
+	int ret;
+
+	sparse = kzalloc(struct_size(sparse, areas, bar->nr_areas), GFP_KERNEL);
+	if (!sparse)
+		return -ENOMEM;
+
+	sparse->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+	sparse->header.version = 1;
+	sparse->nr_areas = bar->nr_areas;
+	for (i = 0; i < bar->nr_areas; i++) {
+		sparse->areas[i].offset = bar->areas[i].offset;
+		sparse->areas[i].size = bar->areas[i].size;
+	}
+
+	ret = vfio_info_add_capability(caps, &sparse->header,
+				       struct_size(sparse, areas,
+						   bar->nr_areas));
+	kfree(sparse);
+	return ret;
+}
+
+/* The whole BAR may be mapped, with the MSI-X table in it. */
+static int mdev_pci_add_msix_mappable(struct vfio_info_cap *caps)
+{
+	struct vfio_info_cap_header mappable = {
+		.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+		.version = 1,
+	};
+
+	return vfio_info_add_capability(caps, &mappable, sizeof(mappable));
+}
+
+/**
+ * mdev_pci_get_region_info - VFIO_DEVICE_GET_REGION_INFO
+ * @mdev: device
+ * @info: its index is the question, the rest the answer
+ * @caps: capabilities of the region
+ *
+ * The ROM and VGA regions are there and empty.
+ */
+int mdev_pci_get_region_info(struct mdev_device *mdev,
+			     struct vfio_region_info *info,
+			     struct vfio_info_cap *caps)
+{
+	struct mdev_pci *pci = mdev_to_pci(mdev);
+	const struct mdev_pci_bar *bar;
+	unsigned int index = info->index;
+
+	if (index >= VFIO_PCI_NUM_REGIONS)
+		return -EINVAL;
+
+	index = array_index_nospec(index, VFIO_PCI_NUM_REGIONS);
+	info->offset = MDEV_PCI_INDEX_TO_OFFSET(index);
+	info->size = mdev_pci_region_size(pci, index);
+	info->flags = 0;
+	if (!info->size)
+		return 0;
+
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	if (index >= PCI_STD_NUM_BARS)
+		return 0;
+
+	bar = &pci->desc->bar[index];
+	if (!bar->mmap)
+		return 0;
+
+	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+	if (bar->areas)
+		return mdev_pci_add_areas(bar, caps);
+	if (pci->msix.table_size && pci->msix.bar == index)
+		return mdev_pci_add_msix_mappable(caps);
+	return 0;
+}
+EXPORT_SYMBOL(mdev_pci_get_region_info);
+
+static bool mdev_pci_within(u64 offset, u64 start, u64 size)
+{
+	return offset >= start && offset - start < size;
+}
+
+static int mdev_pci_bar_load(struct mdev_pci *pci, unsigned int index,
+			     u64 offset, unsigned int width, u64 *val)
+{
+	const struct mdev_pci_bar *bar = &pci->desc->bar[index];
+
+	*val = 0;
+	if (pci->msix.table_size && index == pci->msix.bar) {
+		if (mdev_pci_within(offset, pci->msix.table,
+				    pci->msix.table_size)) {
+			*val = ~0ULL;
+			return 0;
+		}
+		if (mdev_pci_within(offset, pci->msix.pba, pci->msix.pba_size))
+			return 0;
+	}
+
+	return bar->read ? bar->read(pci, offset, width, val) : 0;
+}
+
+static int mdev_pci_bar_store(struct mdev_pci *pci, unsigned int index,
+			      u64 offset, unsigned int width, u64 val)
+{
+	const struct mdev_pci_bar *bar = &pci->desc->bar[index];
+
+	if (pci->msix.table_size && index == pci->msix.bar &&
+	    (mdev_pci_within(offset, pci->msix.table, pci->msix.table_size) ||
+	     mdev_pci_within(offset, pci->msix.pba, pci->msix.pba_size)))
+		return 0;
+
+	return bar->write ? bar->write(pci, offset, width, val) : 0;
+}
+
+static void mdev_pci_config_read(struct mdev_pci *pci, unsigned int offset,
+				 unsigned int width, u64 *val)
+{
+	*val = mdev_pci_config_get(pci, offset, width);
+
+	if (offset <= PCI_STATUS && PCI_STATUS < offset + width &&
+	    mdev_pci_irqs_intx_level(&pci->irqs))
+		*val |= (u64)PCI_STATUS_INTERRUPT << 8 * (PCI_STATUS - offset);
+}
+
+static void mdev_pci_config_write(struct mdev_pci *pci, unsigned int offset,
+				  unsigned int width, u32 val)
+{
+	u32 command;
+
+	mutex_lock(&pci->config_lock);
+	mdev_pci_config_store(&pci->config, offset, width, val);
+	if (offset <= PCI_COMMAND + 1) {
+		command = mdev_pci_config_load(&pci->config, PCI_COMMAND, 2);
+		mdev_pci_irqs_disable_intx(&pci->irqs,
+					   command & PCI_COMMAND_INTX_DISABLE);
+	}
+	mutex_unlock(&pci->config_lock);
+
+	if (pci->desc->config_written)
+		pci->desc->config_written(pci, offset, width);
+}
+
+/* As from a device that does not decode the address: EIO. */
+static bool mdev_pci_decodes(struct mdev_pci *pci, unsigned int index)
+{
+	return pci->desc->bar[index].flags & PCI_BASE_ADDRESS_SPACE_IO ||
+	       mdev_pci_config_memory_on(&pci->config);
+}
+
+static int mdev_pci_load(struct mdev_pci *pci, unsigned int index, u64 offset,
+			 unsigned int width, u64 *val)
+{
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		mdev_pci_config_read(pci, offset, width, val);
+		return 0;
+	}
+
+	if (!mdev_pci_decodes(pci, index))
+		return -EIO;
+	return mdev_pci_bar_load(pci, index, offset, width, val);
+}
+
+static int mdev_pci_store(struct mdev_pci *pci, unsigned int index, u64 offset,
+			  unsigned int width, u64 val)
+{
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		mdev_pci_config_write(pci, offset, width, val);
+		return 0;
+	}
+
+	if (!mdev_pci_decodes(pci, index))
+		return -EIO;
+	return mdev_pci_bar_store(pci, index, offset, width, val);
+}
+
+static unsigned int mdev_pci_max_width(struct mdev_pci *pci,
+				       unsigned int index)
+{
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return 4;
+	return pci->desc->bar[index].max_width ?: 8;
+}
+
+/* The widest access that is aligned at @offset and not beyond @count. */
+static unsigned int mdev_pci_width(u64 offset, size_t count, unsigned int max)
+{
+	while (offset % max || count < max)
+		max /= 2;
+	return max;
+}
+
+/*
+ * Find the region of an access and how much of it is there. Accesses that run
+ * over the end are cut short, but refused in configuration space.
+ */
+static int mdev_pci_locate(struct mdev_pci *pci, loff_t pos, size_t *count,
+			   unsigned int *index, u64 *offset)
+{
+	u64 size;
+
+	if (MDEV_PCI_OFFSET_TO_INDEX(pos) >= VFIO_PCI_NUM_REGIONS)
+		return -EINVAL;
+
+	*index = array_index_nospec(MDEV_PCI_OFFSET_TO_INDEX(pos),
+				    VFIO_PCI_NUM_REGIONS);
+	*offset = pos & MDEV_PCI_OFFSET_MASK;
+	size = mdev_pci_region_size(pci, *index);
+
+	if (*index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		if (*offset >= size || *count > size - *offset)
+			return -EFAULT;
+		return 0;
+	}
+
+	if (*offset >= size)
+		return -EINVAL;
+	*count = min_t(u64, *count, size - *offset);
+	return 0;
+}
+
+static int mdev_pci_step_in(struct mdev_pci *pci, unsigned int index,
+			    u64 offset, unsigned int width, char __user *buf)
+{
+	__le64 bytes;
+	u64 val;
+	int ret;
+
+	ret = mdev_pci_load(pci, index, offset, width, &val);
+	if (ret)
+		return ret;
+
+	bytes = cpu_to_le64(val);
+	return copy_to_user(buf, &bytes, width) ? -EFAULT : 0;
+}
+
+static int mdev_pci_step_out(struct mdev_pci *pci, unsigned int index,
+			     u64 offset, unsigned int width,
+			     const char __user *buf)
+{
+	__le64 bytes = 0;
+
+	if (copy_from_user(&bytes, buf, width))
+		return -EFAULT;
+
+	return mdev_pci_store(pci, index, offset, width, le64_to_cpu(bytes));
+}
+
+/**
+ * mdev_pci_read - read(2) from a region
+ * @mdev: device
+ * @buf: where to
+ * @count: bytes
+ * @ppos: region and position in it
+ *
+ * Return: bytes read, fewer than @count at the end of a BAR; or EINVAL where
+ * there is no region, EIO from a memory BAR that is switched off, EFAULT, or
+ * the error of the vendor's callback.
+ */
+ssize_t mdev_pci_read(struct mdev_device *mdev, char __user *buf, size_t count,
+		      loff_t *ppos)
+{
+	struct mdev_pci *pci = mdev_to_pci(mdev);
+	unsigned int index, width, max;
+	size_t done;
+	u64 offset;
+	int ret;
+
+	if (!count)
+		return 0;
+
+	ret = mdev_pci_locate(pci, *ppos, &count, &index, &offset);
+	if (ret)
+		return ret;
+
+	max = mdev_pci_max_width(pci, index);
+	for (done = 0; done < count; done += width) {
+		width = mdev_pci_width(offset + done, count - done, max);
+		ret = mdev_pci_step_in(pci, index, offset + done, width,
+				       buf + done);
+		if (ret)
+			return ret;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+
+	*ppos += done;
+	return done;
+}
+EXPORT_SYMBOL(mdev_pci_read);
+
+/**
+ * mdev_pci_write - write(2) to a region
+ * @mdev: device
+ * @buf: where from
+ * @count: bytes
+ * @ppos: region and position in it
+ *
+ * Return: as mdev_pci_read()
+ */
+ssize_t mdev_pci_write(struct mdev_device *mdev, const char __user *buf,
+		       size_t count, loff_t *ppos)
+{
+	struct mdev_pci *pci = mdev_to_pci(mdev);
+	unsigned int index, width, max;
+	size_t done;
+	u64 offset;
+	int ret;
+
+	if (!count)
+		return 0;
+
+	ret = mdev_pci_locate(pci, *ppos, &count, &index, &offset);
+	if (ret)
+		return ret;
+
+	max = mdev_pci_max_width(pci, index);
+	for (done = 0; done < count; done += width) {
+		width = mdev_pci_width(offset + done, count - done, max);
+		ret = mdev_pci_step_out(pci, index, offset + done, width,
+					buf + done);
+		if (ret)
+			return ret;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+
+	*ppos += done;
+	return done;
+}
+EXPORT_SYMBOL(mdev_pci_write);
+
+static bool mdev_pci_range_within(u64 offset, u64 len, u64 start, u64 size)
+{
+	return offset >= start && len <= size && offset - start <= size - len;
+}
+
+static bool mdev_pci_mappable(const struct mdev_pci_bar *bar, u64 offset,
+			      u64 len)
+{
+	unsigned int i;
+
+	if (!bar->mmap || !mdev_pci_range_within(offset, len, 0, bar->size))
+		return false;
+	if (!bar->areas)
+		return true;
+
+	for (i = 0; i < bar->nr_areas; i++)
+		if (mdev_pci_range_within(offset, len, bar->areas[i].offset,
+					  bar->areas[i].size))
+			return true;
+
+	return false;
+}
+
+/**
+ * mdev_pci_mmap - mmap(2) of a BAR
+ * @mdev: device
+ * @vma: shared, with region and position in its offset
+ *
+ * Return: what the BAR's mmap returns; EINVAL for what may not be mapped.
+ */
+int mdev_pci_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
+{
+	struct mdev_pci *pci = mdev_to_pci(mdev);
+	u64 pos = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 index = MDEV_PCI_OFFSET_TO_INDEX(pos);
+	u64 offset = pos & MDEV_PCI_OFFSET_MASK;
+	const struct mdev_pci_bar *bar;
+
+	if (index >= PCI_STD_NUM_BARS || !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+
+	index = array_index_nospec(index, PCI_STD_NUM_BARS);
+	bar = &pci->desc->bar[index];
+	if (!mdev_pci_mappable(bar, offset, vma->vm_end - vma->vm_start))
+		return -EINVAL;
+
+	return bar->mmap(pci, vma, offset);
+}
+EXPORT_SYMBOL(mdev_pci_mmap);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Helpers for mediated devices that look like PCI devices");
