@@ -19,6 +19,8 @@ enum mdev_test_region {
 	MDEV_TEST_REGION_NONE,	/* size 0 */
 	MDEV_TEST_REGION_ROM,	/* read only, an odd size */
 	MDEV_TEST_REGION_TYPED,	/* capabilities type and mmappable */
+	MDEV_TEST_REGION_INPUT,	/* read and mmap */
+	MDEV_TEST_REGION_OUTPUT, /* write and mmap */
 	MDEV_TEST_NUM_REGIONS
 };
 
@@ -27,6 +29,8 @@ enum mdev_test_region {
 #define MDEV_TEST_BIG_SIZE		0x80000000UL
 #define MDEV_TEST_ROM_SIZE		0x123UL
 #define MDEV_TEST_TYPED_SIZE		0x2000UL
+#define MDEV_TEST_INPUT_SIZE		0x1000UL
+#define MDEV_TEST_OUTPUT_SIZE		0x1000UL
 
 /* The sparse areas of MDEV_TEST_REGION_MEM */
 #define MDEV_TEST_AREA0_OFFSET		0x0UL
@@ -36,6 +40,10 @@ enum mdev_test_region {
 
 #define MDEV_TEST_REGION_TYPE		0x7e57
 #define MDEV_TEST_REGION_SUBTYPE	0x17
+
+/* The capability of VFIO_DEVICE_GET_INFO: a header and this word. */
+#define MDEV_TEST_INFO_CAP		0x7e57
+#define MDEV_TEST_INFO_CAP_WORD		0x1f0cab1eULL
 
 enum mdev_test_irq {
 	MDEV_TEST_IRQ_LEVEL,	/* one, maskable and automasked */

@@ -38,9 +38,17 @@ static const struct {
 	[MDEV_TEST_REGION_TYPED] = {
 		MDEV_TEST_TYPED_SIZE, REGION_RW | VFIO_REGION_INFO_FLAG_MMAP,
 		0x12000 },
+	[MDEV_TEST_REGION_INPUT] = {
+		MDEV_TEST_INPUT_SIZE,
+		VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_MMAP,
+		0x14000 },
+	[MDEV_TEST_REGION_OUTPUT] = {
+		MDEV_TEST_OUTPUT_SIZE,
+		VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP,
+		0x15000 },
 };
 
-#define MEM_SIZE	0x14000
+#define MEM_SIZE	0x16000
 
 static const struct {
 	u32 count;
@@ -219,7 +227,7 @@ ssize_t mdev_test_read(struct mdev_device *mdev, char __user *buf,
 	int ret;
 
 	ret = mdev_test_called(mt->vendor, MDEV_TEST_OP_READ, *ppos, count,
-			       0, 0);
+			       (uintptr_t)buf, 0);
 	if (!ret)
 		ret = locate(mt, *ppos, &count, &mem);
 	if (ret)
@@ -244,7 +252,7 @@ ssize_t mdev_test_write(struct mdev_device *mdev, const char __user *buf,
 	int ret;
 
 	ret = mdev_test_called(mt->vendor, MDEV_TEST_OP_WRITE, *ppos, count,
-			       0, 0);
+			       (uintptr_t)buf, 0);
 	if (!ret)
 		ret = locate(mt, *ppos, &count, &mem);
 	if (ret)

@@ -258,16 +258,6 @@ static const struct attribute_group *taken_groups[] = {
 
 /* Ways to get a registration wrong */
 
-static void defect_no_create(struct mdev_parent_ops *ops)
-{
-	ops->create = NULL;
-}
-
-static void defect_no_remove(struct mdev_parent_ops *ops)
-{
-	ops->remove = NULL;
-}
-
 static void defect_no_types(struct mdev_parent_ops *ops)
 {
 	ops->supported_type_groups = NULL;
@@ -297,8 +287,6 @@ static const struct {
 	const char *name;
 	void (*apply)(struct mdev_parent_ops *ops);
 } defects[] = {
-	{ "no-create", defect_no_create },
-	{ "no-remove", defect_no_remove },
 	{ "no-types", defect_no_types },
 	{ "nameless-type", defect_nameless_type },
 	{ "same-type", defect_same_type },
@@ -306,22 +294,64 @@ static const struct {
 	{ "taken-parent-attr", defect_taken_parent_attr },
 };
 
+/* Callbacks that can be left out, as "no-<callback>" */
+static const struct {
+	const char *name;
+	size_t offset;
+} optional[] = {
+#define OPTIONAL(_op) { "no-" #_op, offsetof(struct mdev_parent_ops, _op) }
+	OPTIONAL(create),
+	OPTIONAL(remove),
+	OPTIONAL(open),
+	OPTIONAL(release),
+	OPTIONAL(read),
+	OPTIONAL(write),
+	OPTIONAL(ioctl),
+	OPTIONAL(mmap),
+	OPTIONAL(request),
+	OPTIONAL(get_device_info),
+	OPTIONAL(get_region_info),
+	OPTIONAL(get_irq_info),
+	OPTIONAL(set_irqs),
+	OPTIONAL(reset),
+	OPTIONAL(can_request),
+	OPTIONAL(dma_unmap),
+	OPTIONAL(set_kvm),
+	OPTIONAL(device_feature),
+#undef OPTIONAL
+};
+
+static int apply_defect(struct mdev_parent_ops *ops, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(defects); i++) {
+		if (!strcmp(name, defects[i].name)) {
+			defects[i].apply(ops);
+			return 0;
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(optional); i++) {
+		if (!strcmp(name, optional[i].name)) {
+			*(void **)((void *)ops + optional[i].offset) = NULL;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
 static int register_parent(struct mdev_test_parent *parent, const char *defect)
 {
 	struct mdev_parent_ops ops = *parent->vendor->ops;
-	unsigned int i;
 	int ret;
 
 	ops.supported_type_groups = all_types;
 	ops.dev_attr_groups = parent_groups;
 	ops.mdev_attr_groups = mdev_test_device_groups;
 	if (*defect) {
-		for (i = 0; i < ARRAY_SIZE(defects); i++)
-			if (!strcmp(defect, defects[i].name))
-				break;
-		if (i == ARRAY_SIZE(defects))
-			return -ENOENT;
-		defects[i].apply(&ops);
+		ret = apply_defect(&ops, defect);
+		if (ret)
+			return ret;
 	}
 
 	mutex_lock(&parent->lock);

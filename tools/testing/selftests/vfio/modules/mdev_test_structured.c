@@ -13,6 +13,19 @@
 
 static struct mdev_test_vendor structured;
 
+/* Answers that make no sense */
+enum {
+	LAYOUT_RIGHT,
+	LAYOUT_MANY_REGIONS,
+	LAYOUT_MANY_AREAS,
+	LAYOUT_WRAPPING_REGION,
+	LAYOUT_NEGATIVE_REGION,
+};
+
+static uint layout;
+module_param(layout, uint, 0644);
+MODULE_PARM_DESC(layout, "what is wrong with the regions (default 0: nothing)");
+
 static int structured_create(struct kobject *kobj, struct mdev_device *mdev)
 {
 	return mdev_test_create(&structured, kobj, mdev);
@@ -45,6 +58,14 @@ static int structured_get_device_info(struct mdev_device *mdev,
 				      struct vfio_device_info *info,
 				      struct vfio_info_cap *caps)
 {
+	struct {
+		struct vfio_info_cap_header header;
+		u64 word;
+	} cap = {
+		.header.id = MDEV_TEST_INFO_CAP,
+		.header.version = 1,
+		.word = MDEV_TEST_INFO_CAP_WORD,
+	};
 	int ret;
 
 	ret = mdev_test_called(&structured, MDEV_TEST_OP_GET_DEVICE_INFO,
@@ -54,7 +75,9 @@ static int structured_get_device_info(struct mdev_device *mdev,
 	info->flags = VFIO_DEVICE_FLAGS_RESET;
 	info->num_regions = MDEV_TEST_NUM_REGIONS;
 	info->num_irqs = MDEV_TEST_NUM_IRQS;
-	return 0;
+	if (layout == LAYOUT_MANY_REGIONS)
+		info->num_regions = U32_MAX;
+	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
 }
 
 static int add_sparse_areas(struct vfio_info_cap *caps)
@@ -72,6 +95,8 @@ static int add_sparse_areas(struct vfio_info_cap *caps)
 		},
 	};
 
+	if (layout == LAYOUT_MANY_AREAS)
+		cap.sparse.nr_areas = U32_MAX;
 	return vfio_info_add_capability(caps, &cap.sparse.header, sizeof(cap));
 }
 
@@ -108,6 +133,12 @@ static int structured_get_region_info(struct mdev_device *mdev,
 	if (ret)
 		return ret;
 	switch (info->index) {
+	case MDEV_TEST_REGION_REGS:
+		if (layout == LAYOUT_WRAPPING_REGION)
+			info->offset = -(u64)MDEV_TEST_REGS_SIZE / 2;
+		else if (layout == LAYOUT_NEGATIVE_REGION)
+			info->offset = S64_MAX - MDEV_TEST_REGS_SIZE / 2;
+		return 0;
 	case MDEV_TEST_REGION_MEM:
 		return add_sparse_areas(caps);
 	case MDEV_TEST_REGION_TYPED:
