@@ -35,10 +35,7 @@ static const char *loaded[MAX_MODULES];
 static unsigned int nr_loaded;
 static pid_t main_process;
 
-static void complain(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
-
-static void complain(const char *format, ...)
+static __printf(1, 2) void complain(const char *format, ...)
 {
 	va_list args;
 
@@ -180,12 +177,9 @@ pid_t async_write(const char *path, const char *text)
 int async_result(pid_t pid, unsigned int ms)
 {
 	int status = 0;
-	pid_t done;
 
-	if (!WAIT_FOR((done = waitpid(pid, &status, WNOHANG)), ms))
+	if (!WAIT_FOR(waitpid(pid, &status, WNOHANG), ms))
 		return -ETIMEDOUT;
-	if (done < 0)
-		return -errno;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECANCELED;
 }
 
@@ -200,7 +194,7 @@ void async_kill(pid_t pid)
 /* Modules */
 
 /* Runs a program without a shell and without its messages. */
-static int run(const char *const argv[])
+static int run(const char *const *argv)
 {
 	int status, null;
 	pid_t pid;
@@ -271,11 +265,9 @@ static int insert(const char *name, const char *parameters)
 
 int module_load(const char *name, const char *parameters)
 {
-	const char *argv[] = { "modprobe", name, parameters, NULL };
+	const char *const argv[] = { "modprobe", name, parameters, NULL };
 	int ret;
 
-	if (parameters && !*parameters)
-		argv[2] = NULL;
 	if (!run(argv))
 		return 0;
 
@@ -630,10 +622,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static void snapshot_add(struct snapshot *snapshot, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void snapshot_add(struct snapshot *snapshot, const char *format, ...)
+static __printf(2, 3) void snapshot_add(struct snapshot *snapshot,
+					const char *format, ...)
 {
 	size_t len = strlen(snapshot->text);
 	va_list args;
@@ -692,7 +682,7 @@ static void snapshot_complain(const char *what, const struct snapshot *has,
 {
 	char copy[sizeof(has->text)], *rest = copy, *line;
 
-	strcpy(copy, has->text);
+	memcpy(copy, has->text, sizeof(copy));
 	while ((line = strsep(&rest, "\n")))
 		if (!strstr(lacks->text, line))
 			complain("%s: %s", what, line);
@@ -765,10 +755,7 @@ int env_teardown(struct mdev_env *env)
 
 /* The whole program */
 
-static void skip_all(const char *format, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
-
-static void skip_all(const char *format, ...)
+static __printf(1, 2) __noreturn void skip_all(const char *format, ...)
 {
 	va_list args;
 

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "kselftest.h"
 #include "modules/mdev_test_abi.h"
 
 #define RAW		"mdev_test_raw"
@@ -49,7 +50,7 @@ void expect_dmesg(const char *regex);
 int read_file(const char *path, char *buf, size_t size);
 int write_file(const char *path, const char *text);
 int write_bytes(const char *path, const void *data, size_t len);
-bool exists(const char *format, ...) __attribute__((format(printf, 1, 2)));
+__printf(1, 2) bool exists(const char *format, ...);
 /* The last part of what a link points to. */
 int link_name(const char *path, char *buf, size_t size);
 int count_entries(const char *dir);
@@ -169,7 +170,7 @@ int main(int argc, char **argv)						\
 	static const char * const modules[] = { __VA_ARGS__, NULL };	\
 									\
 	mdev_test_begin(argc, argv, modules);				\
-	return test_harness_run(argc, argv);				\
+	exit(test_harness_run(argc, argv));				\
 }
 
 #endif /* MDEV_UTIL_H */
