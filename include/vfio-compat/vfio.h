@@ -3,7 +3,16 @@
 #ifndef _VFIO_COMPAT_VFIO_H
 #define _VFIO_COMPAT_VFIO_H
 
+/*
+ * The kernel's own header; outside a kernel tree <linux/vfio.h> is a shadow of
+ * it, for classic vendors.
+ */
+#if IS_ENABLED(CONFIG_VFIO_MDEV_DEVICE)
 #include <linux/vfio.h>
+#else
+#include_next <linux/vfio.h>
+#endif
+
 #include <vfio-compat/version.h>
 
 /*

@@ -5,6 +5,7 @@
 
 #define MDEV_INTERFACE MDEV_INTERFACE_CLASSIC
 #include <linux/mdev.h>
+#include <linux/notifier.h>
 #include <linux/spinlock.h>
 
 #include <vfio-compat/vfio.h>
@@ -41,8 +42,11 @@ struct vfio_mdev_layout {
  * @layout: taken down at open, read without a lock while open
  * @kvm: reference held while open, or NULL
  * @put_kvm: gives @kvm back
+ * @iommu_notifier: classic vendor's, told when the user unmaps
+ * @group_notifier: classic vendor's, told of @kvm
  * @lock: protects @open and @leaving
- * @open: between open_device and close_device
+ * @open: between open_device and close_device; also read under
+ *	  vfio_mdev_srcu
  * @leaving: the driver is being unbound
  */
 struct vfio_mdev {
@@ -52,6 +56,8 @@ struct vfio_mdev {
 	struct vfio_mdev_layout layout;
 	struct kvm *kvm;
 	void (*put_kvm)(struct kvm *kvm);
+	struct blocking_notifier_head iommu_notifier;
+	struct blocking_notifier_head group_notifier;
 	/* protects open, leaving */
 	spinlock_t lock;
 	bool open;
@@ -62,6 +68,13 @@ static inline struct vfio_mdev *to_vfio_mdev(struct vfio_device *vdev)
 {
 	return container_of(vdev, struct vfio_mdev, vdev);
 }
+
+/* vfio_mdev_main.c */
+extern struct srcu_struct vfio_mdev_srcu;
+struct vfio_mdev *vfio_mdev_from_dev(struct device *dev);
+
+/* vfio_mdev_notify.c */
+void vfio_mdev_notify_unmap(struct vfio_mdev *vm, u64 iova, u64 length);
 
 /* vfio_mdev_layout.c */
 int vfio_mdev_get_layout(struct vfio_mdev *vm);

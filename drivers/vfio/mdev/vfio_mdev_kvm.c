@@ -9,6 +9,7 @@
  * reference.
  */
 #include <linux/kvm_host.h>
+#include <linux/mdev_vfio.h>
 #include <linux/module.h>
 
 #include "vfio_mdev.h"
@@ -80,6 +81,8 @@ void vfio_mdev_put_kvm(struct vfio_mdev *vm)
 {
 	if (!vm->kvm)
 		return;
+	blocking_notifier_call_chain(&vm->group_notifier,
+				     VFIO_GROUP_NOTIFY_SET_KVM, NULL);
 	vfio_mdev_drop_kvm(vm);
 	vm->kvm = NULL;
 }

@@ -29,6 +29,13 @@ static void vfio_mdev_free_caps(struct vfio_info_cap *caps)
 	caps->size = 0;
 }
 
+/* Make the links of a chain right for a place @offset bytes into an answer. */
+static void vfio_mdev_seal_caps(struct vfio_info_cap *caps, size_t offset)
+{
+	if (caps->size)
+		vfio_info_cap_shift(caps, offset);
+}
+
 static const struct vfio_region_info_cap_sparse_mmap *
 vfio_mdev_find_sparse(const struct vfio_info_cap *caps)
 {
@@ -76,7 +83,7 @@ static int vfio_mdev_get_region(struct vfio_mdev *vm, u32 index)
 		region->sparse = NULL;
 		return ret;
 	}
-	vfio_info_cap_shift(&region->caps, sizeof(*info));
+	vfio_mdev_seal_caps(&region->caps, sizeof(*info));
 	return 0;
 }
 
@@ -130,7 +137,7 @@ int vfio_mdev_get_layout(struct vfio_mdev *vm)
 	layout->info.argsz = sizeof(layout->info);
 	ret = vm->ops->get_device_info(vm->mdev, &layout->info, &layout->caps);
 	if (!ret) {
-		vfio_info_cap_shift(&layout->caps, sizeof(layout->info));
+		vfio_mdev_seal_caps(&layout->caps, sizeof(layout->info));
 		ret = vfio_mdev_get_regions(vm);
 	}
 	if (ret)

@@ -13,6 +13,11 @@
  * vm->open is set, the vendor's module is held, and layout and kvm do not
  * change: read, write, mmap and ioctl use them without a lock.
  *
+ * Callers from the vendor's side. Pinning and its kin (vfio_mdev_pin.c) may be
+ * called from anywhere, also while the device is being closed or unbound. They
+ * find the device and see that it is open inside an SRCU section; closing
+ * and unbinding make the device unfindable, then wait for the sections.
+ *
  * Removal. vm->lock orders new users against the question whether there is
  * one: a user sets open and a removal reads it under the lock, each having made
  * itself visible to the other first. A further file of an open device passes
@@ -22,8 +27,28 @@
  * interrupted, is met only when the driver is unbound or the parent goes.
  */
 #include <linux/module.h>
+#include <linux/srcu.h>
 
 #include "vfio_mdev.h"
+
+DEFINE_SRCU(vfio_mdev_srcu);
+
+static struct mdev_bus_driver vfio_mdev_driver;
+
+/**
+ * vfio_mdev_from_dev - the VFIO device of a struct device
+ * @dev: any device
+ *
+ * Context: any, in a section of vfio_mdev_srcu, which keeps the result.
+ * Return: NULL when it is no mediated device or not bound to vfio_mdev.
+ */
+struct vfio_mdev *vfio_mdev_from_dev(struct device *dev)
+{
+	if (!mdev_from_dev(dev) ||
+	    READ_ONCE(dev->driver) != &vfio_mdev_driver.driver)
+		return NULL;
+	return READ_ONCE(dev->driver_data);
+}
 
 /* May a new user come? Called with vm->lock held. */
 static int vfio_mdev_refused(struct vfio_mdev *vm)
@@ -44,7 +69,7 @@ static int vfio_mdev_enter(struct vfio_mdev *vm)
 	spin_lock(&vm->lock);
 	ret = vfio_mdev_refused(vm);
 	if (!ret)
-		vm->open = true;
+		WRITE_ONCE(vm->open, true);
 	spin_unlock(&vm->lock);
 	return ret;
 }
@@ -52,8 +77,9 @@ static int vfio_mdev_enter(struct vfio_mdev *vm)
 static void vfio_mdev_leave(struct vfio_mdev *vm)
 {
 	spin_lock(&vm->lock);
-	vm->open = false;
+	WRITE_ONCE(vm->open, false);
 	spin_unlock(&vm->lock);
+	synchronize_srcu_expedited(&vfio_mdev_srcu);
 	mdev_device_idle(vm->vdev.dev);
 }
 
@@ -190,6 +216,7 @@ static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 
 	if (vm->ops->dma_unmap)
 		vm->ops->dma_unmap(vm->mdev, iova, length);
+	vfio_mdev_notify_unmap(vm, iova, length);
 }
 
 static int vfio_mdev_device_feature(struct vfio_device *vdev, u32 flags,
@@ -235,11 +262,16 @@ static int vfio_mdev_probe(struct device *dev)
 	vm->mdev = mdev_from_dev(dev);
 	vm->ops = mdev_get_parent_ops(vm->mdev);
 	spin_lock_init(&vm->lock);
+	BLOCKING_INIT_NOTIFIER_HEAD(&vm->iommu_notifier);
+	BLOCKING_INIT_NOTIFIER_HEAD(&vm->group_notifier);
 	dev_set_drvdata(dev, vm);
 
 	ret = vfio_register_emulated_iommu_dev(&vm->vdev);
-	if (ret)
+	if (ret) {
+		WRITE_ONCE(dev->driver_data, NULL);
+		synchronize_srcu_expedited(&vfio_mdev_srcu);
 		vfio_put_device(&vm->vdev);
+	}
 	return ret;
 }
 
@@ -252,6 +284,8 @@ static void vfio_mdev_remove(struct device *dev)
 	spin_unlock(&vm->lock);
 
 	vfio_unregister_group_dev(&vm->vdev);
+	WRITE_ONCE(dev->driver_data, NULL);
+	synchronize_srcu_expedited(&vfio_mdev_srcu);
 	vfio_put_device(&vm->vdev);
 }
 

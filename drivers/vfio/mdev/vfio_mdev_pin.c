@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vfio_mdev: pinning, reading and writing the user's memory, as the classic
+ * interface has it
+ *
+ * A classic vendor names pages by page frame numbers of the user's address
+ * space, in any order, and gets host page frame numbers. The VFIO core takes a
+ * contiguous range and gives struct pages: each run of consecutive numbers is
+ * one call of the core's. A call pins all of its pages or none.
+ *
+ * An external user's struct vfio_group is the vfio_mdev it was got for; it
+ * holds a reference to that and to this module.
+ *
+ * Each function runs in a section of vfio_mdev_srcu and looks at open in it:
+ * the core's functions may be called for an open device only, and one that is
+ * being closed waits for the section. No other lock.
+ */
+#include <linux/mdev_vfio.h>
+#include <linux/module.h>
+#include <linux/srcu.h>
+
+#include "vfio_mdev.h"
+
+/* The core's functions, whose names mean the classic ones where vendors look */
+#undef vfio_pin_pages
+#undef vfio_unpin_pages
+#undef vfio_dma_rw
+
+#define VFIO_MDEV_MAX_PFN	(ULONG_MAX >> PAGE_SHIFT)
+
+/* How many of the @nr numbers at @pfn follow each other? */
+static int vfio_mdev_run(const unsigned long *pfn, int nr)
+{
+	int n = 1;
+
+	while (n < nr && pfn[n] == pfn[0] + n)
+		n++;
+	return n;
+}
+
+static void vfio_mdev_unpin_runs(struct vfio_mdev *vm,
+				 const unsigned long *pfn, int nr)
+{
+	int run;
+
+	for (; nr; pfn += run, nr -= run) {
+		run = vfio_mdev_run(pfn, nr);
+		vfio_unpin_pages(&vm->vdev, (dma_addr_t)*pfn << PAGE_SHIFT,
+				 run);
+	}
+}
+
+/* Without somebody to tell, the user could not unmap what is pinned. */
+static bool vfio_mdev_hears_unmap(struct vfio_mdev *vm)
+{
+	return vm->ops->dma_unmap ||
+	       rcu_access_pointer(vm->iommu_notifier.head);
+}
+
+static int vfio_mdev_check_pfns(const unsigned long *pfn, int nr)
+{
+	int i;
+
+	if (!pfn || nr <= 0)
+		return -EINVAL;
+	if (nr > VFIO_PIN_PAGES_MAX_ENTRIES)
+		return -E2BIG;
+	for (i = 0; i < nr; i++) {
+		if (pfn[i] > VFIO_MDEV_MAX_PFN)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int vfio_mdev_pin_runs(struct vfio_mdev *vm, const unsigned long *pfn,
+			      int nr, int prot, unsigned long *phys_pfn)
+{
+	int done, run, ret, i;
+
+	for (done = 0; done < nr; done += run) {
+		/* A struct page pointer takes the room of its frame number */
+		struct page **pages = (struct page **)&phys_pfn[done];
+
+		run = vfio_mdev_run(&pfn[done], nr - done);
+		ret = vfio_pin_pages(&vm->vdev,
+				     (dma_addr_t)pfn[done] << PAGE_SHIFT, run,
+				     prot, pages);
+		if (ret != run)
+			goto unwind;
+		for (i = 0; i < run; i++)
+			phys_pfn[done + i] = page_to_pfn(pages[i]);
+	}
+	return nr;
+
+unwind:
+	if (ret > 0) {
+		vfio_unpin_pages(&vm->vdev, (dma_addr_t)pfn[done] << PAGE_SHIFT,
+				 ret);
+		ret = -EFAULT;
+	}
+	vfio_mdev_unpin_runs(vm, pfn, done);
+	memset(phys_pfn, 0, nr * sizeof(*phys_pfn));
+	return ret ?: -EFAULT;
+}
+
+static int vfio_mdev_pin(struct vfio_mdev *vm, const unsigned long *pfn,
+			 int nr, int prot, unsigned long *phys_pfn)
+{
+	int ret;
+
+	BUILD_BUG_ON(sizeof(struct page *) != sizeof(*phys_pfn));
+
+	if (!vm || !READ_ONCE(vm->open))
+		return -ENODEV;
+	if (!phys_pfn)
+		return -EINVAL;
+	ret = vfio_mdev_check_pfns(pfn, nr);
+	if (ret)
+		return ret;
+	if (!vfio_mdev_hears_unmap(vm))
+		return -EINVAL;
+	return vfio_mdev_pin_runs(vm, pfn, nr, prot, phys_pfn);
+}
+
+static int vfio_mdev_unpin(struct vfio_mdev *vm, const unsigned long *pfn,
+			   int nr)
+{
+	int ret;
+
+	if (!vm || !READ_ONCE(vm->open))
+		return -ENODEV;
+	ret = vfio_mdev_check_pfns(pfn, nr);
+	if (ret)
+		return ret;
+	vfio_mdev_unpin_runs(vm, pfn, nr);
+	return nr;
+}
+
+/**
+ * vfio_mdev_pin_pages - pin pages of the user's memory
+ * @dev: a mediated device's struct device
+ * @user_pfn: page frame numbers in the user's I/O address space, in any order,
+ *	      the same one as often as wished
+ * @npage: how many, at most VFIO_PIN_PAGES_MAX_ENTRIES
+ * @prot: IOMMU_READ and IOMMU_WRITE, what the device will do
+ * @phys_pfn: host page frame numbers, all 0 after an error
+ *
+ * Each page stays until it has been unpinned as often as it was pinned. The
+ * vendor has a dma_unmap callback or a VFIO_IOMMU_NOTIFY notifier, in which he
+ * unpins. Classic sources call it vfio_pin_pages().
+ *
+ * Context: process context, no lock that the unmap callback takes.
+ * Return: @npage, or an error and nothing was pinned: -ENODEV when @dev is no
+ * open mediated device, -E2BIG, -EINVAL when an argument makes no sense, an
+ * address is not mapped or nobody would hear of its unmapping, -EPERM when it
+ * is mapped with less than @prot, -ENOMEM.
+ */
+int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
+			int prot, unsigned long *phys_pfn)
+{
+	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	int ret;
+
+	ret = vfio_mdev_pin(vfio_mdev_from_dev(dev), user_pfn, npage, prot,
+			    phys_pfn);
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return ret;
+}
+EXPORT_SYMBOL(vfio_mdev_pin_pages);
+
+/**
+ * vfio_mdev_unpin_pages - unpin pages of the user's memory
+ * @dev: a mediated device's struct device
+ * @user_pfn: page frame numbers that were pinned
+ * @npage: how many, at most VFIO_PIN_PAGES_MAX_ENTRIES
+ *
+ * Classic sources call it vfio_unpin_pages().
+ *
+ * Context: process context.
+ * Return: @npage, -ENODEV, -E2BIG or -EINVAL as vfio_mdev_pin_pages().
+ */
+int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
+			  int npage)
+{
+	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	int ret;
+
+	ret = vfio_mdev_unpin(vfio_mdev_from_dev(dev), user_pfn, npage);
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return ret;
+}
+EXPORT_SYMBOL(vfio_mdev_unpin_pages);
+
+static struct vfio_mdev *to_external_user(struct vfio_group *group)
+{
+	return (struct vfio_mdev *)group;
+}
+
+static struct vfio_group *vfio_mdev_get_external_user(struct vfio_mdev *vm)
+{
+	if (!vm || !READ_ONCE(vm->open))
+		return ERR_PTR(-ENODEV);
+
+	get_device(&vm->vdev.device);
+	__module_get(THIS_MODULE);
+	return (struct vfio_group *)vm;
+}
+
+/**
+ * vfio_group_get_external_user_from_dev - a handle for another kernel user
+ * @dev: a mediated device's struct device
+ *
+ * Context: process context.
+ * Return: a handle for vfio_group_pin_pages() and its kin, to be given back by
+ * vfio_group_put_external_user(), or ERR_PTR(-ENODEV) when @dev is no open
+ * mediated device. The handle works while the device is open.
+ */
+struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
+{
+	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	struct vfio_group *group;
+
+	group = vfio_mdev_get_external_user(vfio_mdev_from_dev(dev));
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return group;
+}
+EXPORT_SYMBOL_GPL(vfio_group_get_external_user_from_dev);
+
+static int vfio_mdev_match_group(struct device *dev, const void *file)
+{
+	struct vfio_mdev *vm = vfio_mdev_from_dev(dev);
+
+	return vm && vfio_file_has_dev((struct file *)file, &vm->vdev);
+}
+
+/**
+ * vfio_group_get_external_user - a handle for another kernel user
+ * @filep: file of a VFIO group
+ *
+ * Context: process context.
+ * Return: as vfio_group_get_external_user_from_dev(), for the mediated device
+ * of the group.
+ */
+struct vfio_group *vfio_group_get_external_user(struct file *filep)
+{
+	struct vfio_group *group = ERR_PTR(-ENODEV);
+	struct device *dev;
+	int idx;
+
+	idx = srcu_read_lock(&vfio_mdev_srcu);
+	dev = bus_find_device(&mdev_bus_type, NULL, filep,
+			      vfio_mdev_match_group);
+	if (dev) {
+		group = vfio_mdev_get_external_user(vfio_mdev_from_dev(dev));
+		put_device(dev);
+	}
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return group;
+}
+EXPORT_SYMBOL_GPL(vfio_group_get_external_user);
+
+/**
+ * vfio_group_put_external_user - give a handle back
+ * @group: the handle
+ *
+ * Context: process context.
+ */
+void vfio_group_put_external_user(struct vfio_group *group)
+{
+	vfio_put_device(&to_external_user(group)->vdev);
+	module_put(THIS_MODULE);
+}
+EXPORT_SYMBOL_GPL(vfio_group_put_external_user);
+
+/**
+ * vfio_group_pin_pages - pin pages of an external user's memory
+ * @group: handle of vfio_group_get_external_user_from_dev()
+ * @user_iova_pfn: as for vfio_mdev_pin_pages()
+ * @npage: likewise
+ * @prot: likewise
+ * @phys_pfn: likewise
+ *
+ * Context: as vfio_mdev_pin_pages().
+ * Return: likewise.
+ */
+int vfio_group_pin_pages(struct vfio_group *group,
+			 unsigned long *user_iova_pfn, int npage, int prot,
+			 unsigned long *phys_pfn)
+{
+	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	int ret;
+
+	ret = vfio_mdev_pin(to_external_user(group), user_iova_pfn, npage,
+			    prot, phys_pfn);
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return ret;
+}
+EXPORT_SYMBOL(vfio_group_pin_pages);
+
+/**
+ * vfio_group_unpin_pages - opposite of vfio_group_pin_pages()
+ * @group: handle of vfio_group_get_external_user_from_dev()
+ * @user_iova_pfn: as for vfio_mdev_unpin_pages()
+ * @npage: likewise
+ *
+ * Context: process context.
+ * Return: as vfio_mdev_unpin_pages().
+ */
+int vfio_group_unpin_pages(struct vfio_group *group,
+			   unsigned long *user_iova_pfn, int npage)
+{
+	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	int ret;
+
+	ret = vfio_mdev_unpin(to_external_user(group), user_iova_pfn, npage);
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return ret;
+}
+EXPORT_SYMBOL(vfio_group_unpin_pages);
+
+/**
+ * vfio_mdev_dma_rw - read or write an external user's memory
+ * @group: handle of vfio_group_get_external_user_from_dev()
+ * @user_iova: address in the user's I/O address space
+ * @data: kernel buffer
+ * @len: its length
+ * @write: to the user's memory
+ *
+ * Classic sources call it vfio_dma_rw().
+ *
+ * Context: process context.
+ * Return: 0, -ENODEV when the device is not open, or what the IOMMU driver
+ * answers.
+ */
+int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
+		     void *data, size_t len, bool write)
+{
+	struct vfio_mdev *vm = to_external_user(group);
+	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	int ret = -ENODEV;
+
+	if (READ_ONCE(vm->open))
+		ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return ret;
+}
+EXPORT_SYMBOL(vfio_mdev_dma_rw);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Pinning, notifiers and external users as in the classic generation
+ *
+ * The kernel's vfio.ko exports vfio_pin_pages() and its kin with other
+ * arguments, so what vfio_mdev.ko exports carries names of its own, and the
+ * classic names are mapped to them here. Comes with <linux/vfio.h>.
+ */
+#ifndef _LINUX_MDEV_VFIO_H
+#define _LINUX_MDEV_VFIO_H
+
+#include <linux/bits.h>
+#include <linux/notifier.h>
+#include <linux/types.h>
+
+/* First, so that the kernel's declarations keep their names */
+#include <vfio-compat/vfio.h>
+
+struct device;
+struct file;
+struct vfio_group;
+
+int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
+			int prot, unsigned long *phys_pfn);
+int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
+			  int npage);
+#define vfio_pin_pages		vfio_mdev_pin_pages
+#define vfio_unpin_pages	vfio_mdev_unpin_pages
+
+/**
+ * enum vfio_notify_type - what a notifier is for
+ * @VFIO_IOMMU_NOTIFY: changes of the user's mappings
+ * @VFIO_GROUP_NOTIFY: changes of the device's group
+ */
+enum vfio_notify_type {
+	VFIO_IOMMU_NOTIFY = 0,
+	VFIO_GROUP_NOTIFY = 1,
+};
+
+/* Of VFIO_IOMMU_NOTIFY; data: struct vfio_iommu_type1_dma_unmap */
+#define VFIO_IOMMU_NOTIFY_DMA_UNMAP	BIT(0)
+/* Of VFIO_GROUP_NOTIFY; data: struct kvm, NULL when it goes */
+#define VFIO_GROUP_NOTIFY_SET_KVM	BIT(0)
+
+int vfio_register_notifier(struct device *dev, enum vfio_notify_type type,
+			   unsigned long *events, struct notifier_block *nb);
+int vfio_unregister_notifier(struct device *dev, enum vfio_notify_type type,
+			     struct notifier_block *nb);
+
+/* An external user's group is the mediated device that it stands for. */
+struct vfio_group *vfio_group_get_external_user(struct file *filep);
+struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev);
+void vfio_group_put_external_user(struct vfio_group *group);
+int vfio_group_pin_pages(struct vfio_group *group,
+			 unsigned long *user_iova_pfn, int npage, int prot,
+			 unsigned long *phys_pfn);
+int vfio_group_unpin_pages(struct vfio_group *group,
+			   unsigned long *user_iova_pfn, int npage);
+int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
+		     void *data, size_t len, bool write);
+#define vfio_dma_rw		vfio_mdev_dma_rw
+
+#endif /* _LINUX_MDEV_VFIO_H */
