@@ -33,6 +33,9 @@ lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol
 crccheck: ## compare our symbol versions with those that the stock kvmgt.ko asks for
 	+@scripts/crccheck
 
+overlay: ## lay the modules over a kernel source tree (TREE=<folder>)
+	@scripts/overlay '$(TREE)'
+
 clean: ## remove what was built
 	@scripts/clean
 
@@ -43,4 +46,4 @@ help: ## list the targets
 			printf '  %-10s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo lint crccheck clean help
+.PHONY: modules kernels install uninstall check demo lint crccheck overlay clean help
