@@ -161,16 +161,26 @@ static void wake(int sig)
 {
 }
 
-pid_t async_write(const char *path, const char *text)
+pid_t async_fork(void)
 {
 	struct sigaction action = { .sa_handler = wake };
 	pid_t pid;
 
 	fflush(NULL);
 	pid = fork();
+	if (!pid) {
+		sigaction(SIGUSR1, &action, NULL);
+		syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+	}
+	return pid;
+}
+
+pid_t async_write(const char *path, const char *text)
+{
+	pid_t pid = async_fork();
+
 	if (pid)
 		return pid;
-	sigaction(SIGUSR1, &action, NULL);
 	_exit(-write_file(path, text));
 }
 

@@ -55,9 +55,15 @@ __printf(1, 2) bool exists(const char *format, ...);
 int link_name(const char *path, char *buf, size_t size);
 int count_entries(const char *dir);
 
-/* A process that writes a file meanwhile; SIGUSR1 interrupts it. */
+/*
+ * A process that does something meanwhile, with no descriptor but the standard
+ * ones: fork() for the caller, who ends it with _exit(-result). SIGUSR1
+ * interrupts its system call.
+ */
+pid_t async_fork(void);
+/* One that writes a file. */
 pid_t async_write(const char *path, const char *text);
-/* What its write answered; -ETIMEDOUT if it has not after MS. */
+/* Its result; -ETIMEDOUT if there is none after MS. */
 int async_result(pid_t pid, unsigned int ms);
 /* For those who have nothing more to wait for: kills it. */
 void async_kill(pid_t pid);

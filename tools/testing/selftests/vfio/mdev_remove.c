@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Removal of devices that are open: the admin never hangs, the device comes to
+ * no harm where its user cannot be asked, and is gone as soon as its user lets
+ * go where he can.
+ */
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "mdev_util.h"
+
+/* What an answer "at once" may take on a slow machine. */
+#define AT_ONCE		3000
+
+FIXTURE(remove) {
+	struct mdev_env env;
+	const char *vendor;
+	char uuid[UUID_LEN];
+	char path[PATH_LEN];
+	struct mdev_user user;
+};
+
+static void setup(struct __test_metadata *_metadata,
+		  FIXTURE_DATA(remove) *self, const char *vendor)
+{
+	self->vendor = vendor;
+	ASSERT_EQ(0, env_setup(&self->env, vendor));
+	ASSERT_EQ(0, mdev_make(vendor, 0, "few", self->uuid));
+	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+	mdev_path(self->path, self->uuid, "remove");
+}
+
+FIXTURE_SETUP(remove)
+{
+	setup(_metadata, self, STRUCTURED);
+}
+
+FIXTURE_TEARDOWN(remove)
+{
+	mdev_close(&self->user);
+	if (mdev_exists(self->uuid))
+		EXPECT_EQ(0, mdev_remove(self->uuid));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_EQ(vendor_calls(self->vendor, "create"),
+		  vendor_calls(self->vendor, "remove"));
+	EXPECT_EQ(0, env_teardown(&self->env));
+}
+
+/* The same, of a vendor driver that cannot ask. */
+FIXTURE(remove_raw) {
+	FIXTURE_DATA(remove) base;
+};
+
+FIXTURE_SETUP(remove_raw)
+{
+	setup(_metadata, &self->base, RAW);
+}
+
+FIXTURE_TEARDOWN(remove_raw)
+{
+	remove_teardown(_metadata, &self->base, NULL);
+}
+
+/* Is the device whole, to its user, to another, and to the admin? */
+static void expect_unharmed(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(remove) *self)
+{
+	int fd;
+
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	EXPECT_TRUE(exists("/sys/bus/mdev/devices/%s/remove", self->uuid));
+	EXPECT_TRUE(exists("/sys/bus/mdev/devices/%s/driver", self->uuid));
+	EXPECT_TRUE(exists("/sys/bus/mdev/devices/%s/mdev_type", self->uuid));
+	fd = mdev_device_fd(self->uuid, &self->user);
+	EXPECT_LE(0, fd);
+	if (fd >= 0)
+		close(fd);
+
+	/* It can be closed and opened again. */
+	mdev_close(&self->user);
+	EXPECT_EQ(0, mdev_open(self->uuid, &self->user));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	EXPECT_EQ(0, vendor_calls(self->vendor, "remove"));
+}
+
+/* Starts a removal and waits until the user has been asked. */
+static pid_t remove_pending(FIXTURE_DATA(remove) *self)
+{
+	pid_t pid = async_write(self->path, "1");
+
+	if (!WAIT_FOR(vendor_calls(self->vendor, "request") > 0, SOON) ||
+	    async_result(pid, 0) != -ETIMEDOUT) {
+		async_kill(pid);
+		return -1;
+	}
+	return pid;
+}
+
+TEST_F(remove_raw, is_busy_at_once_without_request)
+{
+	long long start = now_ms();
+
+	EXPECT_EQ(-EBUSY, mdev_remove(self->base.uuid));
+	EXPECT_GT(AT_ONCE, now_ms() - start);
+	expect_unharmed(_metadata, &self->base);
+	EXPECT_EQ(-EBUSY, mdev_remove(self->base.uuid));
+	expect_unharmed(_metadata, &self->base);
+
+	mdev_close(&self->base.user);
+	EXPECT_EQ(0, mdev_remove(self->base.uuid));
+}
+
+TEST_F(remove, is_busy_at_once_when_nobody_can_be_asked)
+{
+	long long start = now_ms();
+
+	vendor_set(self->vendor, "can_request/error", 1);
+	EXPECT_EQ(-EBUSY, mdev_remove(self->uuid));
+	EXPECT_GT(AT_ONCE, now_ms() - start);
+	EXPECT_EQ(0, vendor_calls(self->vendor, "request"));
+	EXPECT_LT(0, vendor_calls(self->vendor, "can_request"));
+	expect_unharmed(_metadata, self);
+
+	/* Closed it needs no asking. */
+	mdev_close(&self->user);
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+}
+
+TEST_F(remove, asks_and_ends_when_the_user_closes)
+{
+	struct {
+		struct vfio_irq_set set;
+		int fd;
+	} arm = {
+		.set.argsz = sizeof(arm),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = MDEV_TEST_IRQ_REQUEST,
+		.set.count = 1,
+	};
+	struct pollfd pfd = { .events = POLLIN };
+	pid_t pid;
+
+	arm.fd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, arm.fd);
+	ASSERT_EQ(0, ioctl(self->user.device, VFIO_DEVICE_SET_IRQS, &arm));
+
+	pid = async_write(self->path, "1");
+	pfd.fd = arm.fd;
+	EXPECT_EQ(1, poll(&pfd, 1, AT_ONCE));
+	EXPECT_EQ(0, vendor_get(self->vendor, "request/arg0"));
+
+	/* The device works as long as its user has it. */
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, A_WHILE));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	EXPECT_EQ(0, vendor_calls(self->vendor, "remove"));
+
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_EQ(1, vendor_calls(self->vendor, "remove"));
+	EXPECT_EQ(1, vendor_calls(self->vendor, "release"));
+	close(arm.fd);
+}
+
+/* Every ten seconds */
+TEST_F(remove, asks_again)
+{
+	pid_t pid;
+
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, vendor_get(self->vendor, "request/arg0"));
+	EXPECT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "request") == 2,
+			     2 * SOON));
+	EXPECT_EQ(1, vendor_get(self->vendor, "request/arg0"));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+}
+
+TEST_F(remove, lets_no_new_user_in_while_it_waits)
+{
+	pid_t pid;
+
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(-EBUSY, mdev_device_fd(self->uuid, &self->user));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+
+	/* Not even right after the last one has gone. */
+	close(self->user.device);
+	self->user.device = -1;
+	EXPECT_GT(0, mdev_device_fd(self->uuid, &self->user));
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_EQ(1, vendor_calls(self->vendor, "open"));
+}
+
+TEST_F(remove, waits_for_the_last_file)
+{
+	pid_t pid;
+	int fd;
+
+	fd = mdev_device_fd(self->uuid, &self->user);
+	ASSERT_LE(0, fd);
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	close(fd);
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, A_WHILE));
+	EXPECT_EQ(0, vendor_calls(self->vendor, "release"));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_EQ(1, vendor_calls(self->vendor, "release"));
+}
+
+TEST_F(remove, can_be_interrupted)
+{
+	pid_t pid;
+
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, kill(pid, SIGUSR1));
+	EXPECT_EQ(-EINTR, async_result(pid, SOON));
+	expect_unharmed(_metadata, self);
+
+	/* And tried again, from the start. */
+	vendor_set(self->vendor, "request/calls", 0);
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, vendor_get(self->vendor, "request/arg0"));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+}
+
+TEST_F(remove, can_be_killed)
+{
+	pid_t pid;
+
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(-ECANCELED, async_result(pid, SOON));
+	expect_unharmed(_metadata, self);
+}
+
+TEST_F(remove, of_two_the_second_has_to_try_again)
+{
+	pid_t pid;
+
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(-EAGAIN, mdev_remove(self->uuid));
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, 0));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+}
+
+TEST_F(remove, ends_when_the_user_is_killed)
+{
+	pid_t pid, user;
+	int status;
+
+	mdev_close(&self->user);
+	user = async_fork();
+	ASSERT_LE(0, user);
+	if (!user) {
+		if (mdev_open(self->uuid, &self->user))
+			_exit(1);
+		pause();
+		_exit(2);
+	}
+	ASSERT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "open") == 2, SOON));
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	kill(user, SIGKILL);
+	EXPECT_EQ(user, waitpid(user, &status, 0));
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_EQ(2, vendor_calls(self->vendor, "release"));
+}
+
+/* An unbinding holds the device's lock while it waits for the user. */
+TEST_F(remove, is_busy_while_the_device_is_being_unbound)
+{
+	long long start;
+	pid_t pid;
+
+	pid = async_write("/sys/bus/mdev/drivers/vfio_mdev/unbind", self->uuid);
+	/* The VFIO core's own asking */
+	ASSERT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "request") > 0, SOON));
+
+	start = now_ms();
+	EXPECT_EQ(-EBUSY, mdev_remove(self->uuid));
+	EXPECT_GT(AT_ONCE, now_ms() - start);
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, 0));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_FALSE(exists("/sys/bus/mdev/devices/%s/driver", self->uuid));
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+}
+
+TEST_F(remove, gives_way_to_the_parents_unregistration)
+{
+	pid_t pid, parent;
+
+	pid = remove_pending(self);
+	ASSERT_LT(0, pid);
+	snprintf(self->path, sizeof(self->path),
+		 "/sys/kernel/debug/%s/unregister", self->vendor);
+	parent = async_write(self->path, "0");
+
+	/* The admin's answer comes while the device is still open. */
+	EXPECT_EQ(-ENODEV, async_result(pid, SOON));
+	EXPECT_EQ(-ETIMEDOUT, async_result(parent, A_WHILE));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	EXPECT_EQ(0, vendor_calls(self->vendor, "remove"));
+
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(parent, SOON));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_EQ(1, vendor_calls(self->vendor, "remove"));
+	EXPECT_EQ(0, parent_register(self->vendor, 0));
+}
+
+/* While the parent's unregistration waits nothing can be created or removed. */
+static void unregister_waits(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(remove) *self)
+{
+	char closed[UUID_LEN], late[UUID_LEN];
+	int remove_fd, create_fd;
+	pid_t parent;
+
+	ASSERT_EQ(0, mdev_make(self->vendor, 0, "few", closed));
+	remove_fd = open(self->path, O_WRONLY);
+	create_fd = open(type_path(self->path, self->vendor, 0, "many",
+				   "create"), O_WRONLY);
+	ASSERT_LE(0, remove_fd);
+	ASSERT_LE(0, create_fd);
+
+	snprintf(self->path, sizeof(self->path),
+		 "/sys/kernel/debug/%s/unregister", self->vendor);
+	parent = async_write(self->path, "0");
+	ASSERT_TRUE(WAIT_FOR(!exists("/sys/class/mdev_bus/%s.0", self->vendor),
+			     SOON));
+	EXPECT_EQ(-ETIMEDOUT, async_result(parent, A_WHILE));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+
+	uuid_make(late);
+	EXPECT_EQ(-1, write(create_fd, late, 36));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, write(remove_fd, "1", 1));
+	EXPECT_TRUE(errno == ENODEV || errno == EAGAIN);
+	close(create_fd);
+	close(remove_fd);
+
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(parent, SOON));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_FALSE(mdev_exists(closed));
+	EXPECT_EQ(2, vendor_calls(self->vendor, "remove"));
+	EXPECT_EQ(0, parent_register(self->vendor, 0));
+	EXPECT_EQ(3, mdev_available(self->vendor, 0, "few"));
+}
+
+TEST_F(remove, of_the_parent_waits_for_the_user)
+{
+	unregister_waits(_metadata, self);
+	EXPECT_LT(0, vendor_calls(self->vendor, "request"));
+}
+
+TEST_F(remove_raw, of_the_parent_waits_for_the_user)
+{
+	unregister_waits(_metadata, &self->base);
+}
+
+/* As from Linux 5.4 on: a driver has to give the device up. */
+TEST_F(remove, ignores_the_vendors_error)
+{
+	int kmsg;
+
+	expect_dmesg("removed, though its driver's remove returned");
+	kmsg = kmsg_open();
+	ASSERT_LE(0, kmsg);
+	mdev_close(&self->user);
+	vendor_set(self->vendor, "remove/error", EBUSY);
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_EQ(1, vendor_calls(self->vendor, "remove"));
+	EXPECT_EQ(1, kmsg_count(kmsg, "remove returned"));
+	EXPECT_EQ(3, mdev_available(self->vendor, 0, "few"));
+	close(kmsg);
+}
+
+/* Who holds just the group does not hold the device. */
+TEST_F(remove, does_not_wait_for_a_group)
+{
+	close(self->user.device);
+	self->user.device = -1;
+	ASSERT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "release") == 1, SOON));
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_GT(0, mdev_device_fd(self->uuid, &self->user));
+}
+
+MDEV_TEST_MAIN(RAW, STRUCTURED)
