@@ -186,8 +186,8 @@ vfio_mdev_find_region(const struct vfio_mdev *vm, u64 pos)
  * Like vfio-pci, an access across the end of a region is cut off there.
  *
  * Context: any, device open.
- * Return: the length that may be transferred; -EINVAL where no region is, or
- * none that allows @access.
+ * Return: the length that may be transferred, 0 only for a @count of 0; -EINVAL
+ * where no region is, or none that allows @access.
  */
 ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
 			u32 access)
@@ -195,6 +195,8 @@ ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
 	const struct vfio_mdev_region *region;
 	u64 left;
 
+	if (!count)
+		return 0;
 	region = vfio_mdev_find_region(vm, pos);
 	if (!region || !(region->info.flags & access))
 		return -EINVAL;
@@ -226,8 +228,8 @@ static bool vfio_mdev_area_allows(const struct vfio_mdev_region *region,
 /**
  * vfio_mdev_check_mmap - does a mapping lie in what may be mapped?
  * @vm: device with regions
- * @vma: mapping; loses the right to become readable or writable where the
- *	 region is not
+ * @vma: mapping; loses the right to grow, and to become readable or writable
+ *	 where the region is not
  *
  * Context: process context, mmap_lock held for writing, device open.
  * Return: 0 or -EINVAL.
@@ -254,6 +256,7 @@ int vfio_mdev_check_mmap(const struct vfio_mdev *vm, struct vm_area_struct *vma)
 	    !vfio_mdev_area_allows(region, first, len))
 		return -EINVAL;
 
+	vfio_compat_vm_flags_set(vma, VM_DONTEXPAND);
 	if (!(flags & VFIO_REGION_INFO_FLAG_READ)) {
 		if (vma->vm_flags & (VM_READ | VM_EXEC))
 			return -EINVAL;
