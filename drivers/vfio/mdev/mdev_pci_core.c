@@ -610,10 +610,7 @@ static unsigned int mdev_pci_width(u64 offset, size_t count, unsigned int max)
 	return max;
 }
 
-/*
- * Find the region of an access and how much of it is there. Accesses that run
- * over the end are cut short, but refused in configuration space.
- */
+/* Find the region of an access, and cut off what is beyond the region's end. */
 static int mdev_pci_locate(struct mdev_pci *pci, loff_t pos, size_t *count,
 			   unsigned int *index, u64 *offset)
 {
@@ -626,12 +623,6 @@ static int mdev_pci_locate(struct mdev_pci *pci, loff_t pos, size_t *count,
 				    VFIO_PCI_NUM_REGIONS);
 	*offset = pos & MDEV_PCI_OFFSET_MASK;
 	size = mdev_pci_region_size(pci, *index);
-
-	if (*index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		if (*offset >= size || *count > size - *offset)
-			return -EFAULT;
-		return 0;
-	}
 
 	if (*offset >= size)
 		return -EINVAL;
@@ -673,8 +664,8 @@ static int mdev_pci_step_out(struct mdev_pci *pci, unsigned int index,
  * @count: bytes
  * @ppos: region and position in it
  *
- * Return: bytes read, fewer than @count at the end of a BAR; or EINVAL where
- * there is no region, EIO from a memory BAR that is switched off, EFAULT, or
+ * Return: bytes read, fewer than @count at the end of a region; or EINVAL
+ * where there is none, EIO from a memory BAR that is switched off, EFAULT, or
  * the error of the vendor's callback.
  */
 ssize_t mdev_pci_read(struct mdev_device *mdev, char __user *buf, size_t count,
