@@ -31,6 +31,21 @@ static inline struct device *mdev_dev(struct mdev_device *mdev)
 	return mdev_to_dev(mdev);
 }
 
+/*
+ * Until 4.19 mdev_uuid() returned a uuid_le, since 5.4 it returns a pointer. A
+ * source of the older kind says so with -DMDEV_UUID_BY_VALUE.
+ */
+#ifdef MDEV_UUID_BY_VALUE
+#include <vfio-compat/uuid.h>
+
+static inline uuid_le mdev_uuid_by_value(struct mdev_device *mdev)
+{
+	return *mdev_uuid(mdev);
+}
+
+#define mdev_uuid(mdev)			mdev_uuid_by_value(mdev)
+#endif
+
 #else
 #error "MDEV_INTERFACE is neither MDEV_INTERFACE_CLASSIC nor MDEV_INTERFACE_MODERN"
 #endif
