@@ -167,7 +167,7 @@ probe_kvm()
 {
 	local status=0
 
-	timeout -s KILL 20 qemu-system-x86_64 -nodefaults -no-user-config \
+	timeout -s KILL $((20 * ${VM_SCALE:-1})) qemu-system-x86_64 -nodefaults -no-user-config \
 		-display none -machine q35 -accel kvm -cpu host -m 256M \
 		-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=1 \
 		-kernel "$(boot_image "$1")" -initrd "$(initramfs "$1")" \
