@@ -786,7 +786,7 @@ static void mdev_test_end(void)
 		return;
 	for (i = nr_loaded; i--;) {
 		remove_leftovers();
-		ret = module_unload(loaded[i]);
+		ret = module_loaded(loaded[i]) ? module_unload(loaded[i]) : 0;
 		if (ret) {
 			complain("module %s cannot be unloaded: %s", loaded[i],
 				 strerror(-ret));

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Modules that come and go: who loads whom, who holds whom, and what becomes of
+ * devices when their driver or their vendor's driver leaves.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+#include "mdev_util.h"
+
+#define BUS_DRIVER	"mdev_test_bus"
+
+/* Those that use others come first. */
+static const char * const family[] = {
+	BUS_DRIVER, STRUCTURED, RAW, "mdev_test", "vfio_mdev", "mdev",
+};
+
+FIXTURE(modules) {
+	struct snapshot before;
+	char uuid[UUID_LEN];
+	char path[PATH_LEN];
+	char name[64];
+	struct mdev_user user;
+};
+
+static void unload_family(struct __test_metadata *_metadata)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(family); i++)
+		if (module_loaded(family[i]))
+			EXPECT_EQ(0, module_unload(family[i]));
+}
+
+FIXTURE_SETUP(modules)
+{
+	uuid_make(self->uuid);
+	self->user = (struct mdev_user){ -1, -1, -1 };
+	unload_family(_metadata);
+	snapshot_take(&self->before);
+}
+
+FIXTURE_TEARDOWN(modules)
+{
+	struct snapshot after;
+
+	mdev_close(&self->user);
+	if (mdev_exists(self->uuid))
+		EXPECT_EQ(0, mdev_remove(self->uuid));
+	unload_family(_metadata);
+	snapshot_take(&after);
+	EXPECT_STREQ(self->before.text, after.text);
+}
+
+static pid_t async_unload(const char *name)
+{
+	pid_t pid = async_fork();
+
+	if (pid)
+		return pid;
+	_exit(syscall(SYS_delete_module, name, O_NONBLOCK) ? errno : 0);
+}
+
+static int set_bus_driver_error(unsigned int error)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", error);
+	return write_file("/sys/module/" BUS_DRIVER "/parameters/error", text);
+}
+
+TEST_F(modules, first_parent_loads_vfio_mdev)
+{
+	ASSERT_EQ(0, module_load("mdev", NULL));
+	ASSERT_EQ(0, module_load("mdev_test", NULL));
+	EXPECT_FALSE(module_loaded("vfio_mdev"));
+	ASSERT_EQ(0, module_load(RAW, "registered=0"));
+	EXPECT_FALSE(module_loaded("vfio_mdev"));
+	ASSERT_EQ(0, parent_register(RAW, 1));
+	EXPECT_TRUE(module_loaded("vfio_mdev"));
+}
+
+TEST_F(modules, all_unload_when_idle)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, module_load(RAW, NULL));
+		ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+		ASSERT_EQ(0, mdev_create(RAW, 0, "few", self->uuid));
+		EXPECT_EQ(0, mdev_remove(self->uuid));
+		/* Parents and types do not hold the bus driver. */
+		EXPECT_EQ(0, module_unload("vfio_mdev"));
+		EXPECT_EQ(0, module_unload(STRUCTURED));
+		EXPECT_EQ(0, module_unload(RAW));
+		EXPECT_EQ(0, module_unload("mdev_test"));
+		EXPECT_EQ(0, module_unload("mdev"));
+		EXPECT_FALSE(exists("/sys/class/mdev_bus"));
+		EXPECT_FALSE(exists("/sys/bus/mdev"));
+	}
+}
+
+TEST_F(modules, mdev_is_held_while_in_use)
+{
+	ASSERT_EQ(0, module_load(RAW, NULL));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("mdev"));
+	EXPECT_EQ(0, module_unload(RAW));
+	EXPECT_EQ(0, module_unload("mdev_test"));
+	/* vfio_mdev holds it too. */
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("mdev"));
+	EXPECT_EQ(0, module_unload("vfio_mdev"));
+	EXPECT_EQ(0, module_unload("mdev"));
+}
+
+TEST_F(modules, many_parents)
+{
+	int i;
+
+	ASSERT_EQ(0, module_load(RAW, "parents=8"));
+	EXPECT_EQ(1, count_entries("/sys/class/mdev_bus"));
+	for (i = 1; i < 8; i++)
+		EXPECT_EQ(0, parent_register(RAW, i));
+	EXPECT_EQ(8, count_entries("/sys/class/mdev_bus"));
+	for (i = 7; i >= 0; i -= 2)
+		EXPECT_EQ(0, parent_unregister(RAW, i));
+	EXPECT_EQ(4, count_entries("/sys/class/mdev_bus"));
+	EXPECT_EQ(0, module_unload(RAW));
+	EXPECT_EQ(0, count_entries("/sys/class/mdev_bus"));
+}
+
+TEST_F(modules, vendor_takes_its_devices_along)
+{
+	char other[UUID_LEN];
+
+	ASSERT_EQ(0, module_load(RAW, NULL));
+	ASSERT_EQ(0, mdev_create(RAW, 0, "few", self->uuid));
+	ASSERT_EQ(0, mdev_make(RAW, 0, "many", other));
+	EXPECT_EQ(0, module_unload(RAW));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_FALSE(mdev_exists(other));
+	EXPECT_EQ(0, count_entries("/sys/class/mdev_bus"));
+}
+
+/* An owner is held while a device is open. */
+TEST_F(modules, owner_is_busy_while_open)
+{
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload(STRUCTURED));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_mdev"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("mdev"));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, module_unload(STRUCTURED));
+}
+
+/* A driver that names no owner has to wait for the user, as ever. */
+TEST_F(modules, without_owner_unloading_waits)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, module_load(RAW, NULL));
+	ASSERT_EQ(0, mdev_create(RAW, 0, "few", self->uuid));
+	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+	pid = async_unload(RAW);
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, A_WHILE));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_FALSE(module_loaded(RAW));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+}
+
+TEST_F(modules, vfio_mdev_comes_back_to_its_devices)
+{
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	EXPECT_EQ(0, module_unload("vfio_mdev"));
+	EXPECT_TRUE(mdev_exists(self->uuid));
+	EXPECT_FALSE(exists("/sys/bus/mdev/devices/%s/driver", self->uuid));
+	EXPECT_EQ(-ENOENT, mdev_group(self->uuid));
+	EXPECT_EQ(0, vendor_calls(STRUCTURED, "remove"));
+
+	ASSERT_EQ(0, module_load("vfio_mdev", NULL));
+	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+}
+
+/* Created while there is no driver: bound when it comes. */
+TEST_F(modules, devices_wait_for_a_driver)
+{
+	ASSERT_EQ(0, module_load(RAW, NULL));
+	ASSERT_EQ(0, module_unload("vfio_mdev"));
+	ASSERT_EQ(0, mdev_create(RAW, 0, "few", self->uuid));
+	EXPECT_TRUE(exists("/sys/bus/mdev/devices/%s/mdev_type", self->uuid));
+	EXPECT_FALSE(exists("/sys/bus/mdev/devices/%s/driver", self->uuid));
+	ASSERT_EQ(0, module_load("vfio_mdev", NULL));
+	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+}
+
+TEST_F(modules, failure_to_bind_undoes_the_creation)
+{
+	expect_dmesg("mdev [-0-9a-f]+ was not created:");
+	expect_dmesg("probe of [-0-9a-f]+ failed with error");
+	expect_dmesg("probe with driver mdev_test_bus failed with error");
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, module_unload("vfio_mdev"));
+	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
+
+	ASSERT_EQ(0, set_bus_driver_error(EIO));
+	EXPECT_EQ(-EIO, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_FALSE(exists("/sys/class/mdev_bus/%s.0/%s", STRUCTURED,
+			    self->uuid));
+	EXPECT_EQ(1, vendor_calls(STRUCTURED, "create"));
+	EXPECT_EQ(1, vendor_calls(STRUCTURED, "remove"));
+	EXPECT_EQ(3, mdev_available(STRUCTURED, 0, "few"));
+
+	ASSERT_EQ(0, set_bus_driver_error(0));
+	EXPECT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	ASSERT_EQ(0, link_name(mdev_path(self->path, self->uuid, "driver"),
+			       self->name, sizeof(self->name)));
+	EXPECT_STREQ(BUS_DRIVER, self->name);
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+	EXPECT_EQ(2, vendor_calls(STRUCTURED, "remove"));
+}
+
+/* A driver whose devices the bus driver binds is not asked by a removal. */
+TEST_F(modules, a_second_bus_driver)
+{
+	ASSERT_EQ(0, module_load(RAW, NULL));
+	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
+	ASSERT_EQ(0, mdev_create(RAW, 0, "few", self->uuid));
+	ASSERT_EQ(0, link_name(mdev_path(self->path, self->uuid, "driver"),
+			       self->name, sizeof(self->name)));
+	EXPECT_STREQ("vfio_mdev", self->name);
+
+	EXPECT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
+				self->uuid));
+	EXPECT_EQ(0, write_file("/sys/bus/mdev/drivers/" BUS_DRIVER "/bind",
+				self->uuid));
+	EXPECT_EQ(-ENOENT, mdev_group(self->uuid));
+	ASSERT_EQ(0, read_file("/sys/module/" BUS_DRIVER "/parameters/bound",
+			       self->name, sizeof(self->name)) - 1);
+	EXPECT_STREQ("1", self->name);
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+	ASSERT_EQ(0, read_file("/sys/module/" BUS_DRIVER "/parameters/bound",
+			       self->name, sizeof(self->name)) - 1);
+	EXPECT_STREQ("0", self->name);
+}
+
+TEST_F(modules, vendor_unloads_while_devices_are_created)
+{
+	char uuid[UUID_LEN];
+	int status, i;
+	pid_t pid;
+
+	expect_dmesg("mdev [-0-9a-f]+ was not created:");
+	ASSERT_EQ(0, module_load(RAW, NULL));
+	pid = async_fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		while (true)
+			if (mdev_make(RAW, 0, "many", uuid))
+				usleep(500);
+	}
+	for (i = 0; i < 4; i++) {
+		EXPECT_TRUE(WAIT_FOR(mdev_available(RAW, 0, "many") < 60,
+				     SOON));
+		EXPECT_EQ(0, module_unload(RAW));
+		EXPECT_EQ(0, module_load(RAW, NULL));
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(0, module_unload(RAW));
+	EXPECT_EQ(0, count_entries("/sys/bus/mdev/devices"));
+}
+
+MDEV_TEST_MAIN("mdev")
