@@ -144,6 +144,7 @@ int mdev_test_remove(struct mdev_device *mdev)
 		mutex_unlock(&vendor->mutex);
 
 	mdev_set_drvdata(mdev, NULL);
+	vfree(mt->mem);
 	kfree(mt);
 	return ret;
 }
