@@ -451,21 +451,4 @@ TEST_F(region, map_cannot_grow)
 	EXPECT_EQ(0, munmap(map, PAGE));
 }
 
-/* A mapping is a use of the device, without any descriptor too. */
-TEST_F(region, map_holds)
-{
-	void *map;
-
-	map = mmap(NULL, PAGE, RW, MAP_SHARED, self->fd,
-		   at(MDEV_TEST_REGION_MEM, 0));
-	ASSERT_NE(MAP_FAILED, map);
-	poke(map, 0, 17);
-	mdev_close(&self->dev.user);
-	EXPECT_EQ(0, vendor_calls(variant->vendor, "release"));
-	EXPECT_EQ(17, peek(map, 0));
-	EXPECT_EQ(0, munmap(map, PAGE));
-	EXPECT_TRUE(WAIT_FOR(vendor_calls(variant->vendor, "release") == 1,
-			     SOON));
-}
-
 MDEV_TEST_MAIN(RAW, STRUCTURED)
