@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * uuid_le, which drivers of Linux 4.x use for what is a guid_t since 4.13; the
- * last of it went in 6.3.
+ * last of it went in 6.3. There one bus, MEI, kept a type of that name for
+ * itself.
  */
 #ifndef _VFIO_COMPAT_UUID_H
 #define _VFIO_COMPAT_UUID_H
 
 #include <linux/string.h>
 #include <linux/uuid.h>
+#include <vfio-compat/version.h>
 
-#ifndef UUID_LE
-typedef guid_t uuid_le;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#include <linux/mod_devicetable.h>
+
+#define uuid_le		guid_t
+#undef UUID_LE
 #define UUID_LE		GUID_INIT
+#undef NULL_UUID_LE
 #define NULL_UUID_LE	GUID_INIT(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 static inline int uuid_le_cmp(const guid_t u1, const guid_t u2)
