@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Test vendor driver as one written to Linux v5.4 to v5.10: the user's memory
+ *
+ * It pins as an external user of the group, and knows no more of mediated
+ * devices than <linux/vfio.h>. The handle is got at open and given back at
+ * release or, for the tests, only when the device is removed.
+ */
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "v5_4.h"
+
+static void v5_forget(struct v5_memory *memory, unsigned long pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < memory->nr_pins; i++) {
+		if (memory->pin[i] == pfn) {
+			memory->pin[i] = memory->pin[--memory->nr_pins];
+			return;
+		}
+	}
+}
+
+static unsigned int v5_unpin_range(struct v5_memory *memory,
+				   unsigned long first, unsigned long last)
+{
+	unsigned int i = 0, count = 0;
+
+	while (i < memory->nr_pins) {
+		unsigned long pfn = memory->pin[i];
+
+		if (pfn < first || pfn > last) {
+			i++;
+			continue;
+		}
+		WARN_ON(vfio_group_unpin_pages(memory->group, &pfn, 1) != 1);
+		memory->pin[i] = memory->pin[--memory->nr_pins];
+		count++;
+	}
+	return count;
+}
+
+static int v5_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct v5_memory *memory = container_of(nb, struct v5_memory, notifier);
+	struct vfio_iommu_type1_dma_unmap *unmap = data;
+	unsigned long first, last;
+
+	if (action != VFIO_IOMMU_NOTIFY_DMA_UNMAP)
+		return NOTIFY_OK;
+
+	first = unmap->iova >> PAGE_SHIFT;
+	last = (unmap->iova + unmap->size - 1) >> PAGE_SHIFT;
+	mutex_lock(&memory->lock);
+	memory->news.unmaps++;
+	memory->news.iova = unmap->iova;
+	memory->news.size = unmap->size;
+	memory->news.unpinned += v5_unpin_range(memory, first, last);
+	mutex_unlock(&memory->lock);
+	return NOTIFY_OK;
+}
+
+int v5_memory_open(struct v5_memory *memory, struct device *dev)
+{
+	unsigned long events = VFIO_IOMMU_NOTIFY_DMA_UNMAP;
+	struct vfio_group *group;
+	int ret;
+
+	group = vfio_group_get_external_user_from_dev(dev);
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+
+	v5_memory_put(memory);
+	memory->dev = dev;
+	memory->group = group;
+	memory->notifier.notifier_call = v5_event;
+	memset(&memory->news, 0, sizeof(memory->news));
+
+	ret = vfio_register_notifier(dev, VFIO_IOMMU_NOTIFY, &events,
+				     &memory->notifier);
+	if (ret)
+		v5_memory_put(memory);
+	return ret;
+}
+
+void v5_memory_release(struct v5_memory *memory, bool keep)
+{
+	vfio_unregister_notifier(memory->dev, VFIO_IOMMU_NOTIFY,
+				 &memory->notifier);
+
+	mutex_lock(&memory->lock);
+	v5_unpin_range(memory, 0, ULONG_MAX);
+	mutex_unlock(&memory->lock);
+	if (!keep)
+		v5_memory_put(memory);
+}
+
+/* Gives the handle back, if there is one. */
+void v5_memory_put(struct v5_memory *memory)
+{
+	mutex_lock(&memory->lock);
+	if (memory->group)
+		vfio_group_put_external_user(memory->group);
+	memory->group = NULL;
+	mutex_unlock(&memory->lock);
+}
+
+static int v5_pin(struct v5_memory *memory, struct vendor_pages *pages,
+		  unsigned long *user_pfn, unsigned long *phys_pfn)
+{
+	int ret, i;
+
+	ret = vfio_group_pin_pages(memory->group, user_pfn, pages->npage,
+				   pages->prot, phys_pfn);
+	if (ret > 0 && memory->nr_pins + ret > VENDOR_MAX_PINS) {
+		vfio_group_unpin_pages(memory->group, user_pfn, ret);
+		return -ENOSPC;
+	}
+	for (i = 0; i < ret; i++)
+		memory->pin[memory->nr_pins++] = user_pfn[i];
+	return ret;
+}
+
+static int v5_unpin(struct v5_memory *memory, struct vendor_pages *pages,
+		    unsigned long *user_pfn)
+{
+	int ret, i;
+
+	ret = vfio_group_unpin_pages(memory->group, user_pfn, pages->npage);
+	for (i = 0; i < ret; i++)
+		v5_forget(memory, user_pfn[i]);
+	return ret;
+}
+
+/* A device that is none of VFIO's has no external user. */
+static long v5_parent_pages(struct v5_memory *memory)
+{
+	struct vfio_group *group;
+
+	group = vfio_group_get_external_user_from_dev(memory->dev->parent);
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	vfio_group_put_external_user(group);
+	return 0;
+}
+
+static long v5_pages(struct v5_memory *memory, unsigned int cmd,
+		     void __user *arg)
+{
+	unsigned long *user_pfn, *phys_pfn;
+	struct vendor_pages pages;
+	size_t size;
+	long ret;
+
+	if (copy_from_user(&pages, arg, sizeof(pages)))
+		return -EFAULT;
+	if (pages.parent)
+		return v5_parent_pages(memory);
+	size = clamp(pages.npage, 1, VENDOR_MAX_PAGES) * sizeof(*user_pfn);
+	user_pfn = memdup_user(u64_to_user_ptr(pages.user_pfn), size);
+	if (IS_ERR(user_pfn))
+		return PTR_ERR(user_pfn);
+	phys_pfn = memdup_user(u64_to_user_ptr(pages.phys_pfn), size);
+	if (IS_ERR(phys_pfn)) {
+		kfree(user_pfn);
+		return PTR_ERR(phys_pfn);
+	}
+
+	mutex_lock(&memory->lock);
+	ret = cmd == VENDOR_PIN ? v5_pin(memory, &pages, user_pfn, phys_pfn) :
+				  v5_unpin(memory, &pages, user_pfn);
+	mutex_unlock(&memory->lock);
+
+	if (copy_to_user(u64_to_user_ptr(pages.phys_pfn), phys_pfn, size))
+		ret = -EFAULT;
+	kfree(phys_pfn);
+	kfree(user_pfn);
+	return ret;
+}
+
+static long v5_word(void __user *arg)
+{
+	struct vendor_word word;
+	u64 *page;
+
+	if (copy_from_user(&word, arg, sizeof(word)))
+		return -EFAULT;
+	if (!pfn_valid(word.phys_pfn))
+		return -EINVAL;
+	page = page_address(pfn_to_page(word.phys_pfn));
+	word.value = *page;
+	if (word.write)
+		*page = word.new;
+	return copy_to_user(arg, &word, sizeof(word)) ? -EFAULT : 0;
+}
+
+static long v5_notifier(struct v5_memory *memory, void __user *arg)
+{
+	struct vendor_notifier request;
+	unsigned long events;
+	long ret;
+
+	if (copy_from_user(&request, arg, sizeof(request)))
+		return -EFAULT;
+	events = request.events;
+	ret = request.on ?
+	      vfio_register_notifier(memory->dev, request.type, &events,
+				     &memory->notifier) :
+	      vfio_unregister_notifier(memory->dev, request.type,
+				       &memory->notifier);
+	request.events = events;
+	if (copy_to_user(arg, &request, sizeof(request)))
+		return -EFAULT;
+	return ret;
+}
+
+static long v5_dma(struct v5_memory *memory, void __user *arg)
+{
+	struct vendor_dma dma;
+	void *data;
+	long ret;
+
+	if (copy_from_user(&dma, arg, sizeof(dma)))
+		return -EFAULT;
+	if (dma.len > VENDOR_REGION_SIZE)
+		return -E2BIG;
+	data = memdup_user(u64_to_user_ptr(dma.data), dma.len);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	ret = vfio_dma_rw(memory->group, dma.iova, data, dma.len, dma.write);
+	if (!ret && copy_to_user(u64_to_user_ptr(dma.data), data, dma.len))
+		ret = -EFAULT;
+	kfree(data);
+	return ret;
+}
+
+static long v5_news(struct v5_memory *memory, void __user *arg)
+{
+	struct vendor_news news;
+
+	mutex_lock(&memory->lock);
+	news = memory->news;
+	mutex_unlock(&memory->lock);
+	return copy_to_user(arg, &news, sizeof(news)) ? -EFAULT : 0;
+}
+
+long v5_memory_ioctl(struct v5_memory *memory, unsigned int cmd,
+		     void __user *arg)
+{
+	switch (cmd) {
+	case VENDOR_PIN:
+	case VENDOR_UNPIN:
+		return v5_pages(memory, cmd, arg);
+	case VENDOR_WORD:
+		return v5_word(arg);
+	case VENDOR_NOTIFIER:
+		return v5_notifier(memory, arg);
+	case VENDOR_DMA:
+		return v5_dma(memory, arg);
+	case VENDOR_NEWS:
+		return v5_news(memory, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+/* Pins and unpins a page, with whatever handle there is. */
+int v5_memory_touch(struct v5_memory *memory, unsigned long user_pfn)
+{
+	unsigned long phys_pfn;
+	int ret = -ENOENT;
+
+	mutex_lock(&memory->lock);
+	if (memory->group)
+		ret = vfio_group_pin_pages(memory->group, &user_pfn, 1,
+					   IOMMU_READ, &phys_pfn);
+	if (ret == 1)
+		vfio_group_unpin_pages(memory->group, &user_pfn, 1);
+	mutex_unlock(&memory->lock);
+	return ret == 1 ? 0 : ret;
+}
