@@ -8,6 +8,8 @@
  * port wears a loopback plug: what is sent arrives again, RTS shows as CTS,
  * DTR as DSR and DCD. The plug can be pulled through sysfs.
  *
+ * /sys/class/mtty/mtty is the parent; libvirt looks for parents of that class.
+ *
  * A struct mtty_card lives from create to remove. card->lock covers its
  * ports, and is taken by every access to the BAR, by open, reset and the plug;
  * it is a mutex, since nothing here happens in interrupts. mtty_lock covers
@@ -257,6 +259,13 @@ static void mtty_port_reset(struct mtty_card *card, struct mtty_port *port)
 	port->deltas = 0;
 }
 
+/* OUT2 is the switch between the chip and the interrupt line, as in PCs. */
+static bool mtty_interrupts(const struct mtty_port *port)
+{
+	return (port->mcr & (UART_MCR_OUT2 | UART_MCR_LOOP)) == UART_MCR_OUT2 &&
+	       mtty_interrupt_id(port) != UART_IIR_NO_INT;
+}
+
 /* The card: its ports share one interrupt, INTx, or MSI where that is on. */
 
 static struct mtty_card *to_mtty_card(struct mdev_pci *pci)
@@ -271,8 +280,7 @@ static void mtty_update_interrupt(struct mtty_card *card)
 
 	card->interrupt = false;
 	for (i = 0; i < card->nr_ports; i++)
-		if (mtty_interrupt_id(&card->port[i]) != UART_IIR_NO_INT)
-			card->interrupt = true;
+		card->interrupt |= mtty_interrupts(&card->port[i]);
 
 	mdev_pci_set_intx(&card->pci, card->interrupt);
 	if (card->interrupt && !old)
