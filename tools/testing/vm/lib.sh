@@ -55,7 +55,22 @@ cached()
 		fi
 		mv "$new" "$path"
 	fi
+	touch "$path"
 	echo "$path"
+}
+
+# forget_old: takes away what has not been used for a day.
+forget_old()
+{
+	find "$cache/vm" -mindepth 1 -maxdepth 2 -name '*-*' -mmin +1440 \
+		\( -path "$cache/vm/*/*" -o -name 'run-*' -o -name 'kvm-*' \) \
+		-prune -exec rm -rf {} +
+}
+
+# stamp FILE...: a word that changes when one of the files does.
+stamp()
+{
+	cat "$@" | cksum | cut -d ' ' -f 1
 }
 
 # A number of $3 bytes, little-endian, at offset $2 of file $1.
@@ -91,17 +106,12 @@ unpack_kernel()
 # boot_image KVER: the file to give to -kernel.
 boot_image()
 {
-	local bzimage
-	bzimage=$(kernel_dir "$1")/boot/vmlinuz-$1
+	local kernel bzimage
 
+	kernel=$(kernel_dir "$1") || return 1
+	bzimage=$kernel/boot/vmlinuz-$1
 	cached "$cache/vm/$1/vmlinux-$(stamp "$bzimage")" \
 		unpack_kernel "$bzimage" || echo "$bzimage"
-}
-
-# stamp FILE...: a word that changes when one of the files does.
-stamp()
-{
-	stat -L -c '%n %s %Y' "$@" | cksum | cut -d ' ' -f 1
 }
 
 # pack DIR: DIR as an archive that the kernel takes for an initramfs.
@@ -180,8 +190,8 @@ probe_kvm()
 initramfs()
 {
 	local kernel
-	kernel=$(kernel_dir "$1")
 
+	kernel=$(kernel_dir "$1") || return 1
 	cached "$cache/vm/$1/initramfs-$(stamp "$top/tools/testing/vm/init" \
 		"$(command -v busybox)" "$kernel/boot/vmlinuz-$1")" \
 		make_initramfs "$1"
@@ -206,19 +216,16 @@ module_tree()
 {
 	local kver=$1 objects=$2 kernel tree
 	local -a ours
-	kernel=$(kernel_dir "$kver")
 
-	mapfile -t ours < <(find -L "$objects" -name '*.ko' | sort)
+	kernel=$(kernel_dir "$kver") || exit 1
+	mapfile -t ours < <(find "$objects" -name '*.ko' | sort)
 	[ ${#ours[@]} -gt 0 ] || die "$objects holds no module: run make KVER=$kver"
 
-	tree=$cache/vm/$kver/modules-$(cat "${ours[@]}" "$kernel/boot/vmlinuz-$kver" |
-				       cksum | cut -d ' ' -f 1)
+	tree=$cache/vm/$kver/modules-$(stamp "${ours[@]}" "$kernel/boot/vmlinuz-$kver")
 	if [ ! -d "$tree" ]; then
 		make_module_tree "$tree" || die "cannot make $tree"
 	fi
 	touch "$tree"
-	find "$cache/vm/$kver" -maxdepth 1 -name 'modules-*' -mtime +1 \
-		-exec rm -rf {} +
 	echo "$tree/lib/modules/$kver"
 }
 
