@@ -79,6 +79,24 @@ struct mdev_pci_bar {
 };
 
 /**
+ * struct mdev_pci_region - a region beside those that every PCI device has
+ * @type: what it is, as in &struct vfio_region_info_cap_type
+ * @subtype: likewise
+ * @size: in bytes
+ * @read: as in &struct mdev_pci_bar; absent, users cannot read the region
+ * @write: as in &struct mdev_pci_bar; absent, users cannot write it
+ */
+struct mdev_pci_region {
+	u32 type;
+	u32 subtype;
+	u64 size;
+	int (*read)(struct mdev_pci *pci, u64 offset, unsigned int width,
+		    u64 *val);
+	int (*write)(struct mdev_pci *pci, u64 offset, unsigned int width,
+		     u64 val);
+};
+
+/**
  * struct mdev_pci_desc - what a device of a type looks like
  * @vendor_id: and the next ones: as in the header of its configuration space
  * @device_id: see there
@@ -93,6 +111,9 @@ struct mdev_pci_bar {
  *	   state (optional; absent, users cannot reset it)
  * @config_written: @width bytes at @offset of the configuration space have
  *		    been written (optional)
+ * @regions: further regions, with indexes from %VFIO_PCI_NUM_REGIONS on
+ *	     (optional)
+ * @nr_regions: number of @regions
  */
 struct mdev_pci_desc {
 	u16 vendor_id;
@@ -107,6 +128,8 @@ struct mdev_pci_desc {
 	int (*reset)(struct mdev_pci *pci);
 	void (*config_written)(struct mdev_pci *pci, unsigned int offset,
 			       unsigned int width);
+	const struct mdev_pci_region *regions;
+	unsigned int nr_regions;
 };
 
 /* A byte of configuration space: its value, and what a write does to it. */
@@ -211,6 +234,13 @@ void mdev_pci_set_intx(struct mdev_pci *pci, bool level);
 unsigned int mdev_pci_nr_vectors(struct mdev_pci *pci);
 bool mdev_pci_signal_msi(struct mdev_pci *pci, unsigned int vector);
 void mdev_pci_signal_error(struct mdev_pci *pci);
+
+/* For bus drivers that serve a device to the kernel: process context */
+struct mdev_pci *mdev_pci_find(struct mdev_device *mdev);
+int mdev_pci_bar_read(struct mdev_pci *pci, unsigned int index, u64 offset,
+		      unsigned int width, u64 *val);
+int mdev_pci_bar_write(struct mdev_pci *pci, unsigned int index, u64 offset,
+		       unsigned int width, u64 val);
 
 /* For struct mdev_parent_ops */
 int mdev_pci_open(struct mdev_device *mdev);

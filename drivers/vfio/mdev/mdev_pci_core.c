@@ -387,6 +387,19 @@ int mdev_pci_reset(struct mdev_device *mdev)
 }
 EXPORT_SYMBOL(mdev_pci_reset);
 
+static unsigned int mdev_pci_nr_regions(struct mdev_pci *pci)
+{
+	return VFIO_PCI_NUM_REGIONS + pci->desc->nr_regions;
+}
+
+/* NULL for those that every PCI device has */
+static const struct mdev_pci_region *mdev_pci_region(struct mdev_pci *pci,
+						     unsigned int index)
+{
+	return index < VFIO_PCI_NUM_REGIONS ?
+	       NULL : &pci->desc->regions[index - VFIO_PCI_NUM_REGIONS];
+}
+
 /**
  * mdev_pci_get_device_info - VFIO_DEVICE_GET_INFO
  * @mdev: device
@@ -400,7 +413,7 @@ int mdev_pci_get_device_info(struct mdev_device *mdev,
 	info->flags = VFIO_DEVICE_FLAGS_PCI;
 	if (mdev_to_pci(mdev)->desc->reset)
 		info->flags |= VFIO_DEVICE_FLAGS_RESET;
-	info->num_regions = VFIO_PCI_NUM_REGIONS;
+	info->num_regions = mdev_pci_nr_regions(mdev_to_pci(mdev));
 	info->num_irqs = VFIO_PCI_NUM_IRQS;
 
 	return 0;
@@ -413,7 +426,9 @@ static u64 mdev_pci_region_size(struct mdev_pci *pci, unsigned int index)
 		return pci->config.size;
 	if (index < PCI_STD_NUM_BARS)
 		return pci->desc->bar[index].size;
-	return 0;
+	if (index < VFIO_PCI_NUM_REGIONS)
+		return 0;
+	return mdev_pci_region(pci, index)->size;
 }
 
 static int mdev_pci_add_areas(const struct mdev_pci_bar *bar,
@@ -453,6 +468,25 @@ static int mdev_pci_add_msix_mappable(struct vfio_info_cap *caps)
 	return vfio_info_add_capability(caps, &mappable, sizeof(mappable));
 }
 
+static int mdev_pci_describe_region(const struct mdev_pci_region *region,
+				    struct vfio_region_info *info,
+				    struct vfio_info_cap *caps)
+{
+	struct vfio_region_info_cap_type type = {
+		.header.id = VFIO_REGION_INFO_CAP_TYPE,
+		.header.version = 1,
+		.type = region->type,
+		.subtype = region->subtype,
+	};
+
+	if (region->read)
+		info->flags |= VFIO_REGION_INFO_FLAG_READ;
+	if (region->write)
+		info->flags |= VFIO_REGION_INFO_FLAG_WRITE;
+
+	return vfio_info_add_capability(caps, &type.header, sizeof(type));
+}
+
 /**
  * mdev_pci_get_region_info - VFIO_DEVICE_GET_REGION_INFO
  * @mdev: device
@@ -466,18 +500,22 @@ int mdev_pci_get_region_info(struct mdev_device *mdev,
 			     struct vfio_info_cap *caps)
 {
 	struct mdev_pci *pci = mdev_to_pci(mdev);
+	unsigned int nr_regions = mdev_pci_nr_regions(pci);
 	const struct mdev_pci_bar *bar;
 	unsigned int index = info->index;
 
-	if (index >= VFIO_PCI_NUM_REGIONS)
+	if (index >= nr_regions)
 		return -EINVAL;
 
-	index = array_index_nospec(index, VFIO_PCI_NUM_REGIONS);
+	index = array_index_nospec(index, nr_regions);
 	info->offset = MDEV_PCI_INDEX_TO_OFFSET(index);
 	info->size = mdev_pci_region_size(pci, index);
 	info->flags = 0;
 	if (!info->size)
 		return 0;
+	if (index >= VFIO_PCI_NUM_REGIONS)
+		return mdev_pci_describe_region(mdev_pci_region(pci, index),
+						info, caps);
 
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	if (index >= PCI_STD_NUM_BARS)
@@ -571,9 +609,16 @@ static bool mdev_pci_decodes(struct mdev_pci *pci, unsigned int index)
 static int mdev_pci_load(struct mdev_pci *pci, unsigned int index, u64 offset,
 			 unsigned int width, u64 *val)
 {
+	const struct mdev_pci_region *region = mdev_pci_region(pci, index);
+
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
 		mdev_pci_config_read(pci, offset, width, val);
 		return 0;
+	}
+	if (region) {
+		*val = 0;
+		return region->read ? region->read(pci, offset, width, val) :
+				      -EINVAL;
 	}
 
 	if (!mdev_pci_decodes(pci, index))
@@ -584,10 +629,15 @@ static int mdev_pci_load(struct mdev_pci *pci, unsigned int index, u64 offset,
 static int mdev_pci_store(struct mdev_pci *pci, unsigned int index, u64 offset,
 			  unsigned int width, u64 val)
 {
+	const struct mdev_pci_region *region = mdev_pci_region(pci, index);
+
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
 		mdev_pci_config_write(pci, offset, width, val);
 		return 0;
 	}
+	if (region)
+		return region->write ? region->write(pci, offset, width, val) :
+				       -EINVAL;
 
 	if (!mdev_pci_decodes(pci, index))
 		return -EIO;
@@ -599,6 +649,8 @@ static unsigned int mdev_pci_max_width(struct mdev_pci *pci,
 {
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		return 4;
+	if (index >= VFIO_PCI_NUM_REGIONS)
+		return 8;
 	return pci->desc->bar[index].max_width ?: 8;
 }
 
@@ -614,13 +666,13 @@ static unsigned int mdev_pci_width(u64 offset, size_t count, unsigned int max)
 static int mdev_pci_locate(struct mdev_pci *pci, loff_t pos, size_t *count,
 			   unsigned int *index, u64 *offset)
 {
+	unsigned int nr_regions = mdev_pci_nr_regions(pci);
 	u64 size;
 
-	if (MDEV_PCI_OFFSET_TO_INDEX(pos) >= VFIO_PCI_NUM_REGIONS)
+	if (MDEV_PCI_OFFSET_TO_INDEX(pos) >= nr_regions)
 		return -EINVAL;
 
-	*index = array_index_nospec(MDEV_PCI_OFFSET_TO_INDEX(pos),
-				    VFIO_PCI_NUM_REGIONS);
+	*index = array_index_nospec(MDEV_PCI_OFFSET_TO_INDEX(pos), nr_regions);
 	*offset = pos & MDEV_PCI_OFFSET_MASK;
 	size = mdev_pci_region_size(pci, *index);
 
@@ -629,6 +681,75 @@ static int mdev_pci_locate(struct mdev_pci *pci, loff_t pos, size_t *count,
 	*count = min_t(u64, *count, size - *offset);
 	return 0;
 }
+
+/**
+ * mdev_pci_find - the PCI side of a device, for a bus driver
+ * @mdev: any mediated device
+ *
+ * Return: NULL unless its vendor driver has MDEV_PCI_PARENT_OPS.
+ */
+struct mdev_pci *mdev_pci_find(struct mdev_device *mdev)
+{
+	const struct mdev_parent_ops *ops = mdev_get_parent_ops(mdev);
+
+	return ops->read == mdev_pci_read && ops->write == mdev_pci_write ?
+	       mdev_to_pci(mdev) : NULL;
+}
+EXPORT_SYMBOL(mdev_pci_find);
+
+static int mdev_pci_check_access(struct mdev_pci *pci, unsigned int index,
+				 u64 offset, unsigned int width)
+{
+	u64 size;
+
+	if (index >= PCI_STD_NUM_BARS || !is_power_of_2(width) ||
+	    width > mdev_pci_max_width(pci, index) || offset % width)
+		return -EINVAL;
+
+	size = pci->desc->bar[index].size;
+	if (offset >= size || width > size - offset)
+		return -EINVAL;
+	return mdev_pci_decodes(pci, index) ? 0 : -EIO;
+}
+
+/**
+ * mdev_pci_bar_read - the kernel reads a register
+ * @pci: device, between the open and release callbacks of its vendor driver
+ * @index: of the BAR
+ * @offset: in it, a multiple of @width
+ * @width: 1, 2, 4 or 8 bytes, not more than the BAR takes
+ * @val: what was read
+ *
+ * Return: 0; EINVAL where no such register can be, EIO from a memory BAR that
+ * is switched off, or the error of the vendor's callback.
+ */
+int mdev_pci_bar_read(struct mdev_pci *pci, unsigned int index, u64 offset,
+		      unsigned int width, u64 *val)
+{
+	int ret = mdev_pci_check_access(pci, index, offset, width);
+
+	return ret ?: mdev_pci_bar_load(pci, index, offset, width, val);
+}
+EXPORT_SYMBOL(mdev_pci_bar_read);
+
+/**
+ * mdev_pci_bar_write - the kernel writes a register
+ * @pci: device, as for mdev_pci_bar_read()
+ * @index: likewise
+ * @offset: likewise
+ * @width: likewise
+ * @val: what to write
+ *
+ * Return: as mdev_pci_bar_read()
+ */
+int mdev_pci_bar_write(struct mdev_pci *pci, unsigned int index, u64 offset,
+		       unsigned int width, u64 val)
+{
+	int ret = mdev_pci_check_access(pci, index, offset, width);
+
+	return ret ?: mdev_pci_bar_store(pci, index, offset, width, val);
+}
+EXPORT_SYMBOL(mdev_pci_bar_write);
 
 static int mdev_pci_step_in(struct mdev_pci *pci, unsigned int index,
 			    u64 offset, unsigned int width, char __user *buf)
