@@ -170,14 +170,16 @@ struct device *mdev_get_iommu_device(struct device *dev);
  * struct mdev_bus_driver - a driver on the mdev bus for classic devices
  * @name: name of the driver, as in /sys/bus/mdev/drivers
  * @probe: bind to a device
- * @remove: let it go; may wait for the last user
+ * @remove: let it go; by then it has no user if there is a @prepare_remove
  * @driver: filled by mdev_register_driver()
- * @prepare_remove: the admin removes the device (optional). 0: it has no user,
- *	   and none comes as long as mdev_removal_pending(); -EAGAIN: its user
- *	   was asked to go, ask again with @count one higher when
- *	   mdev_device_idle() was called or 10 s have passed; another error
- *	   is the answer to the admin and ends the removal. A removal starts
- *	   with a @count of 0. Called with the device's lock held
+ * @prepare_remove: the device is to be removed, unbound, or taken away with
+ *	   its parent (optional). 0: it has no user, and none comes as long as
+ *	   mdev_removal_pending(); -EAGAIN: its user was asked to go, ask again
+ *	   with @count one higher when mdev_device_idle() was called or 10 s
+ *	   have passed; another error is the answer to the admin and ends the
+ *	   matter, but a parent that goes waits all the same. It starts with a
+ *	   @count of 0. Called with the device's lock held. A driver that has
+ *	   it holds its module while it has a user
  *
  * Vendor drivers know it as struct mdev_driver.
  */

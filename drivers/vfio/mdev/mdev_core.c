@@ -10,7 +10,7 @@
  * the machine, has the vendor make the resources, adds the device (its
  * attributes stand when the uevent is sent), binds it and links it into its
  * type's directory; then it is ACTIVE. An error undoes what was done. A
- * removal by the admin first asks (mdev_driver.c), with no lock held, and may
+ * removal by the admin first asks (mdev_leave.c), with no lock held, and may
  * come back with the device as it was; from then on it cannot fail: the device
  * disappears, which waits for whoever uses it, the vendor gives the resources
  * up, and the UUID is free. Teardown allocates nothing.
@@ -90,7 +90,15 @@ static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
 	return inst;
 }
 
-/* The device has left ACTIVE for good; the caller holds unreg_sem. */
+/* Whoever else waits for the user, in a sysfs file, gives up. */
+static void mdev_instance_kill(struct mdev_instance *inst)
+{
+	xchg(&inst->state, MDEV_DEAD);
+	wake_up_all(&inst->idle);
+	mdev_leave_wait(inst);
+}
+
+/* The device is DEAD and has no user; the caller holds unreg_sem. */
 static void mdev_instance_teardown(struct mdev_instance *inst)
 {
 	struct mdev_type *type = inst->mdev.type;
@@ -143,6 +151,7 @@ static int mdev_instance_setup(struct mdev_instance *inst, const char **step)
 	return 0;
 
 del:
+	mdev_instance_kill(inst);
 	device_del(dev);
 destroy:
 	inst->kind->destroy(inst);
@@ -206,10 +215,11 @@ int mdev_device_remove(struct mdev_instance *inst,
 	struct mdev_parent *parent = inst->mdev.type->parent;
 	int ret;
 
-	if (cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_REMOVING) != MDEV_ACTIVE)
-		return -EAGAIN;
+	ret = cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_REMOVING);
+	if (ret != MDEV_ACTIVE)
+		return ret == MDEV_UNBINDING ? -EBUSY : -EAGAIN;
 
-	ret = mdev_bus_prepare_remove(inst);
+	ret = mdev_leave_prepare(inst, MDEV_REMOVING);
 	if (ret)
 		goto cancel;
 
@@ -240,9 +250,7 @@ static int mdev_remove_child(struct device *dev, void *unused)
 		return 0;
 
 	inst = to_mdev_instance(dev);
-	/* A removal that waits for the user has to let go of the sysfs file. */
-	xchg(&inst->state, MDEV_DEAD);
-	wake_up_all(&inst->idle);
+	mdev_instance_kill(inst);
 	mdev_instance_teardown(inst);
 	return 0;
 }

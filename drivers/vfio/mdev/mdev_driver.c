@@ -9,12 +9,10 @@
  * driver_override hands a device to another. Which of the two a driver is
  * shows in its probe function.
  *
- * Before the admin removes a classic device its bus driver is asked, again and
- * again while the user makes up his mind. No lock is held while waiting: the
- * device's lock is only tried, and only for the moment of a question, so an
- * unbinding never waits for a removal, nor a removal for an unbinding. While
- * the question is open mdev_removal_pending() is true and the bus driver lets
- * no new user in.
+ * The driver core's unbind file waits for the device's user with the device's
+ * lock held, and nothing can stop it. Classic bus drivers have bind and unbind
+ * files of our own in its place: an unbinding asks first, like a removal does
+ * (mdev_leave.c), and the device's lock is taken when nobody uses it any more.
  */
 #include <linux/atomic.h>
 #include <linux/mdev_classic.h>
@@ -23,9 +21,6 @@
 #include <vfio-compat/device.h>
 
 #include "mdev_private.h"
-
-/* How long a user is left alone before he is asked again */
-#define MDEV_REQUEST_INTERVAL	(10 * HZ)
 
 static atomic_t mdev_nr_classic_drivers;
 
@@ -65,6 +60,21 @@ static int mdev_classic_remove(struct device *dev)
 	return 0;
 }
 
+/**
+ * mdev_classic_driver - the classic bus driver that a device is bound to
+ * @dev: a mediated device, its lock held
+ *
+ * Return: NULL when there is none.
+ */
+struct mdev_bus_driver *mdev_classic_driver(struct device *dev)
+{
+	device_lock_assert(dev);
+
+	if (!dev->driver || dev->driver->probe != mdev_classic_probe)
+		return NULL;
+	return to_mdev_bus_driver(dev->driver);
+}
+
 static bool mdev_override_allows(struct mdev_instance *inst, const char *name)
 {
 	bool allowed;
@@ -91,6 +101,82 @@ struct bus_type mdev_bus_type = {
 	.dev_groups = mdev_device_groups,
 };
 EXPORT_SYMBOL_GPL(mdev_bus_type);
+
+/* Let go of a device for the admin; as mdev_device_remove(). */
+static int mdev_unbind(struct mdev_instance *inst, struct device_driver *drv)
+{
+	struct device *dev = &inst->mdev.dev;
+	int state, ret;
+
+	if (READ_ONCE(dev->driver) != drv)
+		return -ENODEV;
+	state = cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_UNBINDING);
+	if (state != MDEV_ACTIVE)
+		return state == MDEV_CREATING ? -EAGAIN : -EBUSY;
+
+	ret = mdev_leave_prepare(inst, MDEV_UNBINDING);
+	if (!ret && READ_ONCE(dev->driver) == drv)
+		device_release_driver(dev);
+	/* Fails if the parent's unregistration has taken the device over. */
+	cmpxchg(&inst->state, MDEV_UNBINDING, MDEV_ACTIVE);
+	return ret;
+}
+
+static ssize_t unbind_store(struct device_driver *drv, const char *buf,
+			    size_t count)
+{
+	struct device *dev = bus_find_device_by_name(&mdev_bus_type, NULL, buf);
+	int ret;
+
+	if (!dev)
+		return -ENODEV;
+	ret = mdev_unbind(to_mdev_instance(dev), drv);
+	put_device(dev);
+	return ret ?: count;
+}
+
+static ssize_t bind_store(struct device_driver *drv, const char *buf,
+			  size_t count)
+{
+	struct device *dev = bus_find_device_by_name(&mdev_bus_type, NULL, buf);
+	int ret = -ENODEV;
+
+	if (!dev)
+		return -ENODEV;
+	if (mdev_match(dev, drv))
+		ret = device_driver_attach(drv, dev);
+	put_device(dev);
+	return ret ?: count;
+}
+
+/* Binding takes the device's lock; so may who waits for the files' users. */
+static struct driver_attribute mdev_driver_attrs[] = {
+	__ATTR_IGNORE_LOCKDEP(bind, 0200, NULL, bind_store),
+	__ATTR_IGNORE_LOCKDEP(unbind, 0200, NULL, unbind_store),
+};
+
+static void mdev_remove_driver_files(struct device_driver *drv)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mdev_driver_attrs); i++)
+		driver_remove_file(drv, &mdev_driver_attrs[i]);
+}
+
+static int mdev_add_driver_files(struct device_driver *drv)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(mdev_driver_attrs); i++) {
+		ret = driver_create_file(drv, &mdev_driver_attrs[i]);
+		if (ret) {
+			mdev_remove_driver_files(drv);
+			return ret;
+		}
+	}
+	return 0;
+}
 
 /**
  * mdev_modern_driver_add - put a modern driver on the bus
@@ -143,11 +229,18 @@ int mdev_register_bus_driver(struct mdev_bus_driver *drv, struct module *owner)
 	drv->driver.remove = mdev_classic_remove;
 	/* The one who writes to create wants to hear of an error. */
 	drv->driver.probe_type = PROBE_FORCE_SYNCHRONOUS;
+	drv->driver.suppress_bind_attrs = true;
 
 	ret = driver_register(&drv->driver);
-	if (!ret)
-		atomic_inc(&mdev_nr_classic_drivers);
-	return ret;
+	if (ret)
+		return ret;
+	ret = mdev_add_driver_files(&drv->driver);
+	if (ret) {
+		driver_unregister(&drv->driver);
+		return ret;
+	}
+	atomic_inc(&mdev_nr_classic_drivers);
+	return 0;
 }
 EXPORT_SYMBOL(mdev_register_bus_driver);
 
@@ -155,11 +248,13 @@ EXPORT_SYMBOL(mdev_register_bus_driver);
  * mdev_unregister_bus_driver - opposite of mdev_register_bus_driver()
  * @drv: the driver
  *
- * Context: process context; its devices are unbound, which may wait for users.
+ * Context: process context; its devices are unbound. A driver whose users are to
+ * be waited for holds its module while it has one, so that none is left here.
  */
 void mdev_unregister_bus_driver(struct mdev_bus_driver *drv)
 {
 	atomic_dec(&mdev_nr_classic_drivers);
+	mdev_remove_driver_files(&drv->driver);
 	driver_unregister(&drv->driver);
 }
 EXPORT_SYMBOL(mdev_unregister_bus_driver);
@@ -170,91 +265,4 @@ EXPORT_SYMBOL(mdev_unregister_bus_driver);
 bool mdev_bus_has_classic_driver(void)
 {
 	return atomic_read(&mdev_nr_classic_drivers);
-}
-
-/**
- * mdev_removal_pending - may no new user come?
- * @dev: a mediated device
- *
- * A bus driver reads it under a lock under which its prepare_remove callback
- * looks for users: then either sees the other.
- *
- * Context: any.
- * Return: true from the start of a removal on until it is given up.
- */
-bool mdev_removal_pending(struct device *dev)
-{
-	return READ_ONCE(to_mdev_instance(dev)->state) >= MDEV_REMOVING;
-}
-EXPORT_SYMBOL(mdev_removal_pending);
-
-/**
- * mdev_device_idle - tell a pending removal that the last user has gone
- * @dev: a mediated device
- *
- * Context: any.
- */
-void mdev_device_idle(struct device *dev)
-{
-	struct mdev_instance *inst = to_mdev_instance(dev);
-
-	atomic_inc(&inst->idle_seq);
-	wake_up_all(&inst->idle);
-}
-EXPORT_SYMBOL(mdev_device_idle);
-
-static int mdev_ask_driver(struct device *dev, unsigned int count)
-{
-	int ret = 0;
-
-	if (!device_trylock(dev))
-		return -EBUSY;
-
-	if (dev->driver && dev->driver->probe == mdev_classic_probe) {
-		struct mdev_bus_driver *drv = to_mdev_bus_driver(dev->driver);
-
-		if (drv->prepare_remove)
-			ret = drv->prepare_remove(dev, count);
-	}
-	device_unlock(dev);
-	return ret;
-}
-
-/* Has the last user gone since @seq was read, or the removal been overtaken? */
-static bool mdev_ask_again(struct mdev_instance *inst, int seq)
-{
-	return atomic_read(&inst->idle_seq) != seq ||
-	       READ_ONCE(inst->state) != MDEV_REMOVING;
-}
-
-/**
- * mdev_bus_prepare_remove - have the device's user leave it
- * @inst: the device, its removal pending
- *
- * Context: process context, no lock held; waits interruptibly.
- * Return: 0 when there is no user; -EBUSY, -EINTR, -ENODEV as for
- * mdev_device_remove().
- */
-int mdev_bus_prepare_remove(struct mdev_instance *inst)
-{
-	struct device *dev = &inst->mdev.dev;
-	unsigned int count;
-
-	for (count = 0; ; count++) {
-		int seq = atomic_read(&inst->idle_seq);
-		int ret;
-
-		ret = mdev_ask_driver(dev, count);
-		if (ret == -EBUSY)
-			dev_info(dev, "not removed: it is in use, and its user cannot be asked to let it go\n");
-		if (ret != -EAGAIN)
-			return ret;
-
-		if (wait_event_interruptible_timeout(inst->idle,
-						     mdev_ask_again(inst, seq),
-						     MDEV_REQUEST_INTERVAL) < 0)
-			return -EINTR;
-		if (READ_ONCE(inst->state) != MDEV_REMOVING)
-			return -ENODEV;
-	}
 }

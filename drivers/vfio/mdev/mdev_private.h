@@ -4,6 +4,7 @@
  *
  *	mdev_modern*.c, mdev_parent_ops.c  the two generations' registration
  *	mdev_core.c                        parents, devices, their life cycle
+ *	mdev_leave.c                       getting a device's user to leave it
  *	mdev_sysfs.c, mdev_driver.c        the files, the bus
  */
 #ifndef MDEV_PRIVATE_H
@@ -19,6 +20,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
+struct mdev_bus_driver;
 struct mdev_instance;
 
 /**
@@ -70,13 +72,14 @@ static inline struct mdev_type *to_mdev_type(struct kobject *kobj)
 }
 
 /*
- * CREATING -> ACTIVE <-> REMOVING -> DEAD. Only the admin's removal gets to
- * REMOVING, and it may turn back; a parent's unregistration goes to DEAD from
- * anywhere.
+ * CREATING -> ACTIVE <-> REMOVING -> DEAD, and ACTIVE <-> UNBINDING. The admin
+ * gets a device to REMOVING and UNBINDING, and it may turn back; a parent's
+ * unregistration goes to DEAD from anywhere.
  */
 enum mdev_state {
 	MDEV_CREATING,
 	MDEV_ACTIVE,
+	MDEV_UNBINDING,
 	MDEV_REMOVING,
 	MDEV_DEAD,
 };
@@ -135,7 +138,11 @@ extern struct bus_type mdev_bus_type;
 int mdev_modern_driver_add(struct mdev_driver *drv);
 void mdev_modern_driver_del(struct mdev_driver *drv);
 bool mdev_bus_has_classic_driver(void);
-int mdev_bus_prepare_remove(struct mdev_instance *inst);
+struct mdev_bus_driver *mdev_classic_driver(struct device *dev);
+
+/* mdev_leave.c */
+int mdev_leave_prepare(struct mdev_instance *inst, int state);
+void mdev_leave_wait(struct mdev_instance *inst);
 
 /* mdev_parent_ops.c */
 extern const struct mdev_kind mdev_classic_kind;

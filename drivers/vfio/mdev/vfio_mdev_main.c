@@ -11,7 +11,8 @@
  * Opening and closing. The core serialises open_device and close_device of a
  * device and calls them for the first and the last file only. Between them
  * vm->open is set, the vendor's module is held, and layout and kvm do not
- * change: read, write, mmap and ioctl use them without a lock.
+ * change: read, write, mmap and ioctl use them without a lock. The core also
+ * holds this module then.
  *
  * Callers from the vendor's side. Pinning and its kin (vfio_mdev_pin.c) may be
  * called from anywhere, also while the device is being closed or unbound. They
@@ -22,9 +23,10 @@
  * one: a user sets open and a removal reads it under the lock, each having made
  * itself visible to the other first. A further file of an open device passes
  * open_device by, so the door is also kept at the match callback, which the
- * core asks before it opens a file by name. The removal's wait happens in
- * mdev.ko, which close_device wakes; the VFIO core's own wait, which cannot be
- * interrupted, is met only when the driver is unbound or the parent goes.
+ * core asks before it opens a file by name. The wait for the user happens in
+ * mdev.ko, which close_device wakes. The VFIO core has a wait of its own, with
+ * the device's lock held and not to be interrupted, which is met only if
+ * somebody unbinds the driver without mdev.ko.
  */
 #include <linux/module.h>
 #include <linux/srcu.h>
@@ -185,7 +187,7 @@ static int vfio_mdev_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	return vm->ops->mmap(vm->mdev, vma);
 }
 
-/* Only when the device is unbound or its parent goes; see the essay. */
+/* From the VFIO core's own wait; see the essay. */
 static void vfio_mdev_request(struct vfio_device *vdev, unsigned int count)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);

@@ -381,7 +381,7 @@ TEST_F(race, bind_open_and_remove)
 	add_worker(race, worker(CREATE_SAME(self)));
 	add_worker(race, worker({
 		.name = "unbind", .step = step_unbind, .uuid = self->uuid,
-		.allowed = { ENODEV },
+		.allowed = { ENODEV, EBUSY, EAGAIN },
 	}));
 	add_worker(race, worker({
 		.name = "bind", .step = step_bind, .uuid = self->uuid,

@@ -282,14 +282,13 @@ TEST_F(remove, ends_when_the_user_is_killed)
 	EXPECT_EQ(2, vendor_calls(self->vendor, "release"));
 }
 
-/* An unbinding holds the device's lock while it waits for the user. */
+/* An unbinding asks the user, like a removal does; one of them at a time. */
 TEST_F(remove, is_busy_while_the_device_is_being_unbound)
 {
 	long long start;
 	pid_t pid;
 
 	pid = async_write("/sys/bus/mdev/drivers/vfio_mdev/unbind", self->uuid);
-	/* The VFIO core's own asking */
 	ASSERT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "request") > 0, SOON));
 
 	start = now_ms();
