@@ -8,13 +8,15 @@
  * need not be loaded for a device to be used, and it is held as long as the
  * reference.
  */
-#include <linux/kvm_host.h>
 #include <linux/mdev_vfio.h>
 #include <linux/module.h>
 
 #include "vfio_mdev.h"
 
 #if IS_ENABLED(CONFIG_KVM)
+
+/* Not to be had on an architecture without KVM */
+#include <linux/kvm_host.h>
 
 static bool vfio_mdev_hold_kvm(struct vfio_mdev *vm, struct kvm *kvm)
 {
