@@ -399,6 +399,12 @@ TEST_F(card, interrupt_ids)
 
 /* Interrupts */
 
+/* OUT2 is the switch between the chip and the card's interrupt. */
+#define LISTEN(port) do {						\
+	OUT(port, UART_MCR, UART_MCR_OUT2);				\
+	OUT(port, UART_IER, UART_IER_RDI);				\
+} while (0)
+
 static long arm_one(int fd, __u32 index, __s32 efd)
 {
 	return arm(fd, index, 0, 1, &efd);
@@ -410,7 +416,7 @@ TEST_F(card, intx)
 	int efd = new_eventfd();
 
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
-	OUT(port, UART_IER, UART_IER_RDI);
+	LISTEN(port);
 	EXPECT_EQ(0, fired(efd));
 	OUT(port, UART_TX, 1);
 	EXPECT_EQ(1, fired(efd));
@@ -446,7 +452,7 @@ TEST_F(card, intx_masked)
 
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
 	ASSERT_EQ(0, irq_action(self->fd, INTX, 0, 1, MASK));
-	OUT(0, UART_IER, UART_IER_RDI);
+	LISTEN(0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(0, fired(efd));
 	EXPECT_EQ(0, irq_action(self->fd, INTX, 0, 1, UNMASK));
@@ -477,12 +483,27 @@ TEST_F(card, intx_disabled)
 
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
 	SET_CONFIG(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_INTX_DISABLE);
-	OUT(0, UART_IER, UART_IER_RDI);
+	LISTEN(0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(0, fired(efd));
 	EXPECT_EQ(PCI_STATUS_INTERRUPT,
 		  CONFIG(PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
 	SET_CONFIG(PCI_COMMAND, 2, PCI_COMMAND_IO);
+	EXPECT_EQ(1, fired(efd));
+}
+
+TEST_F(card, out2)
+{
+	int efd = new_eventfd();
+
+	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
+	OUT(0, UART_IER, UART_IER_RDI);
+	OUT(0, UART_TX, 1);
+	EXPECT_EQ(UART_IIR_RDI, IN(0, UART_IIR));
+	EXPECT_EQ(0, fired(efd));
+	OUT(0, UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2);
+	EXPECT_EQ(0, fired(efd));
+	OUT(0, UART_MCR, UART_MCR_OUT2);
 	EXPECT_EQ(1, fired(efd));
 }
 
@@ -500,7 +521,7 @@ TEST_F(card, msi)
 	EXPECT_EQ(-ENOTTY, irq_action(self->fd, MSI, 0, 1, UNMASK));
 
 	/* One message each time that there is something new. */
-	OUT(0, UART_IER, UART_IER_RDI);
+	LISTEN(0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(1, fired(msi));
 	IN(0, UART_RX);
@@ -568,8 +589,8 @@ TEST_F(card, reset)
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
 	SET_CONFIG(PCI_BASE_ADDRESS_0, 4, 0xc000);
 	OUT(0, UART_SCR, 0x55);
-	OUT(0, UART_MCR, UART_MCR_RTS);
-	OUT(0, UART_IER, UART_IER_RDI);
+	LISTEN(0);
+	OUT(0, UART_MCR, UART_MCR_OUT2 | UART_MCR_RTS);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(1, fired(efd));
 
@@ -584,7 +605,7 @@ TEST_F(card, reset)
 
 	EXPECT_EQ(0, irq_action(self->fd, INTX, 0, 1, UNMASK));
 	EXPECT_EQ(0, fired(efd));
-	OUT(0, UART_IER, UART_IER_RDI);
+	LISTEN(0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(1, fired(efd));
 }
@@ -608,7 +629,7 @@ TEST_F(card, next_user)
 	EXPECT_EQ(0, memcmp(before, after, 256));
 	EXPECT_EQ(0, IN(0, UART_SCR));
 	EXPECT_EQ(EMPTY, IN(0, UART_LSR));
-	OUT(0, UART_IER, UART_IER_RDI);
+	LISTEN(0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(0, fired(efd));
 }
