@@ -24,16 +24,16 @@ plan()
 
 check()
 {
-	local name=$1 said
+	local case_name=$1 said
 	shift
 
 	case_nr=$((case_nr + 1))
 	if said=$("$@" 2>&1); then
-		echo "ok $case_nr $name"
+		echo "ok $case_nr $case_name"
 	else
 		case_bad=$((case_bad + 1))
 		printf '%s\n' "$said" | sed 's/^/# /'
-		echo "not ok $case_nr $name"
+		echo "not ok $case_nr $case_name"
 	fi
 }
 
