@@ -63,12 +63,15 @@ static pid_t async_unload(const char *name)
 	_exit(syscall(SYS_delete_module, name, O_NONBLOCK) ? errno : 0);
 }
 
-static int set_bus_driver_error(unsigned int error)
+/* How the bus driver binds: the error and the delay */
+static int set_bus_driver(const char *parameter, unsigned int value)
 {
-	char text[16];
+	char path[PATH_LEN], text[16];
 
-	snprintf(text, sizeof(text), "%u", error);
-	return write_file("/sys/module/" BUS_DRIVER "/parameters/error", text);
+	snprintf(path, sizeof(path), "/sys/module/" BUS_DRIVER "/parameters/%s",
+		 parameter);
+	snprintf(text, sizeof(text), "%u", value);
+	return write_file(path, text);
 }
 
 TEST_F(modules, first_parent_loads_vfio_mdev)
@@ -213,7 +216,7 @@ TEST_F(modules, failure_to_bind_undoes_the_creation)
 	ASSERT_EQ(0, module_unload("vfio_mdev"));
 	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
 
-	ASSERT_EQ(0, set_bus_driver_error(EIO));
+	ASSERT_EQ(0, set_bus_driver("error", EIO));
 	EXPECT_EQ(-EIO, mdev_create(STRUCTURED, 0, "few", self->uuid));
 	EXPECT_FALSE(mdev_exists(self->uuid));
 	EXPECT_FALSE(exists("/sys/class/mdev_bus/%s.0/%s", STRUCTURED,
@@ -222,7 +225,7 @@ TEST_F(modules, failure_to_bind_undoes_the_creation)
 	EXPECT_EQ(1, vendor_calls(STRUCTURED, "remove"));
 	EXPECT_EQ(3, mdev_available(STRUCTURED, 0, "few"));
 
-	ASSERT_EQ(0, set_bus_driver_error(0));
+	ASSERT_EQ(0, set_bus_driver("error", 0));
 	EXPECT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
 	ASSERT_EQ(0, link_name(mdev_path(self->path, self->uuid, "driver"),
 			       self->name, sizeof(self->name)));
@@ -231,7 +234,6 @@ TEST_F(modules, failure_to_bind_undoes_the_creation)
 	EXPECT_EQ(2, vendor_calls(STRUCTURED, "remove"));
 }
 
-/* A driver whose devices the bus driver binds is not asked by a removal. */
 TEST_F(modules, a_second_bus_driver)
 {
 	ASSERT_EQ(0, module_load(RAW, NULL));
@@ -253,6 +255,27 @@ TEST_F(modules, a_second_bus_driver)
 	ASSERT_EQ(0, read_file("/sys/module/" BUS_DRIVER "/parameters/bound",
 			       self->name, sizeof(self->name)) - 1);
 	EXPECT_STREQ("0", self->name);
+}
+
+/* The device's lock is not waited for: a bus driver may take its time. */
+TEST_F(modules, removal_while_binding_is_busy)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
+	ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
+				self->uuid));
+	ASSERT_EQ(0, set_bus_driver("delay", 3000));
+	pid = async_write("/sys/bus/mdev/drivers/" BUS_DRIVER "/bind",
+			  self->uuid);
+	sleep_ms(500);
+	EXPECT_EQ(-EBUSY, mdev_remove(self->uuid));
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, 0));
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_EQ(0, vendor_calls(STRUCTURED, "remove"));
+	EXPECT_EQ(0, mdev_remove(self->uuid));
 }
 
 TEST_F(modules, vendor_unloads_while_devices_are_created)

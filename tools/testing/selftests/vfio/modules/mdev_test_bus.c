@@ -4,12 +4,17 @@
  *
  * Binds to classic devices that vfio_mdev leaves alone, or fails to.
  */
+#include <linux/delay.h>
 #include <linux/mdev.h>
 #include <linux/module.h>
 
 static uint error;
 module_param(error, uint, 0644);
 MODULE_PARM_DESC(error, "errno that binding fails with (default 0: none)");
+
+static uint delay;
+module_param(delay, uint, 0644);
+MODULE_PARM_DESC(delay, "milliseconds that binding takes (default 0)");
 
 static int bound;
 module_param(bound, int, 0444);
@@ -19,6 +24,8 @@ static int mdev_test_bus_probe(struct device *dev)
 {
 	if (!mdev_from_dev(dev))
 		return -ENODEV;
+	if (delay)
+		msleep(delay);
 	if (error)
 		return -(int)error;
 	bound++;

@@ -179,13 +179,6 @@ static struct attribute *type_attrs[] = {
 	NULL
 };
 
-static struct attribute *twice_attrs[] = {
-	&mdev_type_attr_device_api.attr,
-	&mdev_type_attr_available_instances.attr,
-	&mdev_type_attr_device_api.attr,
-	NULL
-};
-
 static struct attribute_group single_type = {
 	.name = "single", .attrs = type_attrs };
 static struct attribute_group few_type = {
@@ -194,8 +187,6 @@ static struct attribute_group many_type = {
 	.name = "many", .attrs = type_attrs };
 static struct attribute_group nameless_type = {
 	.name = "", .attrs = type_attrs };
-static struct attribute_group twice_type = {
-	.name = "twice", .attrs = twice_attrs };
 
 static struct attribute_group *all_types[] = {
 	&single_type, &few_type, &many_type, NULL
@@ -209,10 +200,6 @@ static struct attribute_group *same_types[] = {
 	&single_type, &few_type, &single_type, NULL
 };
 
-static struct attribute_group *twice_types[] = {
-	&single_type, &twice_type, &many_type, NULL
-};
-
 /* Attributes of the parent, while it is registered */
 
 static ssize_t vendor_show(struct device *dev, struct device_attribute *attr,
@@ -222,9 +209,6 @@ static ssize_t vendor_show(struct device *dev, struct device_attribute *attr,
 			  to_parent(dev)->vendor->driver.driver.name);
 }
 static DEVICE_ATTR_RO(vendor);
-
-static struct device_attribute dev_attr_modalias_twice =
-	__ATTR(modalias, 0444, vendor_show, NULL);
 
 static struct attribute *parent_attrs[] = {
 	&dev_attr_vendor.attr,
@@ -238,21 +222,6 @@ static const struct attribute_group parent_group = {
 
 static const struct attribute_group *parent_groups[] = {
 	&parent_group,
-	NULL
-};
-
-static struct attribute *taken_attrs[] = {
-	&dev_attr_modalias_twice.attr,
-	NULL
-};
-
-static const struct attribute_group taken_group = {
-	.attrs = taken_attrs,
-};
-
-static const struct attribute_group *taken_groups[] = {
-	&parent_group,
-	&taken_group,
 	NULL
 };
 
@@ -273,16 +242,6 @@ static void defect_same_type(struct mdev_parent_ops *ops)
 	ops->supported_type_groups = same_types;
 }
 
-static void defect_same_type_attr(struct mdev_parent_ops *ops)
-{
-	ops->supported_type_groups = twice_types;
-}
-
-static void defect_taken_parent_attr(struct mdev_parent_ops *ops)
-{
-	ops->dev_attr_groups = taken_groups;
-}
-
 static const struct {
 	const char *name;
 	void (*apply)(struct mdev_parent_ops *ops);
@@ -290,8 +249,6 @@ static const struct {
 	{ "no-types", defect_no_types },
 	{ "nameless-type", defect_nameless_type },
 	{ "same-type", defect_same_type },
-	{ "same-type-attr", defect_same_type_attr },
-	{ "taken-parent-attr", defect_taken_parent_attr },
 };
 
 /* Callbacks that can be left out, as "no-<callback>" */
