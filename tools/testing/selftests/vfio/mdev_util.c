@@ -664,7 +664,7 @@ void snapshot_take(struct snapshot *snapshot)
 {
 	static const char * const modules[] = {
 		"mdev", "vfio", "vfio_mdev", "vfio_iommu_type1", "mdev_test",
-		RAW, STRUCTURED,
+		RAW, STRUCTURED, PIN,
 	};
 	unsigned int i;
 

@@ -19,6 +19,7 @@
 
 #define RAW		"mdev_test_raw"
 #define STRUCTURED	"mdev_test_structured"
+#define PIN		"mdev_test_pin"
 
 /* A virtual machine without KVM on a busy host is slow. */
 #undef TEST_TIMEOUT_DEFAULT

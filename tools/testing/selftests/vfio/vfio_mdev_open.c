@@ -442,4 +442,102 @@ TEST_F(kvm, open_fails)
 	EXPECT_TRUE(WAIT_FOR(!vm_exists(self->vm), SOON));
 }
 
-MDEV_TEST_MAIN(RAW, STRUCTURED)
+/* The user's memory */
+
+#define IOVA	0x40000000UL
+#define LENGTH	(16 * PAGE)
+
+FIXTURE(memory) {
+	struct open_device dev;
+	int fd;
+	int container;
+	char *mem;
+};
+
+static long map_dma(int container, void *mem, __u64 iova, __u64 size)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)mem,
+		.iova = iova,
+		.size = size,
+	};
+
+	return file_ioctl(container, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static long unmap_dma(int container, __u64 iova, __u64 size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
+	};
+	long ret;
+
+	ret = file_ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap);
+	return ret ? ret : (long)unmap.size;
+}
+
+/* VmLck of this process, in KiB */
+static long locked_memory(void)
+{
+	char text[4096], *line;
+
+	if (read_file("/proc/self/status", text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, "VmLck:");
+	return line ? atol(line + 6) : -1;
+}
+
+FIXTURE_SETUP(memory)
+{
+	ASSERT_EQ(0, open_device_setup(&self->dev, PIN));
+	self->fd = self->dev.fd;
+	self->container = self->dev.user.container;
+	self->mem = mmap(NULL, 2 * LENGTH, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->mem);
+	ASSERT_EQ(0, map_dma(self->container, self->mem, IOVA, LENGTH));
+	ASSERT_EQ(0, map_dma(self->container, self->mem + LENGTH,
+			     IOVA + LENGTH, LENGTH));
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	EXPECT_EQ(0, open_device_teardown(&self->dev));
+	EXPECT_EQ(0, locked_memory());
+}
+
+/* Told of what is unmapped, in time to unpin what is pinned there. */
+TEST_F(memory, unmapped_under_a_pin)
+{
+	ASSERT_EQ(0, file_ioctl(self->fd, MDEV_TEST_PIN,
+				(void *)(IOVA + 5 * PAGE)));
+	EXPECT_EQ(PAGE / 1024, locked_memory());
+	EXPECT_EQ(0, vendor_calls(PIN, "dma_unmap"));
+	EXPECT_EQ(LENGTH, unmap_dma(self->container, IOVA, LENGTH));
+	EXPECT_EQ(1, vendor_calls(PIN, "dma_unmap"));
+	EXPECT_EQ(IOVA, vendor_get(PIN, "dma_unmap/arg0"));
+	EXPECT_EQ(LENGTH, vendor_get(PIN, "dma_unmap/arg1"));
+	EXPECT_EQ(0, locked_memory());
+	EXPECT_EQ(-EINVAL, file_ioctl(self->fd, MDEV_TEST_PIN,
+				      (void *)(IOVA + 5 * PAGE)));
+	ASSERT_EQ(0, file_ioctl(self->fd, MDEV_TEST_PIN,
+				(void *)(IOVA + LENGTH)));
+	EXPECT_EQ(1, file_ioctl(self->fd, MDEV_TEST_UNPIN, NULL));
+}
+
+/* A device that goes takes its pins with it. */
+TEST_F(memory, closed_with_a_pin)
+{
+	ASSERT_EQ(0, file_ioctl(self->fd, MDEV_TEST_PIN, (void *)IOVA));
+	close(self->dev.user.device);
+	self->dev.user.device = -1;
+	EXPECT_EQ(0, locked_memory());
+	EXPECT_EQ(2 * LENGTH, unmap_dma(self->container, IOVA, 2 * LENGTH));
+	EXPECT_EQ(0, vendor_calls(PIN, "dma_unmap"));
+}
+
+MDEV_TEST_MAIN(RAW, STRUCTURED, PIN)

@@ -124,6 +124,8 @@ struct mdev_test_vector {
  * @vector: its interrupts, those of one index after those of another
  * @feature: value of MDEV_TEST_FEATURE
  * @note: the attribute of that name
+ * @pinned: mdev_test_pin has a page pinned, or is about to
+ * @pinned_pfn: that one
  */
 struct mdev_test_device {
 	struct mdev_test_vendor *vendor;
@@ -135,6 +137,8 @@ struct mdev_test_device {
 	struct mdev_test_vector vector[MDEV_TEST_NUM_VECTORS];
 	u64 feature;
 	char note[64];
+	bool pinned;
+	unsigned long pinned_pfn;
 };
 
 int mdev_test_vendor_add(struct mdev_test_vendor *vendor, struct module *owner);

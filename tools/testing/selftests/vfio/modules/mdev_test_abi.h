@@ -58,6 +58,10 @@ enum mdev_test_irq {
 /* Answers arg, cut to 31 bits: does a command reach the vendor as it is? */
 #define MDEV_TEST_ECHO			_IO(VFIO_TYPE, VFIO_BASE + 90)
 
+/* Of mdev_test_pin: pin the page at IOVA arg, unpin it again */
+#define MDEV_TEST_PIN			_IO(VFIO_TYPE, VFIO_BASE + 92)
+#define MDEV_TEST_UNPIN			_IO(VFIO_TYPE, VFIO_BASE + 93)
+
 /* A device feature of eight bytes that can be set and got. */
 #define MDEV_TEST_FEATURE		0x7e57
 
