@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# usage: mdev_probes.sh KVER|KDIR HEADERS
+#
+# Vendors compile small programs to learn which interface a kernel offers. Do
+# that with the headers in HEADERS, where make install put them: whatever is
+# asked, the answers must be those of one generation, the classic one unless the
+# other is chosen. Looks also at who may use the symbols. Says nothing if all is
+# well; runs on the host.
+set -u
+top=$(cd "$(dirname "$0")/../../../.." && pwd)
+me="mdev_probes"
+# shellcheck source=scripts/common.sh
+. "$top/scripts/common.sh"
+
+[ $# -eq 2 ] || die "usage: $0 KVER|KDIR HEADERS"
+find_kernel "$1"
+headers=$2
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+bad=0
+
+complain()
+{
+	bad=1
+	say "$kver: $*"
+}
+
+# What the kernel's build would compile a vendor's file with, to be used where
+# it would be used.
+cat >"$work/Kbuild" <<'END'
+LINUXINCLUDE := -I$(HEADERS)/include $(LINUXINCLUDE)
+$(file >$(FLAGS),$(LINUXINCLUDE) $(KBUILD_CPPFLAGS) $(KBUILD_CFLAGS) \
+	$(KBUILD_CFLAGS_MODULE) -DKBUILD_MODNAME=probe)
+obj-m :=
+END
+make -s -C "$kdir" M="$work" HEADERS="$headers" FLAGS="$work/flags" modules \
+	>/dev/null 2>&1
+[ -s "$work/flags" ] || die "cannot learn how $kver compiles modules"
+
+# compiles PROGRAM: it does, in the generation of $flags.
+compiles()
+{
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	(cd "$kdir" && gcc $(<"$work/flags") $flags -fsyntax-only -w -x c - \
+		<<<"$1" >"$work/said" 2>&1)
+}
+
+includes='#include <linux/module.h>
+#include <linux/vfio.h>
+#include <linux/mdev.h>'
+
+# A program that uses what is there compiles ...
+has()
+{
+	compiles "$includes
+$2" || complain "$generation: no $1: $(grep -m 1 error "$work/said")"
+}
+
+# ... and one that uses what is not there does not.
+lacks()
+{
+	! compiles "$includes
+$2" || complain "$generation: there is $1"
+}
+
+# The way to ask for a function that needs no knowledge of its arguments: to
+# call one that is declared without any is an error, a new name may be called.
+calls()
+{
+	echo "$includes"
+	echo '#pragma GCC diagnostic ignored "-Wimplicit-function-declaration"'
+	echo 'void probe(void) {'
+	printf '%s();\n' "$@"
+	echo '}'
+}
+
+has_functions()
+{
+	local name
+
+	compiles "$(calls "$@")"
+	for name; do
+		grep -qE "error: .*[^a-z_]($name|${name/vfio_/vfio_mdev_}|${name}_sized)[^a-z_]" \
+			"$work/said" || complain "$generation: no function $name"
+	done
+}
+
+lacks_functions()
+{
+	compiles "$(calls "$@")" ||
+		complain "$generation: there is $(grep -m 1 error "$work/said")"
+}
+
+generation=classic flags=
+has "struct mdev_parent_ops" 'struct mdev_parent_ops probe;'
+for member in owner dev_attr_groups mdev_attr_groups supported_type_groups \
+	create remove open release read write ioctl mmap request; do
+	members="${members:-} probe.$member;"
+done
+has "member of struct mdev_parent_ops" "void f(void);
+void f(void) { struct mdev_parent_ops probe = {}; $members }"
+for member in open_device close_device device_driver; do
+	lacks "mdev_parent_ops.$member" \
+		"size_t probe = offsetof(struct mdev_parent_ops, $member);"
+done
+lacks "struct mdev_parent" 'struct mdev_parent probe;'
+lacks "struct mdev_type" 'struct mdev_type probe;'
+lacks "an mdev_driver.device_api" \
+	'size_t probe = offsetof(struct mdev_driver, device_api);'
+has "mdev_driver.name" 'size_t probe = offsetof(struct mdev_driver, name);'
+has "struct mdev_type_attribute" 'struct mdev_type_attribute probe;'
+has "bus type" 'struct bus_type *probe = &mdev_bus_type;'
+has_functions mdev_uuid mdev_from_dev mdev_parent_dev mdev_dev mdev_get_drvdata \
+	mdev_set_drvdata mdev_set_iommu_device mdev_get_iommu_device \
+	mdev_register_device mdev_unregister_device mdev_register_driver \
+	vfio_pin_pages vfio_unpin_pages vfio_register_notifier \
+	vfio_unregister_notifier vfio_group_pin_pages vfio_group_unpin_pages \
+	vfio_group_get_external_user_from_dev vfio_group_put_external_user \
+	vfio_dma_rw vfio_info_add_capability \
+	vfio_set_irqs_validate_and_prepare
+lacks_functions mdev_register_parent mdev_unregister_parent \
+	mdev_get_type_group_id mtype_get_parent_dev
+
+classic='int vfio_pin_pages(struct device *dev, unsigned long *user_pfn,
+	int npage, int prot, unsigned long *phys_pfn) { return 0; }
+int vfio_unpin_pages(struct device *dev, unsigned long *user_pfn, int npage)
+	{ return 0; }
+int vfio_dma_rw(struct vfio_group *group, dma_addr_t user_iova, void *data,
+	size_t len, bool write) { return 0; }'
+modern='int vfio_pin_pages(struct vfio_device *device, dma_addr_t iova,
+	int npage, int prot, struct page **pages) { return 0; }'
+has "classic vfio_pin_pages()" "$classic"
+lacks "modern vfio_pin_pages()" "$modern"
+has "guid_t of mdev_uuid()" 'const guid_t *mdev_uuid(struct mdev_device *mdev)
+{ return NULL; }'
+flags=-DMDEV_UUID_BY_VALUE
+has "uuid_le of mdev_uuid()" 'uuid_le probe(struct mdev_device *mdev);
+uuid_le probe(struct mdev_device *mdev) { return mdev_uuid(mdev); }'
+
+# Who does not include <linux/mdev.h> sees the same.
+flags='' includes='#include <linux/vfio.h>'
+has "classic vfio_pin_pages() in vfio.h alone" "$classic"
+has_functions vfio_register_notifier
+includes='#include <linux/mdev.h>
+#include <linux/vfio.h>'
+has "classic vfio_pin_pages() in another order" "$classic"
+
+generation=modern flags=-DMDEV_INTERFACE=MDEV_INTERFACE_MODERN
+lacks "struct mdev_parent_ops" 'struct mdev_parent_ops probe;'
+has "struct mdev_parent" 'struct mdev_parent probe;'
+has "mdev_driver.device_api" \
+	'size_t probe = offsetof(struct mdev_driver, device_api);'
+has "modern vfio_pin_pages()" "$modern"
+lacks "classic vfio_pin_pages()" "$classic"
+has_functions mdev_register_parent
+lacks_functions mdev_register_device mdev_parent_dev mdev_uuid mdev_from_dev \
+	mdev_set_iommu_device vfio_register_notifier vfio_group_pin_pages
+
+# Who may use the symbols: as in the classic era and in today's kernels.
+symvers=$headers/$kver/Module.symvers
+exported()
+{
+	local class=$1 name is
+	shift
+
+	for name; do
+		is=$(awk -v s="$name" '$2 == s { print $4 }' "$symvers")
+		[ "$is" = "$class" ] || complain "$name: ${is:-not exported}, not $class"
+	done
+}
+exported EXPORT_SYMBOL mdev_register_device_sized mdev_unregister_device \
+	mdev_get_drvdata mdev_set_drvdata mdev_uuid mdev_parent_dev mdev_to_dev \
+	mdev_from_dev mdev_set_iommu_device mdev_get_iommu_device \
+	mdev_register_bus_driver mdev_unregister_bus_driver \
+	mdev_register_parent mdev_unregister_parent mdev_register_driver \
+	mdev_unregister_driver \
+	vfio_mdev_pin_pages vfio_mdev_unpin_pages vfio_mdev_dma_rw \
+	vfio_register_notifier vfio_unregister_notifier \
+	vfio_group_pin_pages vfio_group_unpin_pages
+exported EXPORT_SYMBOL_GPL mdev_bus_type vfio_group_get_external_user \
+	vfio_group_get_external_user_from_dev vfio_group_put_external_user
+
+exit $bad

@@ -1,0 +1,1024 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Classic vendor drivers, as they were: their pins, notifiers and handles of
+ * external users, on drivers of three ages (vendors/) that pin by the mediated
+ * device or by a group.
+ *
+ * Nothing here is unpinned that is not pinned, or after its mapping went: the
+ * kernel's vfio_iommu_type1 warns of that.
+ */
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "vendors/vendor_abi.h"
+#include "vfio_util.h"
+
+#define MAX_PAGES	512	/* of a call */
+#define PAGES		600	/* of the user's memory */
+#define IOVA		0x40000000UL
+#define FIRST		(IOVA / PAGE)
+#define RO_IOVA		0x80000000UL
+#define RO_FIRST	(RO_IOVA / PAGE)
+#define RO_PAGES	16
+#define NOWHERE		0x12345UL	/* a page that is not mapped */
+#define GARBAGE		0x5a5a5a5a5a5aUL
+
+#define BOTH		(VENDOR_READ | VENDOR_WRITE)
+#define EVENT		1UL	/* the one that each notifier knows */
+
+#define V4_10		"mdev_v4_10"
+#define V5_4		"mdev_v5_4"
+#define V5_11		"mdev_v5_11"
+
+/* The use of one device of a driver */
+struct use {
+	const char *vendor;
+	struct snapshot before;
+	char uuid[UUID_LEN];
+	struct mdev_user user;
+	char *mem;
+	long long held, locked;
+	pid_t helper[2];	/* to be killed */
+	__u64 user_pfn[VENDOR_MAX_PAGES];
+	__u64 phys_pfn[VENDOR_MAX_PAGES];
+};
+
+FIXTURE(pin) {
+	struct use use;
+};
+
+FIXTURE_VARIANT(pin) {
+	const char *vendor;
+	const char *driver;	/* in the names of its types */
+	bool external;		/* pins by a group */
+};
+
+FIXTURE_VARIANT_ADD(pin, v4_10) {
+	.vendor = V4_10,
+	.driver = V4_10,
+};
+
+FIXTURE_VARIANT_ADD(pin, v5_4) {
+	.vendor = V5_4,
+	.driver = V5_4,
+	.external = true,
+};
+
+FIXTURE_VARIANT_ADD(pin, v5_11) {
+	.vendor = V5_11,
+	.driver = "misc",
+};
+
+/* The line "KEY: VALUE" or "KEY VALUE" of a file of /proc */
+static long long proc_value(const char *path, const char *key)
+{
+	char text[32768], *line;
+	size_t len = strlen(key);
+
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -1;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (!strncmp(line, key, len) && strchr(": ", line[len]))
+			return atoll(line + len + 1);
+	return -1;
+}
+
+/* Pages that somebody in the machine has pinned. */
+static long long pages_held(void)
+{
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	return proc_value("/proc/vmstat", "nr_foll_pin_acquired") -
+	       proc_value("/proc/vmstat", "nr_foll_pin_released");
+}
+
+/* Locked pages of this process. */
+static long long pages_locked(void)
+{
+	return proc_value("/proc/self/status", "VmLck") * 1024 / (long long)PAGE;
+}
+
+static int map_at(int container, void *mem, __u64 iova, size_t size, __u32 prot)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = prot,
+		.vaddr = (uintptr_t)mem,
+		.iova = iova,
+		.size = size,
+	};
+
+	return file_ioctl(container, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static int unmap_at(int container, __u64 iova, size_t size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
+	};
+
+	return file_ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap);
+}
+
+/* The first word of each page says which it is. */
+static __u64 *word_of(char *mem, unsigned int page)
+{
+	return (__u64 *)(mem + page * PAGE);
+}
+
+#define MARK(page)	(0xabcd000000000000UL + (page))
+
+static char *make_memory(void)
+{
+	unsigned int i;
+	char *mem;
+
+	mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		abort();
+	for (i = 0; i < PAGES; i++)
+		*word_of(mem, i) = MARK(i);
+	return mem;
+}
+
+static int map_memory(int container, char *mem)
+{
+	int ret = map_at(container, mem, IOVA, PAGES * PAGE,
+			 VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
+
+	return ret ? ret : map_at(container, mem, RO_IOVA, RO_PAGES * PAGE,
+				  VFIO_DMA_MAP_FLAG_READ);
+}
+
+static int make_device(const char *vendor, const char *driver,
+		       const char *uuid)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path),
+		 "/sys/class/mdev_bus/%s.0/mdev_supported_types/%s-one/create",
+		 vendor, driver);
+	return write_file(path, uuid);
+}
+
+static int set_parameter(const char *vendor, const char *name,
+			 const char *value)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", vendor,
+		 name);
+	return write_file(path, value);
+}
+
+static const char *attribute(const char *uuid, const char *name)
+{
+	char path[PATH_LEN], file[64];
+	static char text[256];
+
+	snprintf(file, sizeof(file), "vendor/%s", name);
+	if (read_file(mdev_path(path, uuid, file), text, sizeof(text)) < 0)
+		return "";
+	return text;
+}
+
+/* Has the driver pin and unpin a page from outside of the device's file. */
+static int touch(const char *uuid, __u64 pfn)
+{
+	char path[PATH_LEN], text[32];
+
+	snprintf(text, sizeof(text), "%llu", pfn);
+	return write_file(mdev_path(path, uuid, "vendor/pin"), text);
+}
+
+static int use_begin(struct use *use, const char *vendor, const char *driver)
+{
+	int ret;
+
+	use->vendor = vendor;
+	snapshot_take(&use->before);
+	ret = make_device(vendor, driver, uuid_make(use->uuid));
+	if (!ret)
+		ret = mdev_open(use->uuid, &use->user);
+	if (ret)
+		return ret;
+
+	use->mem = make_memory();
+	memset(use->phys_pfn, 0x5a, sizeof(use->phys_pfn));
+	use->held = pages_held();
+	use->locked = pages_locked();
+	return map_memory(use->user.container, use->mem);
+}
+
+/* All must be as it was. */
+static void use_end(struct use *use, struct __test_metadata *_metadata)
+{
+	struct snapshot after;
+	unsigned int i;
+
+	if (!use->vendor)
+		return;
+	for (i = 0; i < ARRAY_LEN(use->helper); i++)
+		async_kill(use->helper[i]);
+	mdev_close(&use->user);
+	EXPECT_EQ(use->held, pages_held());
+	EXPECT_EQ(use->locked, pages_locked());
+	if (mdev_exists(use->uuid))
+		EXPECT_EQ(0, mdev_remove(use->uuid));
+	snapshot_take(&after);
+	EXPECT_STREQ(use->before.text, after.text);
+	EXPECT_EQ(0, module_unload(use->vendor));
+}
+
+/* Why this driver cannot be loaded here, if so. */
+static const char *use_not(const char *vendor)
+{
+	if (!strcmp(vendor, V5_11)) {
+		if (exists("/proc/lockdep"))
+			return "its license would turn lockdep off";
+		expect_dmesg(V5_11 ": module license 'Proprietary' taints kernel");
+		expect_dmesg("Disabling lock debugging due to kernel taint");
+	}
+	if (module_load(vendor, NULL))
+		return "there is no such module, build-vendors builds it";
+	return NULL;
+}
+
+FIXTURE_SETUP(pin)
+{
+	const char *why = use_not(variant->vendor);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, use_begin(&self->use, variant->vendor, variant->driver));
+}
+
+FIXTURE_TEARDOWN(pin)
+{
+	use_end(&self->use, _metadata);
+}
+
+/* Those that have something the others have not */
+FIXTURE(v4_10) {
+	struct use use;
+};
+
+FIXTURE_SETUP(v4_10)
+{
+	const char *why = use_not(V4_10);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, use_begin(&self->use, V4_10, V4_10));
+}
+
+FIXTURE_TEARDOWN(v4_10)
+{
+	use_end(&self->use, _metadata);
+}
+
+FIXTURE(v5_4) {
+	struct use use;
+};
+
+FIXTURE_SETUP(v5_4)
+{
+	const char *why = use_not(V5_4);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, use_begin(&self->use, V5_4, V5_4));
+}
+
+FIXTURE_TEARDOWN(v5_4)
+{
+	use_end(&self->use, _metadata);
+}
+
+FIXTURE(v5_11) {
+	struct use use;
+};
+
+FIXTURE_SETUP(v5_11)
+{
+	const char *why = use_not(V5_11);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, use_begin(&self->use, V5_11, "misc"));
+}
+
+FIXTURE_TEARDOWN(v5_11)
+{
+	use_end(&self->use, _metadata);
+}
+
+static long pages_call(struct use *use, unsigned long cmd, int npage,
+		       __u32 prot, bool parent)
+{
+	struct vendor_pages pages = {
+		.user_pfn = (uintptr_t)use->user_pfn,
+		.phys_pfn = (uintptr_t)use->phys_pfn,
+		.npage = npage,
+		.prot = prot,
+		.parent = parent,
+	};
+
+	return file_ioctl(use->user.device, cmd, &pages);
+}
+
+static long pin(struct use *use, int npage, __u32 prot)
+{
+	return pages_call(use, VENDOR_PIN, npage, prot, false);
+}
+
+static long unpin(struct use *use, int npage)
+{
+	return pages_call(use, VENDOR_UNPIN, npage, 0, false);
+}
+
+/* The array names COUNT pages from FROM on, starting with entry AT. */
+static void name_pages(struct use *use, unsigned int at,
+		       unsigned int count, __u64 from)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		use->user_pfn[at + i] = from + i;
+}
+
+static bool all_zero(const __u64 *word, unsigned int count)
+{
+	while (count--)
+		if (*word++)
+			return false;
+	return true;
+}
+
+static __u64 load(int fd, __u64 phys_pfn)
+{
+	struct vendor_word word = { .phys_pfn = phys_pfn };
+	long ret = file_ioctl(fd, VENDOR_WORD, &word);
+
+	return ret ? (__u64)ret : word.value;
+}
+
+static long store(int fd, __u64 phys_pfn, __u64 value)
+{
+	struct vendor_word word = {
+		.phys_pfn = phys_pfn,
+		.new = value,
+		.write = 1,
+	};
+
+	return file_ioctl(fd, VENDOR_WORD, &word);
+}
+
+static long notifier(int fd, __u32 type, bool on, __u64 *events)
+{
+	struct vendor_notifier request = {
+		.type = type,
+		.on = on,
+		.events = *events,
+	};
+	long ret = file_ioctl(fd, VENDOR_NOTIFIER, &request);
+
+	*events = request.events;
+	return ret;
+}
+
+static struct vendor_news news(int fd)
+{
+	struct vendor_news news = { .unmaps = ~0 };
+
+	file_ioctl(fd, VENDOR_NEWS, &news);
+	return news;
+}
+
+/* Pins */
+
+TEST_F(pin, scattered)
+{
+	struct use *use = &self->use;
+	static const unsigned int page[] = { 10, 3, 599, 11, 12, 4, 0 };
+	const int n = ARRAY_LEN(page);
+	int i;
+
+	for (i = 0; i < n; i++)
+		use->user_pfn[i] = FIRST + page[i];
+	ASSERT_EQ(n, pin(use, n, BOTH));
+	EXPECT_EQ(use->held + n, pages_held());
+	EXPECT_EQ(use->locked + n, pages_locked());
+	for (i = 0; i < n; i++) {
+		EXPECT_EQ(MARK(page[i]), load(use->user.device,
+					      use->phys_pfn[i]));
+		EXPECT_EQ(0, store(use->user.device, use->phys_pfn[i], ~i));
+		EXPECT_EQ((__u64)~i, *word_of(use->mem, page[i]));
+	}
+	EXPECT_EQ(GARBAGE << 16 | 0x5a5a, use->phys_pfn[n]);
+	EXPECT_EQ(n, unpin(use, n));
+	EXPECT_EQ(use->held, pages_held());
+	EXPECT_EQ(use->locked, pages_locked());
+}
+
+TEST_F(pin, contiguous)
+{
+	struct use *use = &self->use;
+	int i;
+
+	name_pages(use, 0, MAX_PAGES, FIRST + 7);
+	ASSERT_EQ(MAX_PAGES, pin(use, MAX_PAGES, VENDOR_READ));
+	EXPECT_EQ(use->locked + MAX_PAGES, pages_locked());
+	for (i = 0; i < MAX_PAGES; i++)
+		ASSERT_EQ(MARK(7 + i), load(use->user.device,
+					    use->phys_pfn[i]));
+	EXPECT_EQ(MAX_PAGES, unpin(use, MAX_PAGES));
+}
+
+/* A page is unpinned as often as it was pinned, and charged once. */
+TEST_F(pin, repeated)
+{
+	struct use *use = &self->use;
+	const int n = 5;
+	int i;
+
+	for (i = 0; i < n; i++)
+		use->user_pfn[i] = FIRST + 100;
+	ASSERT_EQ(n, pin(use, n, BOTH));
+	EXPECT_EQ(use->locked + 1, pages_locked());
+	for (i = 1; i < n; i++)
+		EXPECT_EQ(use->phys_pfn[0], use->phys_pfn[i]);
+	ASSERT_EQ(1, pin(use, 1, VENDOR_READ));
+	EXPECT_EQ(n, unpin(use, n));
+	EXPECT_EQ(use->locked + 1, pages_locked());
+	EXPECT_LT(use->held, pages_held());
+	EXPECT_EQ(1, unpin(use, 1));
+	EXPECT_EQ(use->locked, pages_locked());
+}
+
+#define TRACING		"/sys/kernel/tracing/"
+#define PROBE		"vfio_pin_test"
+
+static long long probe_hits(void)
+{
+	char text[4096], *line;
+
+	if (read_file(TRACING "kprobe_profile", text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, PROBE);
+	return line ? atoll(line + strlen(PROBE)) : -1;
+}
+
+/* One call of the core's for pages that follow each other. */
+TEST_F(pin, a_call_for_each_run)
+{
+	struct use *use = &self->use;
+	int n = 0;
+
+	if (write_file(TRACING "kprobe_events",
+		       "p:" PROBE " vfio:vfio_pin_pages"))
+		SKIP(return, "no kprobe events here");
+	ASSERT_EQ(0, write_file(TRACING "events/kprobes/" PROBE "/enable", "1"));
+
+	name_pages(use, 0, MAX_PAGES, FIRST);
+	EXPECT_EQ(MAX_PAGES, pin(use, MAX_PAGES, VENDOR_READ));
+	EXPECT_EQ(1, probe_hits());
+	EXPECT_EQ(MAX_PAGES, unpin(use, MAX_PAGES));
+
+	name_pages(use, n, 100, FIRST + 200);
+	n += 100;
+	name_pages(use, n, 50, FIRST);
+	n += 50;
+	name_pages(use, n, 1, FIRST + 50);
+	n += 1;
+	name_pages(use, n, 30, FIRST + 10);
+	n += 30;
+	EXPECT_EQ(n, pin(use, n, VENDOR_READ));
+	EXPECT_EQ(1 + 3, probe_hits());
+	EXPECT_EQ(n, unpin(use, n));
+
+	EXPECT_EQ(0, write_file(TRACING "events/kprobes/" PROBE "/enable", "0"));
+	EXPECT_EQ(0, write_file(TRACING "kprobe_events", "-:" PROBE));
+}
+
+/* Errors */
+
+TEST_F(pin, bad_numbers)
+{
+	struct use *use = &self->use;
+
+	name_pages(use, 0, MAX_PAGES + 1, FIRST);
+	EXPECT_EQ(-EINVAL, pin(use, 0, BOTH));
+	EXPECT_EQ(-EINVAL, pin(use, -1, BOTH));
+	EXPECT_EQ(-EINVAL, unpin(use, 0));
+	EXPECT_EQ(-EINVAL, unpin(use, -1));
+	EXPECT_EQ(-E2BIG, pin(use, MAX_PAGES + 1, BOTH));
+	EXPECT_EQ(-E2BIG, unpin(use, MAX_PAGES + 1));
+	EXPECT_EQ(-E2BIG, pin(use, INT32_MAX, BOTH));
+
+	use->user_pfn[0] = ~0UL;
+	EXPECT_EQ(-EINVAL, pin(use, 1, BOTH));
+	/* Its address would be that of a page that is mapped. */
+	use->user_pfn[0] = FIRST | 1UL << 52;
+	EXPECT_EQ(-EINVAL, pin(use, 1, BOTH));
+	EXPECT_EQ(use->held, pages_held());
+}
+
+/* All of it or nothing */
+TEST_F(pin, a_page_is_not_mapped)
+{
+	struct use *use = &self->use;
+	static const unsigned int bad[] = { 0, 1, 20, 39 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(bad); i++) {
+		name_pages(use, 0, 20, FIRST + 3);
+		name_pages(use, 20, 20, FIRST + 300);
+		use->user_pfn[bad[i]] = NOWHERE;
+		memset(use->phys_pfn, 0x5a, sizeof(use->phys_pfn));
+		EXPECT_EQ(-EINVAL, pin(use, 40, BOTH));
+		EXPECT_TRUE(all_zero(use->phys_pfn, 40));
+		EXPECT_EQ(use->held, pages_held());
+		EXPECT_EQ(use->locked, pages_locked());
+	}
+	/* The mapping ends within a run. */
+	name_pages(use, 0, 20, FIRST + PAGES - 10);
+	EXPECT_EQ(-EINVAL, pin(use, 20, BOTH));
+	EXPECT_TRUE(all_zero(use->phys_pfn, 20));
+	EXPECT_EQ(use->held, pages_held());
+}
+
+TEST_F(pin, a_failure_leaves_older_pins)
+{
+	struct use *use = &self->use;
+
+	name_pages(use, 0, 8, FIRST);
+	ASSERT_EQ(8, pin(use, 8, BOTH));
+	use->user_pfn[8] = NOWHERE;
+	EXPECT_EQ(-EINVAL, pin(use, 9, BOTH));
+	EXPECT_EQ(use->held + 8, pages_held());
+	EXPECT_EQ(use->locked + 8, pages_locked());
+	EXPECT_EQ(8, unpin(use, 8));
+	EXPECT_EQ(use->held, pages_held());
+}
+
+TEST_F(pin, more_than_the_mapping_allows)
+{
+	struct use *use = &self->use;
+
+	name_pages(use, 0, 4, FIRST);
+	name_pages(use, 4, 4, RO_FIRST);
+	EXPECT_EQ(-EPERM, pin(use, 8, BOTH));
+	EXPECT_TRUE(all_zero(use->phys_pfn, 8));
+	EXPECT_EQ(-EPERM, pin(use, 8, VENDOR_WRITE));
+	EXPECT_EQ(use->held, pages_held());
+	ASSERT_EQ(8, pin(use, 8, VENDOR_READ));
+	EXPECT_EQ(MARK(2), load(use->user.device, use->phys_pfn[6]));
+	EXPECT_EQ(8, unpin(use, 8));
+}
+
+TEST_F(pin, no_vfio_device)
+{
+	struct use *use = &self->use;
+
+	name_pages(use, 0, 1, FIRST);
+	EXPECT_EQ(-ENODEV, pages_call(use, VENDOR_PIN, 1, BOTH, true));
+	EXPECT_EQ(-ENODEV, pages_call(use, VENDOR_UNPIN, 1, 0, true));
+}
+
+TEST_F(pin, nobody_hears_of_unmapping)
+{
+	struct use *use = &self->use;
+	__u64 events = EVENT;
+
+	name_pages(use, 0, 1, FIRST);
+	ASSERT_EQ(0, notifier(use->user.device, 0, false, &events));
+	EXPECT_EQ(-EINVAL, pin(use, 1, BOTH));
+	EXPECT_EQ(-ENOENT, notifier(use->user.device, 0, false, &events));
+	ASSERT_EQ(0, notifier(use->user.device, 0, true, &events));
+	EXPECT_EQ(0, events);
+	ASSERT_EQ(1, pin(use, 1, BOTH));
+	EXPECT_EQ(1, unpin(use, 1));
+}
+
+/* The kernel's vfio_iommu_type1 pins in its second version only. */
+TEST_F(pin, container_of_the_first_version)
+{
+	struct use *use = &self->use;
+	struct mdev_user *user = &use->user;
+
+	close(user->device);
+	user->device = -1;
+	ASSERT_EQ(0, ioctl(user->group, VFIO_GROUP_UNSET_CONTAINER));
+	close(user->container);
+	user->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	ASSERT_EQ(0, ioctl(user->group, VFIO_GROUP_SET_CONTAINER,
+			   &user->container));
+	ASSERT_EQ(0, ioctl(user->container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, map_memory(user->container, use->mem));
+	user->device = mdev_device_fd(use->uuid, user);
+	ASSERT_LE(0, user->device);
+
+	name_pages(use, 0, 2, FIRST);
+	EXPECT_EQ(-EACCES, pin(use, 2, BOTH));
+	EXPECT_TRUE(all_zero(use->phys_pfn, 2));
+}
+
+/* Unmapping */
+
+TEST_F(pin, told_of_unmapping)
+{
+	struct use *use = &self->use;
+	struct vendor_news said;
+
+	name_pages(use, 0, 2, FIRST + 5);
+	name_pages(use, 2, 2, FIRST + 400);
+	name_pages(use, 4, 1, FIRST + 5);
+	ASSERT_EQ(5, pin(use, 5, BOTH));
+
+	/* A mapping without a pin */
+	EXPECT_EQ(0, unmap_at(use->user.container, RO_IOVA, RO_PAGES * PAGE));
+	EXPECT_EQ(0, news(use->user.device).unmaps);
+
+	EXPECT_EQ(0, unmap_at(use->user.container, 0, 1UL << 40));
+	said = news(use->user.device);
+	EXPECT_EQ(1, said.unmaps);
+	EXPECT_EQ(5, said.unpinned);
+	EXPECT_EQ(IOVA, said.iova);
+	EXPECT_EQ(PAGES * PAGE, said.size);
+	EXPECT_EQ(use->held, pages_held());
+	EXPECT_EQ(use->locked, pages_locked());
+
+	EXPECT_EQ(-EINVAL, pin(use, 5, BOTH));
+	ASSERT_EQ(0, map_memory(use->user.container, use->mem));
+	ASSERT_EQ(5, pin(use, 5, BOTH));
+	EXPECT_EQ(5, unpin(use, 5));
+}
+
+/* Two mappings beside each other: only the one that goes is told of. */
+TEST_F(pin, only_that_mapping)
+{
+	struct use *use = &self->use;
+	const __u64 next = IOVA + PAGES * PAGE;
+	struct vendor_news said;
+
+	ASSERT_EQ(0, map_at(use->user.container, use->mem, next, 4 * PAGE,
+			    VFIO_DMA_MAP_FLAG_READ));
+	name_pages(use, 0, 8, next / PAGE - 4);
+	ASSERT_EQ(8, pin(use, 8, VENDOR_READ));
+	EXPECT_EQ(MARK(0), load(use->user.device, use->phys_pfn[4]));
+	EXPECT_EQ(0, unmap_at(use->user.container, next, 4 * PAGE));
+	said = news(use->user.device);
+	EXPECT_EQ(1, said.unmaps);
+	EXPECT_EQ(4, said.unpinned);
+	EXPECT_EQ(next, said.iova);
+	EXPECT_EQ(4 * PAGE, said.size);
+	EXPECT_EQ(4, unpin(use, 4));
+}
+
+TEST_F(pin, events)
+{
+	struct use *use = &self->use;
+	__u64 events = EVENT;
+
+	ASSERT_EQ(0, notifier(use->user.device, 0, false, &events));
+	events = 0;
+	EXPECT_EQ(-EINVAL, notifier(use->user.device, 0, true, &events));
+	events = 1UL << 5;
+	EXPECT_EQ(-EINVAL, notifier(use->user.device, 0, true, &events));
+	EXPECT_EQ(1UL << 5, events);
+	events = EVENT | 1UL << 1;
+	EXPECT_EQ(-EINVAL, notifier(use->user.device, 0, true, &events));
+	EXPECT_EQ(1UL << 1, events);
+	events = EVENT;
+	EXPECT_EQ(-EINVAL, notifier(use->user.device, 2, true, &events));
+	EXPECT_EQ(-EINVAL, notifier(use->user.device, ~0, true, &events));
+	EXPECT_EQ(-EINVAL, notifier(use->user.device, 2, false, &events));
+	EXPECT_EQ(0, notifier(use->user.device, 0, true, &events));
+	EXPECT_EQ(0, events);
+}
+
+/* Closing */
+
+TEST_F(pin, released_with_the_device)
+{
+	struct use *use = &self->use;
+
+	name_pages(use, 0, 100, FIRST);
+	ASSERT_EQ(100, pin(use, 100, BOTH));
+	close(use->user.device);
+	EXPECT_EQ(use->held, pages_held());
+	EXPECT_EQ(use->locked, pages_locked());
+	use->user.device = mdev_device_fd(use->uuid, &use->user);
+	ASSERT_LE(0, use->user.device);
+	ASSERT_EQ(100, pin(use, 100, BOTH));
+}
+
+TEST_F(pin, user_dies)
+{
+	struct use *use = &self->use;
+	int status;
+	pid_t pid;
+
+	mdev_close(&use->user);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		name_pages(use, 0, 300, FIRST);
+		if (mdev_open(use->uuid, &use->user) ||
+		    map_memory(use->user.container, use->mem) ||
+		    pin(use, 300, BOTH) != 300 ||
+		    pages_held() != use->held + 300)
+			_exit(1);
+		raise(SIGKILL);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_TRUE(WAIT_FOR(pages_held() == use->held, SOON));
+	EXPECT_EQ(0, mdev_remove(use->uuid));
+}
+
+TEST_F(pin, from_outside)
+{
+	struct use *use = &self->use;
+
+	EXPECT_EQ(0, touch(use->uuid, FIRST));
+	EXPECT_EQ(-EINVAL, touch(use->uuid, NOWHERE));
+	mdev_close(&use->user);
+	/* One has no device, the other no handle. */
+	EXPECT_EQ(variant->external ? -ENOENT : -ENODEV,
+		  touch(use->uuid, FIRST));
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
+				use->uuid));
+	EXPECT_EQ(variant->external ? -ENOENT : -ENODEV,
+		  touch(use->uuid, FIRST));
+	EXPECT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/bind",
+				use->uuid));
+}
+
+/*
+ * A process that pins from outside for as long as it lives. Answers other than
+ * those of a device that is, or is not, open and mapped end it.
+ */
+static pid_t async_touch(const char *uuid)
+{
+	pid_t pid = async_fork();
+	int ret;
+
+	if (pid)
+		return pid;
+	do {
+		ret = touch(uuid, FIRST + 9);
+	} while (!ret || ret == -ENODEV || ret == -EINVAL || ret == -ENOENT);
+	_exit(-ret);
+}
+
+TEST_F(pin, while_it_is_closed_and_unbound)
+{
+	struct use *use = &self->use;
+	long long end = now_ms() + 3000;
+	int i, rounds;
+
+	if (variant->external)
+		ASSERT_EQ(0, set_parameter(V5_4, "keep_handle", "1"));
+	/* Not to be held by a helper that has yet to close it */
+	mdev_close(&use->user);
+	use->helper[0] = async_touch(use->uuid);
+	use->helper[1] = async_touch(use->uuid);
+	for (rounds = 0; now_ms() < end; rounds++) {
+		mdev_close(&use->user);
+		if (rounds % 2) {
+			ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
+						use->uuid));
+			ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/bind",
+						use->uuid));
+		}
+		ASSERT_EQ(0, mdev_open(use->uuid, &use->user));
+		ASSERT_EQ(0, map_memory(use->user.container, use->mem));
+		/* The next mdev_close() does so in another order. */
+		if (rounds % 3 == 0) {
+			close(use->user.device);
+			use->user.device = -1;
+		}
+	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(-ETIMEDOUT, async_result(use->helper[i], 0));
+	EXPECT_LT(3, rounds);
+	if (variant->external)
+		EXPECT_EQ(0, set_parameter(V5_4, "keep_handle", "0"));
+}
+
+/* The rest of such a driver */
+
+TEST_F(pin, device)
+{
+	struct use *use = &self->use;
+	struct vfio_region_info info = { .argsz = sizeof(info) };
+	__u64 word = MARK(77), got = 0, *map;
+	const int fd = use->user.device;
+
+	EXPECT_STREQ(use->uuid, attribute(use->uuid, "uuid"));
+	EXPECT_EQ(sizeof(word), file_write(fd, &word, sizeof(word), 8));
+	EXPECT_EQ(sizeof(got), file_read(fd, &got, sizeof(got), 8));
+	EXPECT_EQ(word, got);
+	EXPECT_EQ(-ENOTTY, file_ioctl(fd, _IO('v', 99), NULL));
+	/* Without a structured op every command goes to its ioctl. */
+	EXPECT_EQ(strcmp(variant->vendor, V5_11) ? 0 : -ENOTTY,
+		  file_ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info));
+
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!strcmp(variant->vendor, V5_11)) {
+		EXPECT_EQ(MAP_FAILED, map);
+		EXPECT_EQ(EINVAL, errno);
+		return;
+	}
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(word, map[1]);
+	EXPECT_EQ(0, file_ioctl(fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, map[1]);
+	munmap(map, PAGE);
+}
+
+/* One age each */
+
+TEST_F(v4_10, interrupt)
+{
+	struct use *use = &self->use;
+	int eventfd = new_eventfd();
+
+	ASSERT_EQ(0, arm(use->user.device, 0, 0, 1, &eventfd));
+	EXPECT_EQ(0, file_ioctl(use->user.device, VENDOR_SIGNAL, NULL));
+	EXPECT_EQ(1, fired(eventfd));
+}
+
+/* Its error is told to nobody but the log; the device is gone. */
+TEST_F(v4_10, remove_fails)
+{
+	struct use *use = &self->use;
+	char path[PATH_LEN], text[16];
+
+	expect_dmesg("remove returned -16");
+	snprintf(path, sizeof(path), "/sys/class/mdev_bus/%s.0/vendor/instances",
+		 V4_10);
+	ASSERT_LT(0, read_file(path, text, sizeof(text)));
+	EXPECT_STREQ("8", text);
+
+	/* It cannot be asked to have its user go. */
+	EXPECT_EQ(-EBUSY, mdev_remove(use->uuid));
+	mdev_close(&use->user);
+	ASSERT_EQ(0, set_parameter(V4_10, "remove_error", "16"));
+	EXPECT_EQ(0, mdev_remove(use->uuid));
+	EXPECT_FALSE(mdev_exists(use->uuid));
+	EXPECT_EQ(0, make_device(V4_10, V4_10, use->uuid));
+	EXPECT_EQ(0, set_parameter(V4_10, "remove_error", "0"));
+}
+
+TEST_F(v5_4, reads_and_writes_memory)
+{
+	struct use *use = &self->use;
+	struct vendor_dma dma = { .len = 16 };
+	__u64 word[2];
+
+	dma.data = (uintptr_t)word;
+	dma.iova = IOVA + 5 * PAGE - 8;
+	ASSERT_EQ(0, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	EXPECT_EQ(0, word[0]);
+	EXPECT_EQ(MARK(5), word[1]);
+
+	word[0] = 42;
+	word[1] = 42;
+	dma.write = 1;
+	ASSERT_EQ(0, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	EXPECT_EQ(42, *word_of(use->mem, 5));
+	EXPECT_EQ(42, *(word_of(use->mem, 5) - 1));
+
+	dma.iova = RO_IOVA;
+	EXPECT_EQ(-EPERM, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	dma.iova = NOWHERE * PAGE;
+	EXPECT_EQ(-EINVAL, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	EXPECT_EQ(use->held, pages_held());
+}
+
+TEST_F(v5_4, has_no_iommu_device)
+{
+	struct use *use = &self->use;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d 0", -EOPNOTSUPP);
+	EXPECT_STREQ(text, attribute(use->uuid, "iommu_device"));
+}
+
+/* A handle outlives the use of the device, and then is good for nothing. */
+TEST_F(v5_4, keeps_its_handle)
+{
+	struct use *use = &self->use;
+	int refs;
+
+	ASSERT_EQ(0, set_parameter(V5_4, "keep_handle", "1"));
+	EXPECT_EQ(0, touch(use->uuid, FIRST));
+	mdev_close(&use->user);
+	EXPECT_EQ(-ENODEV, touch(use->uuid, FIRST));
+	refs = module_refs("vfio_mdev");
+
+	ASSERT_EQ(0, mdev_open(use->uuid, &use->user));
+	EXPECT_EQ(-EINVAL, touch(use->uuid, FIRST));
+	ASSERT_EQ(0, map_memory(use->user.container, use->mem));
+	EXPECT_EQ(0, touch(use->uuid, FIRST));
+	mdev_close(&use->user);
+
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
+				use->uuid));
+	EXPECT_EQ(-ENODEV, touch(use->uuid, FIRST));
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/bind",
+				use->uuid));
+	EXPECT_EQ(-ENODEV, touch(use->uuid, FIRST));
+	EXPECT_EQ(0, mdev_remove(use->uuid));
+	EXPECT_EQ(refs - 1, module_refs("vfio_mdev"));
+	EXPECT_EQ(0, set_parameter(V5_4, "keep_handle", "0"));
+}
+
+TEST_F(v5_11, is_asked)
+{
+	struct use *use = &self->use;
+	char path[PATH_LEN], text[16] = "";
+	pid_t pid;
+
+	ASSERT_EQ(0, set_parameter(V5_11, "requests", "0"));
+	name_pages(use, 0, 10, FIRST);
+	ASSERT_EQ(10, pin(use, 10, BOTH));
+	pid = async_write(mdev_path(path, use->uuid, "remove"), "1");
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, A_WHILE));
+	EXPECT_LT(0, read_file("/sys/module/" V5_11 "/parameters/requests",
+			       text, sizeof(text)));
+	EXPECT_LT(0, atoi(text));
+	EXPECT_EQ(1, pin(use, 1, BOTH));
+	mdev_close(&use->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_FALSE(mdev_exists(use->uuid));
+}
+
+/* The virtual machine, where there can be one */
+
+static const char *load_kvm(void)
+{
+	static const char * const modules[] = { "kvm_amd", "kvm_intel" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(modules); i++)
+		if (!module_load(modules[i], NULL))
+			return modules[i];
+	return NULL;
+}
+
+TEST_F(v4_10, told_of_the_machine)
+{
+	struct use *use = &self->use;
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
+	struct kvm_device_attr add = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = KVM_DEV_VFIO_GROUP_ADD,
+		.addr = (uintptr_t)&use->user.group,
+	};
+	__u64 events = EVENT;
+	const char *module;
+	int kvm, vm;
+
+	module = exists("/dev/kvm") ? NULL : load_kvm();
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		SKIP(return, "no KVM here");
+	EXPECT_EQ(0, news(use->user.device).kvms);
+	close(use->user.device);
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	ASSERT_LE(0, vm);
+	ASSERT_EQ(0, ioctl(vm, KVM_CREATE_DEVICE, &device));
+	ASSERT_EQ(0, ioctl(device.fd, KVM_SET_DEVICE_ATTR, &add));
+
+	use->user.device = mdev_device_fd(use->uuid, &use->user);
+	ASSERT_LE(0, use->user.device);
+	EXPECT_EQ(1, news(use->user.device).kvms);
+	EXPECT_EQ(1, news(use->user.device).kvm);
+
+	/* Told again to who registers late */
+	ASSERT_EQ(0, notifier(use->user.device, 1, false, &events));
+	ASSERT_EQ(0, notifier(use->user.device, 1, true, &events));
+	EXPECT_EQ(0, events);
+	EXPECT_EQ(2, news(use->user.device).kvms);
+	EXPECT_EQ(1, news(use->user.device).kvm);
+
+	mdev_close(&use->user);
+	close(device.fd);
+	close(vm);
+	close(kvm);
+	if (module) {
+		EXPECT_EQ(0, module_unload(module));
+		EXPECT_EQ(0, module_unload("kvm"));
+	}
+}
+
+MDEV_TEST_MAIN("vfio_mdev")
