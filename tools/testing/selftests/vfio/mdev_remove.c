@@ -151,6 +151,7 @@ TEST_F(remove, asks_and_ends_when_the_user_closes)
 		.set.count = 1,
 	};
 	struct pollfd pfd = { .events = POLLIN };
+	long long start;
 	pid_t pid;
 
 	arm.fd = eventfd(0, EFD_CLOEXEC);
@@ -167,8 +168,10 @@ TEST_F(remove, asks_and_ends_when_the_user_closes)
 	EXPECT_EQ(0, mdev_alive(&self->user));
 	EXPECT_EQ(0, vendor_calls(self->vendor, "remove"));
 
+	start = now_ms();
 	mdev_close(&self->user);
 	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_GT(AT_ONCE, now_ms() - start);
 	EXPECT_FALSE(mdev_exists(self->uuid));
 	EXPECT_EQ(1, vendor_calls(self->vendor, "remove"));
 	EXPECT_EQ(1, vendor_calls(self->vendor, "release"));

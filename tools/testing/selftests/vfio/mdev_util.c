@@ -804,7 +804,7 @@ static void begin_with(const char *name)
 		return;
 	ret = module_load(name, NULL);
 	if (ret == -ENOENT && !strncmp(name, "mdev", 4))
-		skip_all("module %s is not there, make install builds and installs it",
+		skip_all("module %s is not there: run make and make install first",
 			 name);
 	if (ret)
 		skip_all("module %s cannot be loaded: %s", name,
