@@ -400,10 +400,11 @@ TEST_F(card, interrupt_ids)
 /* Interrupts */
 
 /* OUT2 is the switch between the chip and the card's interrupt. */
-#define LISTEN(port) do {						\
-	OUT(port, UART_MCR, UART_MCR_OUT2);				\
-	OUT(port, UART_IER, UART_IER_RDI);				\
-} while (0)
+static void listen_to(int fd, int port)
+{
+	put(fd, port * 8 + UART_MCR, 1, UART_MCR_OUT2);
+	put(fd, port * 8 + UART_IER, 1, UART_IER_RDI);
+}
 
 static long arm_one(int fd, __u32 index, __s32 efd)
 {
@@ -416,7 +417,7 @@ TEST_F(card, intx)
 	int efd = new_eventfd();
 
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
-	LISTEN(port);
+	listen_to(self->fd, port);
 	EXPECT_EQ(0, fired(efd));
 	OUT(port, UART_TX, 1);
 	EXPECT_EQ(1, fired(efd));
@@ -452,7 +453,7 @@ TEST_F(card, intx_masked)
 
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
 	ASSERT_EQ(0, irq_action(self->fd, INTX, 0, 1, MASK));
-	LISTEN(0);
+	listen_to(self->fd, 0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(0, fired(efd));
 	EXPECT_EQ(0, irq_action(self->fd, INTX, 0, 1, UNMASK));
@@ -483,7 +484,7 @@ TEST_F(card, intx_disabled)
 
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
 	SET_CONFIG(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_INTX_DISABLE);
-	LISTEN(0);
+	listen_to(self->fd, 0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(0, fired(efd));
 	EXPECT_EQ(PCI_STATUS_INTERRUPT,
@@ -521,7 +522,7 @@ TEST_F(card, msi)
 	EXPECT_EQ(-ENOTTY, irq_action(self->fd, MSI, 0, 1, UNMASK));
 
 	/* One message each time that there is something new. */
-	LISTEN(0);
+	listen_to(self->fd, 0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(1, fired(msi));
 	IN(0, UART_RX);
@@ -589,7 +590,7 @@ TEST_F(card, reset)
 	ASSERT_EQ(0, arm_one(self->fd, INTX, efd));
 	SET_CONFIG(PCI_BASE_ADDRESS_0, 4, 0xc000);
 	OUT(0, UART_SCR, 0x55);
-	LISTEN(0);
+	listen_to(self->fd, 0);
 	OUT(0, UART_MCR, UART_MCR_OUT2 | UART_MCR_RTS);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(1, fired(efd));
@@ -605,7 +606,7 @@ TEST_F(card, reset)
 
 	EXPECT_EQ(0, irq_action(self->fd, INTX, 0, 1, UNMASK));
 	EXPECT_EQ(0, fired(efd));
-	LISTEN(0);
+	listen_to(self->fd, 0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(1, fired(efd));
 }
@@ -629,7 +630,7 @@ TEST_F(card, next_user)
 	EXPECT_EQ(0, memcmp(before, after, 256));
 	EXPECT_EQ(0, IN(0, UART_SCR));
 	EXPECT_EQ(EMPTY, IN(0, UART_LSR));
-	LISTEN(0);
+	listen_to(self->fd, 0);
 	OUT(0, UART_TX, 1);
 	EXPECT_EQ(0, fired(efd));
 }
