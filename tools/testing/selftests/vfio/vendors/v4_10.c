@@ -11,6 +11,7 @@
  * pin and unpin is called with it held, since a notifier takes it.
  */
 #include <linux/device.h>
+#include <linux/delay.h>
 #include <linux/eventfd.h>
 #include <linux/iommu.h>
 #include <linux/mdev.h>
@@ -535,7 +536,7 @@ static ssize_t uuid_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(uuid);
 
-/* Pins and unpins a page, whether the device is open or not. */
+/* Pins a page for a moment, whether the device is open or not. */
 static ssize_t pin_store(struct device *dev, struct device_attribute *attr,
 			 const char *buf, size_t count)
 {
@@ -548,8 +549,10 @@ static ssize_t pin_store(struct device *dev, struct device_attribute *attr,
 		return ret;
 	mutex_lock(&v4->lock);
 	ret = vfio_pin_pages(dev, &user_pfn, 1, IOMMU_READ, &phys_pfn);
-	if (ret == 1)
+	if (ret == 1) {
+		usleep_range(500, 1000);
 		vfio_unpin_pages(dev, &user_pfn, 1);
+	}
 	mutex_unlock(&v4->lock);
 	return ret == 1 ? count : ret;
 }

@@ -6,6 +6,7 @@
  * is for the tests: such drivers may use what is exported to everybody, and no
  * more. It has no notifier of a virtual machine, no interrupt and no mmap.
  */
+#include <linux/delay.h>
 #include <linux/iommu.h>
 #include <linux/mdev.h>
 #include <linux/miscdevice.h>
@@ -368,8 +369,10 @@ static ssize_t pin_store(struct device *dev, struct device_attribute *attr,
 		return ret;
 	mutex_lock(&v5->lock);
 	ret = vfio_pin_pages(dev, &user_pfn, 1, IOMMU_READ, &phys_pfn);
-	if (ret == 1)
+	if (ret == 1) {
+		usleep_range(500, 1000);
 		vfio_unpin_pages(dev, &user_pfn, 1);
+	}
 	mutex_unlock(&v5->lock);
 	return ret == 1 ? count : ret;
 }

@@ -6,6 +6,7 @@
  * devices than <linux/vfio.h>. The handle is got at open and given back at
  * release or, for the tests, only when the device is removed.
  */
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
@@ -271,7 +272,7 @@ long v5_memory_ioctl(struct v5_memory *memory, unsigned int cmd,
 	}
 }
 
-/* Pins and unpins a page, with whatever handle there is. */
+/* Pins a page for a moment, with whatever handle there is. */
 int v5_memory_touch(struct v5_memory *memory, unsigned long user_pfn)
 {
 	unsigned long phys_pfn;
@@ -281,8 +282,10 @@ int v5_memory_touch(struct v5_memory *memory, unsigned long user_pfn)
 	if (memory->group)
 		ret = vfio_group_pin_pages(memory->group, &user_pfn, 1,
 					   IOMMU_READ, &phys_pfn);
-	if (ret == 1)
+	if (ret == 1) {
+		usleep_range(500, 1000);
 		vfio_group_unpin_pages(memory->group, &user_pfn, 1);
+	}
 	mutex_unlock(&memory->lock);
 	return ret == 1 ? 0 : ret;
 }
