@@ -47,6 +47,8 @@ struct vfio_mdev_layout {
  * @lock: protects @open and @leaving
  * @open: between open_device and close_device; also read under
  *	  vfio_mdev_srcu
+ * @pinnable: the vendor may pin, from his open to his release; read under
+ *	  vfio_mdev_srcu
  * @leaving: the driver is being unbound
  */
 struct vfio_mdev {
@@ -61,6 +63,7 @@ struct vfio_mdev {
 	/* protects open, leaving */
 	spinlock_t lock;
 	bool open;
+	bool pinnable;
 	bool leaving;
 };
 

@@ -17,7 +17,8 @@
  * Callers from the vendor's side. Pinning and its kin (vfio_mdev_pin.c) may be
  * called from anywhere, also while the device is being closed or unbound. They
  * find the device and see that it is open inside an SRCU section; closing
- * and unbinding make the device unfindable, then wait for the sections.
+ * and unbinding make the device unfindable, then wait for the sections. New
+ * pins end before the vendor's release, in which he gives back what he has.
  *
  * Removal. vm->lock orders new users against the question whether there is
  * one: a user sets open and a removal reads it under the lock, each having made
@@ -85,6 +86,15 @@ static void vfio_mdev_leave(struct vfio_mdev *vm)
 	mdev_device_idle(vm->vdev.dev);
 }
 
+/* From here on the vendor gives back what is pinned, and pins no more. */
+static void vfio_mdev_release_vendor(struct vfio_mdev *vm)
+{
+	WRITE_ONCE(vm->pinnable, false);
+	synchronize_srcu_expedited(&vfio_mdev_srcu);
+	if (vm->ops->release)
+		vm->ops->release(vm->mdev);
+}
+
 static int vfio_mdev_open_device(struct vfio_device *vdev)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
@@ -101,6 +111,7 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 		goto leave;
 	}
 
+	WRITE_ONCE(vm->pinnable, true);
 	vfio_mdev_get_kvm(vm);
 	ret = vm->ops->open(vm->mdev);
 	if (ret)
@@ -111,9 +122,9 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 	return 0;
 
 release:
-	if (vm->ops->release)
-		vm->ops->release(vm->mdev);
+	vfio_mdev_release_vendor(vm);
 put_kvm:
+	WRITE_ONCE(vm->pinnable, false);
 	vfio_mdev_put_kvm(vm);
 	module_put(vm->ops->owner);
 leave:
@@ -125,8 +136,7 @@ static void vfio_mdev_close_device(struct vfio_device *vdev)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
 
-	if (vm->ops->release)
-		vm->ops->release(vm->mdev);
+	vfio_mdev_release_vendor(vm);
 	vfio_mdev_put_layout(vm);
 	vfio_mdev_put_kvm(vm);
 	module_put(vm->ops->owner);
@@ -260,6 +270,13 @@ static int vfio_mdev_probe(struct device *dev)
 	vm = vfio_alloc_device(vfio_mdev, vdev, dev, &vfio_mdev_ops);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
+
+	/* The core does it too, but goes on without one when it fails. */
+	ret = vfio_assign_device_set(&vm->vdev, vm);
+	if (ret) {
+		vfio_put_device(&vm->vdev);
+		return ret;
+	}
 
 	vm->mdev = mdev_from_dev(dev);
 	vm->ops = mdev_get_parent_ops(vm->mdev);

@@ -110,7 +110,7 @@ static int vfio_mdev_pin(struct vfio_mdev *vm, const unsigned long *pfn,
 
 	BUILD_BUG_ON(sizeof(struct page *) != sizeof(*phys_pfn));
 
-	if (!vm || !READ_ONCE(vm->open))
+	if (!vm || !READ_ONCE(vm->pinnable))
 		return -ENODEV;
 	if (!phys_pfn)
 		return -EINVAL;
@@ -143,11 +143,12 @@ static int vfio_mdev_unpin(struct vfio_mdev *vm, const unsigned long *pfn,
  *	      the same one as often as wished
  * @npage: how many, at most VFIO_PIN_PAGES_MAX_ENTRIES
  * @prot: IOMMU_READ and IOMMU_WRITE, what the device will do
- * @phys_pfn: host page frame numbers, all 0 after an error
+ * @phys_pfn: host page frame numbers, all 0 when one could not be pinned
  *
- * Each page stays until it has been unpinned as often as it was pinned. The
- * vendor has a dma_unmap callback or a VFIO_IOMMU_NOTIFY notifier, in which he
- * unpins. Classic sources call it vfio_pin_pages().
+ * Each page stays until it has been unpinned as often as it was pinned, which
+ * is to be done by the end of the vendor's release. The vendor has a dma_unmap
+ * callback or a VFIO_IOMMU_NOTIFY notifier, in which he unpins. Classic sources
+ * call it vfio_pin_pages().
  *
  * Context: process context, no lock that the unmap callback takes.
  * Return: @npage, or an error and nothing was pinned: -ENODEV when @dev is no
