@@ -278,6 +278,28 @@ TEST_F(modules, removal_while_binding_is_busy)
 	EXPECT_EQ(0, mdev_remove(self->uuid));
 }
 
+/* Nor can a device be removed, or made twice, before it is whole. */
+TEST_F(modules, removal_while_creating_has_to_wait)
+{
+	pid_t pid;
+
+	expect_dmesg("mdev [-0-9a-f]+ was not created:");
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, module_unload("vfio_mdev"));
+	ASSERT_EQ(0, module_load(BUS_DRIVER, "delay=3000"));
+	pid = async_write(type_path(self->path, STRUCTURED, 0, "few", "create"),
+			  self->uuid);
+	ASSERT_TRUE(WAIT_FOR(mdev_exists(self->uuid), SOON));
+	/* Its link to the type says that it is bound and has its group. */
+	EXPECT_FALSE(exists("/sys/bus/mdev/devices/%s/mdev_type", self->uuid));
+	EXPECT_EQ(-EAGAIN, mdev_remove(self->uuid));
+	EXPECT_EQ(-EEXIST, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	EXPECT_EQ(-ETIMEDOUT, async_result(pid, 0));
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+	EXPECT_EQ(1, vendor_calls(STRUCTURED, "remove"));
+}
+
 TEST_F(modules, vendor_unloads_while_devices_are_created)
 {
 	char uuid[UUID_LEN];
