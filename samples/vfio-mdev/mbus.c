@@ -471,5 +471,7 @@ static void __exit mbus_exit(void)
 module_init(mbus_init);
 module_exit(mbus_exit);
 
+/* First come, first served: what is not overridden shall be vfio_mdev's. */
+MODULE_SOFTDEP("pre: vfio_mdev");
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Sample bus driver: mediated serial cards as terminals");
