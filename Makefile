@@ -27,6 +27,9 @@ check: ## run the tests in virtual machines, on both kernels (KVER=, TESTS=)
 demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12)
 	@tools/demo/demo
 
+bench: ## measure against the kernel's mdev.ko, in virtual machines (KVER=)
+	@tools/testing/bench/run
+
 lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol versions
 	+@scripts/lint
 
@@ -46,4 +49,4 @@ help: ## list the targets
 			printf '  %-10s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo lint crccheck overlay clean help
+.PHONY: modules kernels install uninstall check demo bench lint crccheck overlay clean help
