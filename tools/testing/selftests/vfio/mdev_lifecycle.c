@@ -55,10 +55,10 @@ FIXTURE_TEARDOWN(life)
 
 /* One open, and then as many releases as said? */
 static void expect_opened(struct __test_metadata *_metadata,
-			  FIXTURE_DATA(life) *self, int opens, int releases)
+			  const char *vendor, int opens, int releases)
 {
-	EXPECT_EQ(opens, vendor_calls(self->vendor, "open"));
-	EXPECT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "release") == releases,
+	EXPECT_EQ(opens, vendor_calls(vendor, "open"));
+	EXPECT_TRUE(WAIT_FOR(vendor_calls(vendor, "release") == releases,
 			     releases ? SOON : 0));
 }
 
@@ -69,9 +69,9 @@ TEST_F(life, open_and_close)
 	for (i = 0; i < 10; i++) {
 		ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
 		EXPECT_EQ(0, mdev_alive(&self->user));
-		expect_opened(_metadata, self, i + 1, i);
+		expect_opened(_metadata, self->vendor, i + 1, i);
 		mdev_close(&self->user);
-		expect_opened(_metadata, self, i + 1, i + 1);
+		expect_opened(_metadata, self->vendor, i + 1, i + 1);
 	}
 }
 
@@ -95,14 +95,14 @@ TEST_F(life, opened_twice)
 	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
 	fd = mdev_device_fd(self->uuid, &self->user);
 	ASSERT_LE(0, fd);
-	expect_opened(_metadata, self, 1, 0);
+	expect_opened(_metadata, self->vendor, 1, 0);
 
 	close(self->user.device);
 	self->user.device = fd;
 	EXPECT_EQ(0, mdev_alive(&self->user));
-	expect_opened(_metadata, self, 1, 0);
+	expect_opened(_metadata, self->vendor, 1, 0);
 	mdev_close(&self->user);
-	expect_opened(_metadata, self, 1, 1);
+	expect_opened(_metadata, self->vendor, 1, 1);
 }
 
 TEST_F(life, group_has_one_user)
@@ -123,9 +123,9 @@ TEST_F(life, group_and_container_closed_first)
 	self->user.group = -1;
 	self->user.container = -1;
 	EXPECT_EQ(0, mdev_alive(&self->user));
-	expect_opened(_metadata, self, 1, 0);
+	expect_opened(_metadata, self->vendor, 1, 0);
 	mdev_close(&self->user);
-	expect_opened(_metadata, self, 1, 1);
+	expect_opened(_metadata, self->vendor, 1, 1);
 }
 
 TEST_F(life, inherited_by_fork)
@@ -148,11 +148,11 @@ TEST_F(life, inherited_by_fork)
 
 	mdev_close(&self->user);
 	sleep_ms(100);
-	expect_opened(_metadata, self, 1, 0);
+	expect_opened(_metadata, self->vendor, 1, 0);
 	EXPECT_EQ(1, write(go[1], "g", 1));
 	EXPECT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);
-	expect_opened(_metadata, self, 1, 1);
+	expect_opened(_metadata, self->vendor, 1, 1);
 	close(go[0]);
 	close(go[1]);
 }
@@ -169,7 +169,7 @@ TEST_F(life, user_exits_without_closing)
 			_exit(mdev_open(self->uuid, &self->user) ? 1 : 0);
 		EXPECT_EQ(child, waitpid(child, &status, 0));
 		EXPECT_EQ(0, status);
-		expect_opened(_metadata, self, i + 1, i + 1);
+		expect_opened(_metadata, self->vendor, i + 1, i + 1);
 	}
 }
 
@@ -194,7 +194,7 @@ TEST_F(life, user_is_killed)
 		kill(child, SIGKILL);
 		EXPECT_EQ(child, waitpid(child, &status, 0));
 		EXPECT_TRUE(WIFSIGNALED(status));
-		expect_opened(_metadata, self, i + 1, i + 1);
+		expect_opened(_metadata, self->vendor, i + 1, i + 1);
 	}
 	/* And the next user finds it as the first did. */
 	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
@@ -219,24 +219,24 @@ TEST_F(life, user_is_killed_in_a_call)
 	ASSERT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "read") == 1, SOON));
 	kill(child, SIGKILL);
 	EXPECT_EQ(child, waitpid(child, &status, 0));
-	expect_opened(_metadata, self, 1, 1);
+	expect_opened(_metadata, self->vendor, 1, 1);
 }
 
 TEST_F(life, mapping_outlives_the_files)
 {
 	off_t offset = (off_t)MDEV_TEST_REGION_MEM << MDEV_TEST_OFFSET_SHIFT;
-	volatile unsigned int *mem;
+	unsigned int *mem;
 
 	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
 	mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
 		   self->user.device, offset);
 	ASSERT_NE(MAP_FAILED, mem);
-	mem[0] = 0x1234;
+	__atomic_store_n(mem, 0x1234, __ATOMIC_RELAXED);
 	mdev_close(&self->user);
-	expect_opened(_metadata, self, 1, 0);
-	EXPECT_EQ(0x1234, mem[0]);
-	munmap((void *)mem, 4096);
-	expect_opened(_metadata, self, 1, 1);
+	expect_opened(_metadata, self->vendor, 1, 0);
+	EXPECT_EQ(0x1234, __atomic_load_n(mem, __ATOMIC_RELAXED));
+	munmap(mem, 4096);
+	expect_opened(_metadata, self->vendor, 1, 1);
 }
 
 TEST_F(life, open_fails_as_the_vendor_says)

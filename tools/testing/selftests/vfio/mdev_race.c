@@ -240,41 +240,51 @@ static int step_available(struct worker *worker)
 	return mdev_available(worker->vendor, worker->parent, "many");
 }
 
-/* Others than the first come too late. */
-#define CREATE_SAME(env) {						\
-	.name = "create", .step = step_create, .vendor = (env)->vendor,	\
-	.uuid = (env)->uuid,						\
-	.allowed = { EEXIST, ENODEV, ENOENT },				\
+/* Workers; all but the first to create a device come too late. */
+static void add_create(struct race *race, const char *vendor, const char *uuid)
+{
+	add_worker(race, (struct worker){
+		.name = "create", .step = step_create, .vendor = vendor,
+		.uuid = uuid, .allowed = { EEXIST, ENODEV, ENOENT },
+	});
 }
 
-/* Not yet there, no longer there, not yet ready, another removes it. */
-#define REMOVE_SAME(env) {						\
-	.name = "remove", .step = step_remove, .vendor = (env)->vendor,	\
-	.uuid = (env)->uuid,						\
-	.allowed = { ENOENT, ENODEV, EAGAIN, EBUSY },			\
+/* Not yet there, not yet whole, in use, no longer there */
+static void add_remove(struct race *race, const char *vendor, const char *uuid)
+{
+	add_worker(race, (struct worker){
+		.name = "remove", .step = step_remove, .vendor = vendor,
+		.uuid = uuid, .allowed = { ENOENT, EAGAIN, EBUSY, ENODEV },
+	});
 }
 
-#define REREGISTER(env, number) {					\
-	.name = "register", .step = step_reregister,			\
-	.vendor = (env)->vendor, .parent = number,			\
+/* Never refused */
+static void add_reregister(struct race *race, const char *vendor,
+			   unsigned int parent)
+{
+	add_worker(race, (struct worker){
+		.name = "register", .step = step_reregister, .vendor = vendor,
+		.parent = parent,
+	});
 }
 
-#define OPEN_SAME(env) {						\
-	.name = "open", .step = step_open, .vendor = (env)->vendor,	\
-	.uuid = (env)->uuid,						\
-	.allowed = { ENOENT, ENODEV, ENXIO, EBUSY, EINVAL, EPERM },	\
+static void add_open(struct race *race, const char *vendor, const char *uuid)
+{
+	add_worker(race, (struct worker){
+		.name = "open", .step = step_open, .vendor = vendor,
+		.uuid = uuid,
+		.allowed = { ENOENT, ENODEV, ENXIO, EBUSY, EINVAL, EPERM },
+	});
 }
-
-#define worker(...) ((struct worker) __VA_ARGS__)
 
 TEST_F(race, create_and_remove)
 {
 	struct race *race = self->race;
 
-	add_worker(race, worker(CREATE_SAME(self)));
-	add_worker(race, worker(CREATE_SAME(self)));
-	add_worker(race, worker(REMOVE_SAME(self)));
-	add_worker(race, worker(REMOVE_SAME(self)));
+	add_create(race, self->vendor, self->uuid);
+	add_create(race, self->vendor, self->uuid);
+	add_remove(race, self->vendor, self->uuid);
+	add_remove(race, self->vendor, self->uuid);
 	run_race(_metadata, race);
 }
 
@@ -282,17 +292,17 @@ TEST_F(race, create_remove_and_unregister)
 {
 	struct race *race = self->race;
 
-	add_worker(race, worker(CREATE_SAME(self)));
-	add_worker(race, worker(REMOVE_SAME(self)));
-	add_worker(race, worker(REREGISTER(self, 0)));
-	add_worker(race, worker({
+	add_create(race, self->vendor, self->uuid);
+	add_remove(race, self->vendor, self->uuid);
+	add_reregister(race, self->vendor, 0);
+	add_worker(race, (struct worker){
 		.name = "read", .step = step_read, .uuid = self->uuid,
 		.allowed = { ENOENT, ENODEV },
-	}));
-	add_worker(race, worker({
+	});
+	add_worker(race, (struct worker){
 		.name = "available_instances", .step = step_available,
 		.vendor = self->vendor, .allowed = { ENOENT, ENODEV },
-	}));
+	});
 	run_race(_metadata, race);
 }
 
@@ -302,17 +312,17 @@ TEST_F(race, slow_creation_and_unregister)
 	struct race *race = self->race;
 
 	vendor_set(self->vendor, "create/delay", 20);
-	add_worker(race, worker({
+	add_worker(race, (struct worker){
 		.name = "create", .step = step_create_many,
 		.vendor = self->vendor,
 		.allowed = { ENODEV, ENOENT, EUSERS },
-	}));
-	add_worker(race, worker({
+	});
+	add_worker(race, (struct worker){
 		.name = "create", .step = step_create_many,
 		.vendor = self->vendor,
 		.allowed = { ENODEV, ENOENT, EUSERS },
-	}));
-	add_worker(race, worker(REREGISTER(self, 0)));
+	});
+	add_reregister(race, self->vendor, 0);
 	run_race(_metadata, race);
 	/* The devices go with the parent. */
 	EXPECT_EQ(0, parent_unregister(self->vendor, 0));
@@ -327,11 +337,11 @@ TEST_F(race, two_parents_in_parallel)
 
 	ASSERT_EQ(0, parent_register(self->vendor, 1));
 	for (i = 0; i < 4; i++)
-		add_worker(race, worker({
+		add_worker(race, (struct worker){
 			.name = "create and remove",
 			.step = step_create_remove,
 			.vendor = self->vendor, .parent = i % 2,
-		}));
+		});
 	run_race(_metadata, race);
 }
 
@@ -341,13 +351,13 @@ TEST_F(race, vendors_lock_around_all)
 	struct race *race = self->race;
 
 	ASSERT_EQ(0, vendor_write(self->vendor, "serialize", "Y"));
-	add_worker(race, worker(CREATE_SAME(self)));
-	add_worker(race, worker(REMOVE_SAME(self)));
-	add_worker(race, worker({
+	add_create(race, self->vendor, self->uuid);
+	add_remove(race, self->vendor, self->uuid);
+	add_worker(race, (struct worker){
 		.name = "create and remove", .step = step_create_remove,
 		.vendor = self->vendor,
-	}));
-	add_worker(race, worker(REREGISTER(self, 1)));
+	});
+	add_reregister(race, self->vendor, 1);
 	run_race(_metadata, race);
 	EXPECT_EQ(0, vendor_write(self->vendor, "serialize", "N"));
 }
@@ -356,10 +366,10 @@ TEST_F(race, open_and_remove)
 {
 	struct race *race = self->race;
 
-	add_worker(race, worker(CREATE_SAME(self)));
-	add_worker(race, worker(OPEN_SAME(self)));
-	add_worker(race, worker(OPEN_SAME(self)));
-	add_worker(race, worker(REMOVE_SAME(self)));
+	add_create(race, self->vendor, self->uuid);
+	add_open(race, self->vendor, self->uuid);
+	add_open(race, self->vendor, self->uuid);
+	add_remove(race, self->vendor, self->uuid);
 	run_race(_metadata, race);
 }
 
@@ -367,9 +377,9 @@ TEST_F(race, open_and_unregister)
 {
 	struct race *race = self->race;
 
-	add_worker(race, worker(CREATE_SAME(self)));
-	add_worker(race, worker(OPEN_SAME(self)));
-	add_worker(race, worker(REREGISTER(self, 0)));
+	add_create(race, self->vendor, self->uuid);
+	add_open(race, self->vendor, self->uuid);
+	add_reregister(race, self->vendor, 0);
 	run_race(_metadata, race);
 }
 
@@ -377,17 +387,17 @@ TEST_F(race, bind_open_and_remove)
 {
 	struct race *race = self->race;
 
-	add_worker(race, worker(CREATE_SAME(self)));
-	add_worker(race, worker({
+	add_create(race, self->vendor, self->uuid);
+	add_worker(race, (struct worker){
 		.name = "unbind", .step = step_unbind, .uuid = self->uuid,
 		.allowed = { ENODEV, EBUSY, EAGAIN },
-	}));
-	add_worker(race, worker({
+	});
+	add_worker(race, (struct worker){
 		.name = "bind", .step = step_bind, .uuid = self->uuid,
 		.allowed = { ENODEV, EBUSY, EAGAIN },
-	}));
-	add_worker(race, worker(OPEN_SAME(self)));
-	add_worker(race, worker(REMOVE_SAME(self)));
+	});
+	add_open(race, self->vendor, self->uuid);
+	add_remove(race, self->vendor, self->uuid);
 	run_race(_metadata, race);
 }
 
