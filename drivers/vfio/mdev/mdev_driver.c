@@ -14,15 +14,12 @@
  * files of our own in its place: an unbinding asks first, like a removal does
  * (mdev_leave.c), and the device's lock is taken when nobody uses it any more.
  */
-#include <linux/atomic.h>
 #include <linux/mdev_classic.h>
 #include <linux/module.h>
 
 #include <vfio-compat/device.h>
 
 #include "mdev_private.h"
-
-static atomic_t mdev_nr_classic_drivers;
 
 static int mdev_modern_probe(struct device *dev)
 {
@@ -47,7 +44,9 @@ static int mdev_classic_probe(struct device *dev)
 	struct mdev_bus_driver *drv = to_mdev_bus_driver(dev->driver);
 	int ret = drv->probe ? drv->probe(dev) : 0;
 
-	to_mdev_instance(dev)->probe_error = ret;
+	/* These say that the device is none of the driver's: no error */
+	if (ret != -ENODEV && ret != -ENXIO)
+		to_mdev_instance(dev)->probe_error = ret;
 	return ret;
 }
 
@@ -239,7 +238,6 @@ int mdev_register_bus_driver(struct mdev_bus_driver *drv, struct module *owner)
 		driver_unregister(&drv->driver);
 		return ret;
 	}
-	atomic_inc(&mdev_nr_classic_drivers);
 	return 0;
 }
 EXPORT_SYMBOL(mdev_register_bus_driver);
@@ -253,16 +251,16 @@ EXPORT_SYMBOL(mdev_register_bus_driver);
  */
 void mdev_unregister_bus_driver(struct mdev_bus_driver *drv)
 {
-	atomic_dec(&mdev_nr_classic_drivers);
 	mdev_remove_driver_files(&drv->driver);
 	driver_unregister(&drv->driver);
 }
 EXPORT_SYMBOL(mdev_unregister_bus_driver);
 
 /**
- * mdev_bus_has_classic_driver - is there a driver for classic devices?
+ * mdev_bus_has_driver - is a driver on the bus?
+ * @name: its name
  */
-bool mdev_bus_has_classic_driver(void)
+bool mdev_bus_has_driver(const char *name)
 {
-	return atomic_read(&mdev_nr_classic_drivers);
+	return driver_find(name, &mdev_bus_type);
 }

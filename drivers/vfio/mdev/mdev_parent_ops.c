@@ -249,7 +249,7 @@ static void mdev_load_bus_driver(void)
 {
 	int ret;
 
-	if (mdev_bus_has_classic_driver())
+	if (mdev_bus_has_driver("vfio_mdev"))
 		return;
 
 	/* modprobe waits for asynchronous probes: do not wait for it in one. */

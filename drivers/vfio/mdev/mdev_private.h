@@ -92,7 +92,7 @@ enum mdev_state {
  * @state: an enum mdev_state, changed by cmpxchg() and xchg() only
  * @idle: a pending removal waits here for @idle_seq or @state to change
  * @idle_seq: bumped when the last user has gone
- * @probe_error: what the last classic bus driver's probe returned
+ * @probe_error: of the last classic bus driver that tried, but for -ENODEV
  * @drvdata: the classic vendor's pointer
  * @lock: protects @driver_override
  * @driver_override: name of the only bus driver that may bind, or NULL
@@ -137,7 +137,7 @@ void mdev_sysfs_remove_links(struct mdev_instance *inst);
 extern struct bus_type mdev_bus_type;
 int mdev_modern_driver_add(struct mdev_driver *drv);
 void mdev_modern_driver_del(struct mdev_driver *drv);
-bool mdev_bus_has_classic_driver(void);
+bool mdev_bus_has_driver(const char *name);
 struct mdev_bus_driver *mdev_classic_driver(struct device *dev);
 
 /* mdev_leave.c */
