@@ -27,11 +27,11 @@
 #include <vfio-compat/version.h>
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
-#define class_create(owner, name)	class_create(name)
+#define class_create(owner, name)	((void)(owner), class_create(name))
 #endif
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
-#define eventfd_signal(ctx, n)		eventfd_signal(ctx)
+#define eventfd_signal(ctx, n)		((void)(n), eventfd_signal(ctx))
 #endif
 
 /* mmap callbacks have a mapping that nobody else sees yet */
