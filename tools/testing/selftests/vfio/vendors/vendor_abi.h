@@ -26,6 +26,7 @@
  *	   many entries, but at least one and no more than VENDOR_MAX_PAGES
  * @prot: VENDOR_READ, VENDOR_WRITE
  * @parent: ask for the pages of the parent device, which has none
+ * @reserved: 0
  */
 struct vendor_pages {
 	__u64 user_pfn;
