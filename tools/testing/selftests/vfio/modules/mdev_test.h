@@ -63,6 +63,8 @@ struct mdev_test_vendor;
  * @pdev: the device
  * @index: its number
  * @lock: protects @registered and @ops, held while registering and unregistering
+ * @key: @lock's class: callbacks of one parent take locks under which another
+ *	 is registered
  * @registered: is registered with mdev.ko
  * @ops: with these
  * @used: devices there are of each type
@@ -71,6 +73,7 @@ struct mdev_test_parent {
 	struct mdev_test_vendor *vendor;
 	struct platform_device *pdev;
 	unsigned int index;
+	struct lock_class_key key;
 	struct mutex lock;	/* protects the next two */
 	bool registered;
 	struct mdev_parent_ops ops;

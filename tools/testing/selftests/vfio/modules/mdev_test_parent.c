@@ -466,6 +466,7 @@ int mdev_test_vendor_add(struct mdev_test_vendor *vendor, struct module *owner)
 		struct platform_device *pdev;
 
 		mutex_init(&parent->lock);
+		lockdep_set_class(&parent->lock, &parent->key);
 		parent->vendor = vendor;
 		parent->index = i;
 		pdev = platform_device_register_data(NULL,
