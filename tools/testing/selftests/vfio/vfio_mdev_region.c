@@ -334,7 +334,7 @@ TEST_F(region, map_bounds)
 		{ MDEV_TEST_REGION_MEM, 0xf000, 0x1000, false, true },
 		{ MDEV_TEST_REGION_MEM, 0xf000, 0x2000, false, false },
 		{ MDEV_TEST_REGION_MEM, 0x10000, 0x1000, false, false },
-		{ MDEV_TEST_REGION_MEM, 0x0000, 1UL << 40, false, false },
+		{ MDEV_TEST_REGION_MEM, 0x0000, 1UL << 38, false, false },
 		{ MDEV_TEST_REGION_REGS, 0x0000, 0x1000, false, true },
 		{ MDEV_TEST_REGION_BIG, 0x0000, 0x1000, false, false },
 		{ MDEV_TEST_REGION_NONE, 0x0000, 0x1000, false, false },
