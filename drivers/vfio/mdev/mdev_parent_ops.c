@@ -486,3 +486,7 @@ struct device *mdev_get_iommu_device(struct device *dev)
 	return NULL;
 }
 EXPORT_SYMBOL(mdev_get_iommu_device);
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "mdev_parent_ops_test.c"
+#endif

@@ -367,3 +367,7 @@ bool mdev_pci_config_memory_on(const struct mdev_pci_config *config)
 {
 	return READ_ONCE(config->byte[PCI_COMMAND].value) & PCI_COMMAND_MEMORY;
 }
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "mdev_pci_config_test.c"
+#endif

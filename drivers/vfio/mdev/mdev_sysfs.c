@@ -464,3 +464,7 @@ void mdev_sysfs_remove_links(struct mdev_instance *inst)
 	sysfs_remove_link(&dev->kobj, "mdev_type");
 	sysfs_remove_link(inst->mdev.type->devices_kobj, dev_name(dev));
 }
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "mdev_sysfs_test.c"
+#endif

@@ -269,3 +269,7 @@ int vfio_mdev_check_mmap(const struct vfio_mdev *vm, struct vm_area_struct *vma)
 	}
 	return 0;
 }
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "vfio_mdev_layout_test.c"
+#endif
