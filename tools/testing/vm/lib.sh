@@ -33,11 +33,37 @@ chosen_kernels()
 	[ -n "$found" ] || die "no supported kernel ${1:+$1 }has its headers here: run scripts/setup build as root"
 }
 
+# is_uml KVER: is it User Mode Linux, and not a stock kernel?
+is_uml()
+{
+	[[ $1 == *-uml ]]
+}
+
+# uml_kernels WHICH: those of User Mode Linux, built if need be; all, or the one
+# that WHICH names by its version or its series.
+uml_kernels()
+{
+	local series dir kver
+
+	for series in "$oldest" "$newest"; do
+		case $1 in
+		''|"$series"|"$series".*-uml)
+			dir=$("$top/tools/testing/uml/build" "$series") || return 1
+			kver=$(echo "$dir"/lib/modules/*)
+			echo "${kver##*/}"
+			;;
+		esac
+	done
+}
+
 # kernel_dir KVER: the directory that holds boot/ and lib/modules/KVER.
 kernel_dir()
 {
-	"$top/scripts/fetch-kernel" "$1" ||
-		die "there is no image of kernel $1 to boot"
+	if is_uml "$1"; then
+		"$top/tools/testing/uml/build" "$(series_of "$1")"
+	else
+		"$top/scripts/fetch-kernel" "$1"
+	fi || die "there is no image of kernel $1 to boot"
 }
 
 # cached PATH COMMAND...: PATH, made by COMMAND > file when it is not there
@@ -110,6 +136,10 @@ boot_image()
 
 	kernel=$(kernel_dir "$1") || return 1
 	bzimage=$kernel/boot/vmlinuz-$1
+	if is_uml "$1"; then
+		echo "$bzimage"
+		return
+	fi
 	cached "$cache/vm/$1/vmlinux-$(stamp "$bzimage")" \
 		unpack_kernel "$bzimage" || echo "$bzimage"
 }
@@ -140,6 +170,9 @@ add_modules()
 	shift 2
 
 	mkdir -p "$dir/modules" &&
+	: >"$dir/modules/order" || return 1
+	[ $# -gt 0 ] || return 0
+
 	modprobe -d "$(kernel_dir "$kver")" -S "$kver" -a --show-depends "$@" |
 	awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
 	while read -r path; do
@@ -201,9 +234,12 @@ make_initramfs()
 (
 	dir=$(mktemp -d) || exit 1
 	trap 'rm -rf "$dir"' EXIT
+	drivers=(virtio_pci 9pnet_virtio 9p overlay)
+	# User Mode Linux has what it needs built in.
+	is_uml "$1" && drivers=()
 	mkdir "$dir/proc" "$dir/sys" "$dir/dev" "$dir/mnt" &&
 	add_busybox "$dir" &&
-	add_modules "$dir" "$1" virtio_pci 9pnet_virtio 9p overlay &&
+	add_modules "$dir" "$1" "${drivers[@]}" &&
 	install -m 755 "$top/tools/testing/vm/init" "$dir/init" &&
 	pack "$dir"
 )
