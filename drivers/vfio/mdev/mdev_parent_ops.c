@@ -92,11 +92,17 @@ static void mdev_classic_destroy(struct mdev_instance *inst)
 static int mdev_classic_bind(struct mdev_instance *inst)
 {
 	struct device *dev = &inst->mdev.dev;
+	int ret;
 
 	if (dev->driver)
 		return 0;
 	if (inst->probe_error)
 		return inst->probe_error;
+
+	/* A driver may not have been asked for want of memory. */
+	ret = device_attach(dev);
+	if (ret)
+		return min(ret, 0);
 
 	dev_notice(dev, "no driver was bound: load vfio_mdev, or bind one\n");
 	return 0;
