@@ -27,9 +27,11 @@
  * its teardown; types hold the parent's struct device. mdev_parent_del() returns
  * when the last type has been released: the caller may free them. What may
  * outlive that is the struct mdev_instance alone, when somebody still holds a
- * reference to its struct device.
+ * reference to its struct device. It is freed a grace period after the last of
+ * them, for those who search the table of UUIDs, which takes no lock.
  */
 #include <linux/module.h>
+#include <linux/ratelimit.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
@@ -41,12 +43,24 @@
 static struct class_compat *mdev_bus_compat_class;
 static struct rhashtable mdev_uuids;
 
+/* A program that asks for devices that it has does not fill the log. */
+static struct ratelimit_state mdev_duplicates =
+	RATELIMIT_STATE_INIT_FLAGS(mdev_duplicates, DEFAULT_RATELIMIT_INTERVAL,
+				   DEFAULT_RATELIMIT_BURST,
+				   RATELIMIT_MSG_ON_RELEASE);
+
 static const struct rhashtable_params mdev_uuid_params = {
 	.head_offset = offsetof(struct mdev_instance, uuid_entry),
 	.key_offset = offsetof(struct mdev_instance, mdev.uuid),
 	.key_len = sizeof(guid_t),
 	.automatic_shrinking = true,
 };
+
+/* A refusal costs little; who was not seen is met when the UUID is reserved. */
+static bool mdev_uuid_taken(const guid_t *uuid)
+{
+	return rhashtable_lookup_fast(&mdev_uuids, uuid, mdev_uuid_params);
+}
 
 static void mdev_uuid_release(struct mdev_instance *inst)
 {
@@ -59,7 +73,7 @@ static void mdev_instance_free(struct device *dev)
 	struct mdev_instance *inst = to_mdev_instance(dev);
 
 	kfree(inst->driver_override);
-	kfree(inst);
+	kfree_rcu(inst, rcu);
 }
 
 static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
@@ -82,6 +96,7 @@ static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
 	device_initialize(dev);
 	dev->parent = type->parent->dev;
 	dev->bus = &mdev_bus_type;
+	dev->type = inst->kind->device_type;
 	dev->release = mdev_instance_free;
 	if (dev_set_name(dev, "%pUl", uuid)) {
 		put_device(dev);
@@ -119,7 +134,7 @@ static int mdev_instance_setup(struct mdev_instance *inst, const char **step)
 	struct device *dev = &inst->mdev.dev;
 	int ret;
 
-	*step = "its UUID could not be reserved, is it in use?";
+	*step = "its UUID could not be reserved";
 	ret = rhashtable_lookup_insert_fast(&mdev_uuids, &inst->uuid_entry,
 					    mdev_uuid_params);
 	if (ret)
@@ -160,6 +175,13 @@ release_uuid:
 	return ret;
 }
 
+static void mdev_report(struct mdev_parent *parent, const guid_t *uuid,
+			const char *step, int error)
+{
+	dev_err(parent->dev, "mdev %pUl was not created: %s (%d)\n", uuid, step,
+		error);
+}
+
 /**
  * mdev_device_create - create a mediated device
  * @type: type it is to be of
@@ -180,6 +202,13 @@ int mdev_device_create(struct mdev_type *type, const guid_t *uuid)
 	if (!down_read_trylock(&parent->unreg_sem))
 		return -ENODEV;
 
+	if (mdev_uuid_taken(uuid)) {
+		ret = -EEXIST;
+		if (__ratelimit(&mdev_duplicates))
+			mdev_report(parent, uuid, "its UUID is in use", ret);
+		goto unlock;
+	}
+
 	inst = mdev_instance_alloc(type, uuid);
 	if (!inst) {
 		ret = -ENOMEM;
@@ -188,8 +217,7 @@ int mdev_device_create(struct mdev_type *type, const guid_t *uuid)
 
 	ret = mdev_instance_setup(inst, &step);
 	if (ret) {
-		dev_err(parent->dev, "mdev %pUl was not created: %s (%d)\n",
-			uuid, step, ret);
+		mdev_report(parent, uuid, step, ret);
 		put_device(&inst->mdev.dev);
 	}
 

@@ -109,6 +109,7 @@ static int mdev_classic_bind(struct mdev_instance *inst)
 }
 
 const struct mdev_kind mdev_classic_kind = {
+	.device_type = &mdev_classic_device_type,
 	.add_type = mdev_classic_add_type,
 	.create = mdev_classic_create,
 	.destroy = mdev_classic_destroy,

@@ -25,6 +25,7 @@ struct mdev_instance;
 
 /**
  * struct mdev_kind - what differs between the generations of the interface
+ * @device_type: of its devices (optional)
  * @core_attrs: the core shows the types' attributes (else the vendor does)
  * @add_type: add to a type's directory when it has just been made (optional)
  * @create: the UUID is reserved: make the device's resources
@@ -35,6 +36,7 @@ struct mdev_instance;
  * @bind for reading, @destroy for either.
  */
 struct mdev_kind {
+	const struct device_type *device_type;
 	bool core_attrs;
 	int (*add_type)(struct mdev_type *type);
 	int (*create)(struct mdev_instance *inst);
@@ -88,6 +90,7 @@ enum mdev_state {
  * struct mdev_instance - a mediated device, with what the public struct lacks
  * @mdev: public part
  * @uuid_entry: in the table of UUIDs, from reservation to destruction
+ * @rcu: frees it when nobody looks it up any more
  * @kind: generation it belongs to
  * @state: an enum mdev_state, changed by cmpxchg() and xchg() only
  * @idle: a pending removal waits here for @idle_seq or @state to change
@@ -100,6 +103,7 @@ enum mdev_state {
 struct mdev_instance {
 	struct mdev_device mdev;
 	struct rhash_head uuid_entry;
+	struct rcu_head rcu;
 	const struct mdev_kind *kind;
 	int state;
 	wait_queue_head_t idle;
@@ -125,6 +129,7 @@ int mdev_device_remove(struct mdev_instance *inst,
 
 /* mdev_sysfs.c */
 extern const struct attribute_group *mdev_device_groups[];
+extern const struct device_type mdev_classic_device_type;
 int mdev_sysfs_add_dir(struct mdev_parent *parent,
 		       const struct mdev_kind *kind);
 void mdev_sysfs_remove_dir(struct mdev_parent *parent);

@@ -407,28 +407,27 @@ static DEVICE_ATTR_RW(driver_override);
 
 static struct attribute *mdev_device_attrs[] = {
 	&dev_attr_remove.attr,
-	&dev_attr_driver_override.attr,
 	NULL
 };
 
-static umode_t mdev_device_attr_visible(struct kobject *kobj,
-					struct attribute *attr, int n)
-{
-	struct mdev_instance *inst = to_mdev_instance(kobj_to_dev(kobj));
-
-	if (attr == &dev_attr_driver_override.attr && inst->kind != &mdev_classic_kind)
-		return 0;
-	return attr->mode;
-}
-
 static const struct attribute_group mdev_device_group = {
 	.attrs = mdev_device_attrs,
-	.is_visible = mdev_device_attr_visible,
 };
 
 const struct attribute_group *mdev_device_groups[] = {
 	&mdev_device_group,
 	NULL
+};
+
+static struct attribute *mdev_classic_device_attrs[] = {
+	&dev_attr_driver_override.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(mdev_classic_device);
+
+/* Has no name: the uevents of old say nothing of a type. */
+const struct device_type mdev_classic_device_type = {
+	.groups = mdev_classic_device_groups,
 };
 
 /**
@@ -455,14 +454,12 @@ int mdev_sysfs_add_links(struct mdev_instance *inst)
 
 /**
  * mdev_sysfs_remove_links - opposite of mdev_sysfs_add_links()
- * @inst: the device
+ * @inst: the device; the link to its type goes with its directory
  */
 void mdev_sysfs_remove_links(struct mdev_instance *inst)
 {
-	struct device *dev = &inst->mdev.dev;
-
-	sysfs_remove_link(&dev->kobj, "mdev_type");
-	sysfs_remove_link(inst->mdev.type->devices_kobj, dev_name(dev));
+	sysfs_remove_link(inst->mdev.type->devices_kobj,
+			  dev_name(&inst->mdev.dev));
 }
 
 #if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
