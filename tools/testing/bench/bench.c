@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: bench [-q] lifecycle LABEL MAX
+ * usage: bench [-q] warm-up COUNT
+ *	  bench [-q] lifecycle LABEL MAX
  *	  bench [-q] forward
  *	  bench symbols
  *
@@ -10,12 +11,14 @@
  *
  * TICKS of the time stamp counter are instructions in a VM that counts them
  * (QEMU's -icount), with the plugin count.c, to which the lines go (-q), and
- * cycles elsewhere. "symbols" tells the plugin where the kernel's functions
+ * cycles elsewhere. "warm-up" creates devices and measures nothing. "symbols"
+ * tells the plugin where the kernel's functions
  * are.
  *
  * An operation is sampled for several devices, and for each of them repeated:
- * the smallest figure of one device is that without a timer's tick in it, and
- * the average over the devices is that of no lucky place in a table or tree.
+ * the smallest figure of one device is that without a timer's tick in it, or
+ * memory freed for somebody else, and the average over the devices is that of
+ * no lucky place in a table or tree.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -40,7 +43,8 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 
 #define DEVICES		16	/* sampled for an operation */
-#define REPEATS		3
+#define REPEATS		5
+#define SETTLE_US	50000	/* for what the kernel frees later */
 #define PAGE		4096
 #define BENCH_NOTHING	_IO(VFIO_TYPE, VFIO_BASE + 100)
 
@@ -112,6 +116,7 @@ static __u64 measure_once(const struct operation *op, unsigned int device)
 {
 	__u64 start, end;
 
+	usleep(SETTLE_US);
 	if (op->prepare)
 		op->prepare(device);
 	mark(MARK_START, 0);
@@ -229,7 +234,7 @@ static void look_up(unsigned int device)
 {
 	char uuid[UUID_LEN + 1];
 
-	uuid_of(device * (population / DEVICES) % population, uuid);
+	uuid_of(device * population / DEVICES, uuid);
 	if (write(create_fd, uuid, UUID_LEN) != -1 || errno != EEXIST)
 		fail("%s was created twice", uuid);
 }
@@ -260,18 +265,27 @@ static const struct operation lifecycle_operations[] = {
 	{ "enumerate", 1, NULL, enumerate, NULL },
 };
 
-static void lifecycle(const char *label, unsigned int max)
+static void populate(unsigned int target)
 {
-	unsigned int target, i;
+	for (; population < target; population++)
+		create(population);
+}
 
+static void open_type(void)
+{
 	create_fd = open(SYS_PARENT "/mdev_supported_types/platform-bench/create",
 			 O_WRONLY | O_CLOEXEC);
 	if (create_fd < 0)
 		fail("cannot open the type's create file");
+}
 
+static void lifecycle(const char *label, unsigned int max)
+{
+	unsigned int target, i;
+
+	open_type();
 	for (target = 10; target <= max; target *= 10) {
-		for (; population < target; population++)
-			create(population);
+		populate(target);
 		for (i = 0; i < ARRAY_SIZE(lifecycle_operations); i++)
 			measure(&lifecycle_operations[i], label, population);
 	}
@@ -418,13 +432,16 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && !strcmp(argv[1], "lifecycle")) {
 		lifecycle(argv[2], atoi(argv[3]));
+	} else if (argc == 3 && !strcmp(argv[1], "warm-up")) {
+		open_type();
+		populate(atoi(argv[2]));
 	} else if (argc == 2 && !strcmp(argv[1], "forward")) {
 		forward();
 	} else if (argc == 2 && !strcmp(argv[1], "symbols")) {
 		plugin = true;
 		symbols();
 	} else {
-		fprintf(stderr, "usage: bench [-q] lifecycle LABEL MAX | forward | symbols\n");
+		fprintf(stderr, "usage: see the top of bench.c\n");
 		return 2;
 	}
 	return 0;
