@@ -90,8 +90,13 @@ static int mdev_match(struct device *dev,
 {
 	struct mdev_instance *inst = to_mdev_instance(dev);
 
-	return drv->probe == mdev_classic_probe && inst->kind == &mdev_classic_kind &&
-	       mdev_override_allows(inst, drv->name);
+	if (drv->probe != mdev_classic_probe ||
+	    inst->kind != &mdev_classic_kind ||
+	    !mdev_override_allows(inst, drv->name))
+		return 0;
+
+	WRITE_ONCE(inst->matched, true);
+	return 1;
 }
 
 struct bus_type mdev_bus_type = {

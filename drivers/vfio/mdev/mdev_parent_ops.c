@@ -99,8 +99,11 @@ static int mdev_classic_bind(struct mdev_instance *inst)
 	if (inst->probe_error)
 		return inst->probe_error;
 
-	/* A driver may not have been asked for want of memory. */
-	ret = device_attach(dev);
+	/*
+	 * A driver that matches may not have been asked, for want of memory.
+	 * None was even looked for if the bus does not probe by itself.
+	 */
+	ret = READ_ONCE(inst->matched) ? device_attach(dev) : 0;
 	if (ret)
 		return min(ret, 0);
 

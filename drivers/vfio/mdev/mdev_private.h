@@ -95,6 +95,7 @@ enum mdev_state {
  * @state: an enum mdev_state, changed by cmpxchg() and xchg() only
  * @idle: a pending removal waits here for @idle_seq or @state to change
  * @idle_seq: bumped when the last user has gone
+ * @matched: a classic bus driver was found that may have it
  * @probe_error: of the last classic bus driver that tried, but for -ENODEV
  * @drvdata: the classic vendor's pointer
  * @lock: protects @driver_override
@@ -108,6 +109,7 @@ struct mdev_instance {
 	int state;
 	wait_queue_head_t idle;
 	atomic_t idle_seq;
+	bool matched;
 	int probe_error;
 	void *drvdata;
 	/* protects driver_override */
