@@ -74,13 +74,13 @@ fi
 uuid=5d9e3a38-4d0c-4a34-9a1c-6d0f3c0e7a02
 device=/sys/bus/mdev/devices/$uuid
 type=mtty-2
-node=mdev_${uuid//-/_}
+node=
 xml=$(mktemp)
 
-# The name that libvirt gives a device may end in its parent's.
-node()
+# The name that libvirt gives the device may end in its parent's.
+listed()
 {
-	virsh nodedev-list --cap mdev --all | grep "^$node"
+	virsh nodedev-list --cap mdev --all | grep "^mdev_${uuid//-/_}"
 }
 
 the_types_are_listed()
@@ -123,7 +123,7 @@ device_tells_its_group()
 	local dump group
 
 	group=$(readlink "$device/iommu_group")
-	dump=$(virsh nodedev-dumpxml "$(node)") || return
+	dump=$(virsh nodedev-dumpxml "$node") || return
 	[[ $dump == *"<iommuGroup number='${group##*/}'/>"* &&
 	   $dump == *"<uuid>$uuid</uuid>"* ]] || { echo "$dump"; return 1; }
 }
@@ -135,7 +135,7 @@ open_device_stays()
 
 	group=$(readlink "$device/iommu_group")
 	exec 9<>"/dev/vfio/${group##*/}" || return
-	if virsh nodedev-destroy "$(node)"; then
+	if virsh nodedev-destroy "$node"; then
 		echo "destroyed while open"
 		return 1
 	fi
@@ -145,18 +145,18 @@ open_device_stays()
 
 destroy()
 {
-	virsh nodedev-destroy "$(node)" && test ! -e "$device"
+	virsh nodedev-destroy "$node" && test ! -e "$device"
 }
 
 define_and_start()
 {
 	virsh nodedev-define "$xml" &&
-		virsh nodedev-start "$(node)" && test -e "$device/driver"
+		virsh nodedev-start "$node" && test -e "$device/driver"
 }
 
 undefine()
 {
-	destroy && virsh nodedev-undefine "$(node)" && ! node
+	destroy && virsh nodedev-undefine "$node" && ! listed
 }
 
 plan 9
@@ -165,7 +165,8 @@ check "the parent is listed" until_true the_types_are_listed
 parent=$(the_types_are_listed | head -n 1)
 check "its types are told" parent_tells_its_types
 check "nodedev-create" create
-check "the device is listed" until_true node
+check "the device is listed" until_true listed
+node=$(listed)
 check "its group is told" device_tells_its_group
 check "an open device is not destroyed" open_device_stays
 check "nodedev-destroy" destroy

@@ -15,7 +15,7 @@
 #include "mdev_util.h"
 
 /* What an answer "at once" may take on a slow machine: no 10 s of waiting. */
-#define AT_ONCE		8000
+#define AT_ONCE		6000
 #define UNBIND		"/sys/bus/mdev/drivers/vfio_mdev/unbind"
 
 /* A device and its user */
