@@ -5,7 +5,8 @@
 # for the machine-readable copy). Exits with 1 when an aim is missed.
 
 BEGIN {
-	tolerance = 1.001	# what one run differs from the next
+	precision = 1.001	# what one run differs from the next
+	tolerance = 1.003	# of totals: which objects the CPU's slabs hold is luck
 	flat = 1.10		# most to least, in our modules
 	forwarding = 60		# instructions more
 
@@ -92,11 +93,15 @@ function show_lifecycle(op,    i, n, ours, stock, word, least, most)
 		ours = "ours " op " " n
 		stock = "stock " op " " n
 		word = verdict(total[ours] <= total[stock] * tolerance)
+		if (word == "ok" && total[ours] > total[stock] * precision) {
+			word = "above, tolerated"
+			above++
+		}
 		printf "%-10s %7d %11.0f %11.0f %7.3f %9.0f %9.0f  %s\n", op, n,
 		       total[ours], total[stock], total[ours] / total[stock],
 		       inside[ours], inside[stock], word
 		write_tsv(op, n, ours, stock, word)
-		if (word == "MISSED")
+		if (word != "ok" && judged)
 			blame(ours, stock)
 		if (i == 1 || inside[ours] < least)
 			least = inside[ours]
@@ -147,7 +152,8 @@ END {
 	if (judged) {
 		show_bars("create")
 		show_bars("look-up")
-		printf "\n%s\n", missed ? missed " aims missed" : "all aims reached"
+		printf "\n%s", missed ? missed " aims missed" : "all aims reached"
+		printf "%s\n", above ? "; above stock's but tolerated: " above : ""
 	}
 	exit missed > 0
 }
