@@ -662,6 +662,19 @@ TEST_F(sysfs, a_device_can_be_unbound_and_bound)
 	EXPECT_EQ(1, vendor_calls(self->vendor, "remove"));
 }
 
+TEST_F(sysfs, a_bus_that_does_not_probe_leaves_it_to_the_admin)
+{
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers_autoprobe", "0"));
+	EXPECT_EQ(0, mdev_create(self->vendor, 0, "few", self->uuid));
+	EXPECT_EQ(0, write_file("/sys/bus/mdev/drivers_autoprobe", "1"));
+	EXPECT_TRUE(exists("/sys/bus/mdev/devices/%s/mdev_type", self->uuid));
+	EXPECT_FALSE(exists("/sys/bus/mdev/devices/%s/driver", self->uuid));
+
+	EXPECT_EQ(0, write_file("/sys/bus/mdev/drivers_probe", self->uuid));
+	EXPECT_LE(0, mdev_group(self->uuid));
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+}
+
 TEST_F(sysfs, the_parent_can_be_unbound)
 {
 	char driver[PATH_LEN], device[64];
