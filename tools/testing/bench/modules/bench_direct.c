@@ -101,7 +101,6 @@ static int bench_direct_probe(struct platform_device *pdev)
 static struct platform_driver bench_direct_driver = {
 	.driver = {
 		.name = "bench_direct",
-		.owner = THIS_MODULE,
 		.suppress_bind_attrs = true,
 	},
 };
