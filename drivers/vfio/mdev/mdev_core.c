@@ -30,6 +30,7 @@
  * reference to its struct device. It is freed a grace period after the last of
  * them, for those who search the table of UUIDs, which takes no lock.
  */
+#include <linux/hash.h>
 #include <linux/module.h>
 #include <linux/ratelimit.h>
 #include <linux/rhashtable.h>
@@ -49,10 +50,19 @@ static struct ratelimit_state mdev_duplicates =
 				   DEFAULT_RATELIMIT_BURST,
 				   RATELIMIT_MSG_ON_RELEASE);
 
+static u32 mdev_uuid_hash(const void *uuid, u32 len, u32 seed)
+{
+	u64 half[2];
+
+	memcpy(half, uuid, sizeof(half));
+	return hash_64((half[0] ^ seed) * GOLDEN_RATIO_64 + half[1], 32);
+}
+
 static const struct rhashtable_params mdev_uuid_params = {
 	.head_offset = offsetof(struct mdev_instance, uuid_entry),
 	.key_offset = offsetof(struct mdev_instance, mdev.uuid),
 	.key_len = sizeof(guid_t),
+	.hashfn = mdev_uuid_hash,
 	.automatic_shrinking = true,
 };
 
