@@ -372,6 +372,9 @@ static long mccw_set_irqs(struct mccw *unit, void __user *arg)
 						 VFIO_CCW_NUM_IRQS, &size);
 	if (ret)
 		return ret;
+	/* None at all: only DATA_NONE says something by that */
+	if (!set.count && !(set.flags & VFIO_IRQ_SET_DATA_NONE))
+		return -EINVAL;
 
 	if (size) {
 		data = memdup_user(arg + minsz, size);

@@ -453,6 +453,12 @@ TEST_F(unit, interrupts)
 	EXPECT_EQ(0, fired(fds[0]));
 	EXPECT_EQ(0, fired(self->u.io));
 
+	/* Data of none */
+	EXPECT_EQ(-EINVAL, arm(self->u.fd, VFIO_CCW_IO_IRQ_INDEX, 0, 0, fds));
+	EXPECT_EQ(-EINVAL, set_irqs(self->u.fd,
+				    VFIO_IRQ_SET_DATA_BOOL | TRIGGER,
+				    VFIO_CCW_IO_IRQ_INDEX, 0, 0, &yes, 0));
+
 	EXPECT_EQ(-EINVAL, arm(self->u.fd, VFIO_CCW_CRW_IRQ_INDEX, 0, 1, fds));
 	EXPECT_EQ(-EINVAL, arm(self->u.fd, VFIO_CCW_NUM_IRQS, 0, 1, fds));
 	EXPECT_EQ(-EINVAL, arm(self->u.fd, VFIO_CCW_IO_IRQ_INDEX, 1, 1, fds));
