@@ -60,12 +60,13 @@ struct vm_area_struct;
  * @set_irqs: VFIO_DEVICE_SET_IRQS. @index, @start and @count lie within what
  *	   @get_irq_info said; @data is a kernel copy of @count bytes
  *	   (DATA_BOOL) or s32 file descriptors (DATA_EVENTFD), NULL for
- *	   DATA_NONE
+ *	   DATA_NONE and when @count is 0
  * @reset: VFIO_DEVICE_RESET
  * @can_request: can @request reach somebody at this moment? Absent: yes. False
  *	   makes the removal of an open device answer EBUSY at once
  * @dma_unmap: the user unmaps IOVA range @iova, @length: unpin what is pinned
- *	   in it before returning. Calls may come for ranges without a pin
+ *	   in it before returning. Calls come from the start of @open to the
+ *	   start of @release, also for ranges without a pin
  * @set_kvm: before @open, the virtual machine that the group belongs to (held
  *	   until @release has returned); not called without one
  * @device_feature: VFIO_DEVICE_FEATURE for features that the VFIO core leaves
@@ -202,6 +203,8 @@ void mdev_unregister_bus_driver(struct mdev_bus_driver *drv);
 void mdev_device_idle(struct device *dev);
 bool mdev_removal_pending(struct device *dev);
 const struct mdev_parent_ops *mdev_get_parent_ops(struct mdev_device *mdev);
+void *mdev_get_busdata(struct mdev_device *mdev);
+void mdev_set_busdata(struct mdev_device *mdev, void *data);
 
 extern struct bus_type mdev_bus_type;
 

@@ -34,6 +34,16 @@
 #define VFIO_COMPAT_EMULATED_IOMMUFD_OPS
 #endif
 
+/* 6.2: a device may be used through an iommufd */
+static inline bool vfio_compat_on_iommufd(struct vfio_device *vdev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+	return vdev->iommufd_access;
+#else
+	return false;
+#endif
+}
+
 /* 6.2: the core frees what vfio_alloc_device() allocated */
 static inline void vfio_compat_free_device(struct vfio_device *vdev)
 {

@@ -115,14 +115,6 @@ static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
 	return inst;
 }
 
-/* Whoever else waits for the user, in a sysfs file, gives up. */
-static void mdev_instance_kill(struct mdev_instance *inst)
-{
-	xchg(&inst->state, MDEV_DEAD);
-	wake_up_all(&inst->idle);
-	mdev_leave_wait(inst);
-}
-
 /* The device is DEAD and has no user; the caller holds unreg_sem. */
 static void mdev_instance_teardown(struct mdev_instance *inst)
 {
@@ -176,7 +168,8 @@ static int mdev_instance_setup(struct mdev_instance *inst, const char **step)
 	return 0;
 
 del:
-	mdev_instance_kill(inst);
+	mdev_leave_start(inst);
+	mdev_leave_wait(inst);
 	device_del(dev);
 destroy:
 	inst->kind->destroy(inst);
@@ -222,6 +215,7 @@ int mdev_device_create(struct mdev_type *type, const guid_t *uuid)
 	inst = mdev_instance_alloc(type, uuid);
 	if (!inst) {
 		ret = -ENOMEM;
+		mdev_report(parent, uuid, "no memory", ret);
 		goto unlock;
 	}
 
@@ -250,7 +244,8 @@ unlock:
 int mdev_device_remove(struct mdev_instance *inst,
 		       struct device_attribute *attr)
 {
-	struct mdev_parent *parent = inst->mdev.type->parent;
+	struct mdev_type *type = inst->mdev.type;
+	struct mdev_parent *parent = type->parent;
 	int ret;
 
 	ret = cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_REMOVING);
@@ -265,6 +260,8 @@ int mdev_device_remove(struct mdev_instance *inst,
 		ret = -ENODEV;
 		goto cancel;
 	}
+	/* Keeps the parent, and the lock in it, until it is dropped */
+	kobject_get(&type->kobj);
 	if (cmpxchg(&inst->state, MDEV_REMOVING, MDEV_DEAD) != MDEV_REMOVING) {
 		ret = -ENODEV;
 	} else {
@@ -272,6 +269,7 @@ int mdev_device_remove(struct mdev_instance *inst,
 		mdev_instance_teardown(inst);
 	}
 	up_read(&parent->unreg_sem);
+	kobject_put(&type->kobj);
 	return ret;
 
 cancel:
@@ -288,8 +286,16 @@ static int mdev_remove_child(struct device *dev, void *unused)
 		return 0;
 
 	inst = to_mdev_instance(dev);
-	mdev_instance_kill(inst);
+	mdev_leave_wait(inst);
 	mdev_instance_teardown(inst);
+	return 0;
+}
+
+/* All of a parent's users hear of it before the first is waited for. */
+static int mdev_ask_child(struct device *dev, void *unused)
+{
+	if (dev->bus == &mdev_bus_type)
+		mdev_leave_start(to_mdev_instance(dev));
 	return 0;
 }
 
@@ -359,6 +365,7 @@ void mdev_parent_del(struct mdev_parent *parent)
 
 	down_write(&parent->unreg_sem);
 	class_compat_remove_link(mdev_bus_compat_class, parent->dev, NULL);
+	device_for_each_child(parent->dev, NULL, mdev_ask_child);
 	device_for_each_child(parent->dev, NULL, mdev_remove_child);
 	mdev_sysfs_remove_types(parent);
 	up_write(&parent->unreg_sem);

@@ -14,14 +14,16 @@
  * (the bus driver says that the user has gone) or of state.
  */
 #include <linux/mdev_classic.h>
+#include <linux/sched/signal.h>
 #include <linux/wait.h>
 
 #include "mdev_private.h"
 
 /* How long a user is left alone before he is asked again */
 #define MDEV_REQUEST_INTERVAL	(10 * HZ)
-/* When to try again for a lock that somebody else has for a moment */
-#define MDEV_RETRY_INTERVAL	(HZ / 10)
+/* When, and how often, to try again for a lock that somebody has for a moment */
+#define MDEV_RETRY_INTERVAL	(HZ / 50)
+#define MDEV_RETRIES		10
 
 /**
  * mdev_removal_pending - may no new user come?
@@ -70,6 +72,21 @@ static bool mdev_ask(struct device *dev, unsigned int count, int *answer)
 	return true;
 }
 
+/* Readers of uevent and the like have the lock, too: they are waited for. */
+static bool mdev_ask_soon(struct device *dev, unsigned int count, int *answer)
+{
+	unsigned int i;
+
+	for (i = 0; i < MDEV_RETRIES; i++) {
+		if (mdev_ask(dev, count, answer))
+			return true;
+		schedule_timeout_interruptible(MDEV_RETRY_INTERVAL);
+		if (signal_pending(current))
+			break;
+	}
+	return false;
+}
+
 /* Has the user gone since @seq was read, or the device left @state? */
 static bool mdev_news(struct mdev_instance *inst, int seq, int state)
 {
@@ -96,7 +113,7 @@ int mdev_leave_prepare(struct mdev_instance *inst, int state)
 		int seq = atomic_read(&inst->idle_seq);
 		int ret = -EBUSY;
 
-		if (!mdev_ask(dev, count, &ret))
+		if (!mdev_ask_soon(dev, count, &ret))
 			return -EBUSY;
 		if (ret == -EBUSY)
 			dev_info(dev, "stays: it is in use, and its user cannot be asked to let it go\n");
@@ -113,30 +130,47 @@ int mdev_leave_prepare(struct mdev_instance *inst, int state)
 }
 
 /**
+ * mdev_leave_start - let no new user in, and ask the one there is
+ * @inst: the device; MDEV_DEAD from here on
+ *
+ * Whoever else waits for the user, in a sysfs file, gives up.
+ *
+ * Context: process context, no lock that a callback takes.
+ */
+void mdev_leave_start(struct mdev_instance *inst)
+{
+	xchg(&inst->state, MDEV_DEAD);
+	wake_up_all(&inst->idle);
+
+	inst->first_seq = atomic_read(&inst->idle_seq);
+	inst->first_asked = mdev_ask(&inst->mdev.dev, 0, &inst->first_answer);
+}
+
+/**
  * mdev_leave_wait - have the device's user leave it, however long it takes
- * @inst: the device, in state MDEV_DEAD
+ * @inst: the device, after mdev_leave_start()
  *
  * Context: process context, no lock that a callback takes.
  */
 void mdev_leave_wait(struct mdev_instance *inst)
 {
 	struct device *dev = &inst->mdev.dev;
+	bool asked = inst->first_asked;
+	int answer = inst->first_answer;
+	int seq = inst->first_seq;
 	unsigned int count = 0;
 
 	for (;;) {
-		int seq = atomic_read(&inst->idle_seq);
-		long timeout = MDEV_RETRY_INTERVAL;
-		int ret = -EBUSY;
-
-		if (mdev_ask(dev, count, &ret)) {
-			if (!ret)
-				return;
-			if (ret != -EAGAIN && !count)
-				dev_notice(dev, "waiting for its user, who cannot be asked, to let it go\n");
-			count++;
-			timeout = MDEV_REQUEST_INTERVAL;
-		}
+		if (asked && !answer)
+			return;
+		if (asked && answer != -EAGAIN && !count)
+			dev_notice(dev, "waiting for its user, who cannot be asked, to let it go\n");
+		count += asked;
 		wait_event_timeout(inst->idle, mdev_news(inst, seq, MDEV_DEAD),
-				   timeout);
+				   asked ? MDEV_REQUEST_INTERVAL :
+					   MDEV_RETRY_INTERVAL);
+
+		seq = atomic_read(&inst->idle_seq);
+		asked = mdev_ask(dev, count, &answer);
 	}
 }

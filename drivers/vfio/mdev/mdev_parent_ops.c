@@ -393,6 +393,34 @@ const struct mdev_parent_ops *mdev_get_parent_ops(struct mdev_device *mdev)
 EXPORT_SYMBOL(mdev_get_parent_ops);
 
 /**
+ * mdev_get_busdata - the bus driver's pointer
+ * @mdev: a classic device
+ *
+ * Context: any.
+ */
+void *mdev_get_busdata(struct mdev_device *mdev)
+{
+	return READ_ONCE(to_mdev_instance(&mdev->dev)->busdata);
+}
+EXPORT_SYMBOL(mdev_get_busdata);
+
+/**
+ * mdev_set_busdata - keep a pointer that vfio_mdev finds its device by
+ * @mdev: a classic device
+ * @data: what mdev_get_busdata() is to return
+ *
+ * Unlike the driver core's, it is never another driver's: only vfio_mdev sets
+ * it, so that it can be read while the device is being rebound.
+ *
+ * Context: any.
+ */
+void mdev_set_busdata(struct mdev_device *mdev, void *data)
+{
+	WRITE_ONCE(to_mdev_instance(&mdev->dev)->busdata, data);
+}
+EXPORT_SYMBOL(mdev_set_busdata);
+
+/**
  * mdev_get_drvdata - the vendor's pointer
  * @mdev: mediated device
  *

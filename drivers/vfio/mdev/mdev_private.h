@@ -97,7 +97,11 @@ enum mdev_state {
  * @idle_seq: bumped when the last user has gone
  * @matched: a classic bus driver was found that may have it
  * @probe_error: of the last classic bus driver that tried, but for -ENODEV
+ * @first_asked: the user was asked, at @first_seq, when his parent went
+ * @first_answer: what came of it
+ * @first_seq: see there
  * @drvdata: the classic vendor's pointer
+ * @busdata: vfio_mdev's pointer
  * @lock: protects @driver_override
  * @driver_override: name of the only bus driver that may bind, or NULL
  */
@@ -111,7 +115,11 @@ struct mdev_instance {
 	atomic_t idle_seq;
 	bool matched;
 	int probe_error;
+	bool first_asked;
+	int first_answer;
+	int first_seq;
 	void *drvdata;
+	void *busdata;
 	/* protects driver_override */
 	spinlock_t lock;
 	char *driver_override;
@@ -149,6 +157,7 @@ struct mdev_bus_driver *mdev_classic_driver(struct device *dev);
 
 /* mdev_leave.c */
 int mdev_leave_prepare(struct mdev_instance *inst, int state);
+void mdev_leave_start(struct mdev_instance *inst);
 void mdev_leave_wait(struct mdev_instance *inst);
 
 /* mdev_parent_ops.c */

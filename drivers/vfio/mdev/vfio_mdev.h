@@ -7,6 +7,7 @@
 #include <linux/mdev.h>
 #include <linux/notifier.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include <vfio-compat/vfio.h>
 
@@ -45,10 +46,13 @@ struct vfio_mdev_layout {
  * @iommu_notifier: classic vendor's, told when the user unmaps
  * @group_notifier: classic vendor's, told of @kvm
  * @lock: protects @open and @leaving
- * @open: between open_device and close_device; also read under
- *	  vfio_mdev_srcu
- * @pinnable: the vendor may pin, from his open to his release; read under
- *	  vfio_mdev_srcu
+ * @open: between open_device and close_device
+ * @pinnable: the vendor may pin, from the start of his open to the start of
+ *	  his release
+ * @ready: his open is done, and his release not begun
+ * @releasing: his release runs
+ * @calls: calls from the vendor's side and of the user's unmappings under way
+ * @wait: for @calls to end, and for @releasing
  * @leaving: the driver is being unbound
  */
 struct vfio_mdev {
@@ -64,6 +68,10 @@ struct vfio_mdev {
 	spinlock_t lock;
 	bool open;
 	bool pinnable;
+	bool ready;
+	bool releasing;
+	atomic_t calls;
+	wait_queue_head_t wait;
 	bool leaving;
 };
 
@@ -72,9 +80,18 @@ static inline struct vfio_mdev *to_vfio_mdev(struct vfio_device *vdev)
 	return container_of(vdev, struct vfio_mdev, vdev);
 }
 
-/* vfio_mdev_main.c */
-extern struct srcu_struct vfio_mdev_srcu;
-struct vfio_mdev *vfio_mdev_from_dev(struct device *dev);
+/* vfio_mdev_call.c */
+enum vfio_mdev_need {
+	VFIO_MDEV_ANY,		/* bound */
+	VFIO_MDEV_OPEN,		/* until the end of the vendor's release */
+	VFIO_MDEV_PINNABLE,	/* until its start */
+};
+
+struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
+				      enum vfio_mdev_need need);
+bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need);
+void vfio_mdev_end(struct vfio_mdev *vm);
+void vfio_mdev_wait_calls(struct vfio_mdev *vm);
 
 /* vfio_mdev_notify.c */
 void vfio_mdev_notify_unmap(struct vfio_mdev *vm, u64 iova, u64 length);

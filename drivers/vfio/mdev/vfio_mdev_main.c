@@ -14,11 +14,11 @@
  * change: read, write, mmap and ioctl use them without a lock. The core also
  * holds this module then.
  *
- * Callers from the vendor's side. Pinning and its kin (vfio_mdev_pin.c) may be
- * called from anywhere, also while the device is being closed or unbound. They
- * find the device and see that it is open inside an SRCU section; closing
- * and unbinding make the device unfindable, then wait for the sections. New
- * pins end before the vendor's release, in which he gives back what he has.
+ * Calls from the vendor's side (vfio_mdev_call.c) may come at any time. Pins
+ * end before the vendor's release, in which he gives back what he has, all
+ * others before the device counts as closed. Unmappings by the user reach the
+ * vendor from his open to his release; one that comes while release runs waits
+ * for its end, as the IOMMU driver takes an answer to mean that he has unpinned.
  *
  * Removal. vm->lock orders new users against the question whether there is
  * one: a user sets open and a removal reads it under the lock, each having made
@@ -30,28 +30,8 @@
  * somebody unbinds the driver without mdev.ko.
  */
 #include <linux/module.h>
-#include <linux/srcu.h>
 
 #include "vfio_mdev.h"
-
-DEFINE_SRCU(vfio_mdev_srcu);
-
-static struct mdev_bus_driver vfio_mdev_driver;
-
-/**
- * vfio_mdev_from_dev - the VFIO device of a struct device
- * @dev: any device
- *
- * Context: any, in a section of vfio_mdev_srcu, which keeps the result.
- * Return: NULL when it is no mediated device or not bound to vfio_mdev.
- */
-struct vfio_mdev *vfio_mdev_from_dev(struct device *dev)
-{
-	if (!mdev_from_dev(dev) ||
-	    READ_ONCE(dev->driver) != &vfio_mdev_driver.driver)
-		return NULL;
-	return READ_ONCE(dev->driver_data);
-}
 
 /* May a new user come? Called with vm->lock held. */
 static int vfio_mdev_refused(struct vfio_mdev *vm)
@@ -82,17 +62,23 @@ static void vfio_mdev_leave(struct vfio_mdev *vm)
 	spin_lock(&vm->lock);
 	WRITE_ONCE(vm->open, false);
 	spin_unlock(&vm->lock);
-	synchronize_srcu_expedited(&vfio_mdev_srcu);
+	vfio_mdev_wait_calls(vm);
 	mdev_device_idle(vm->vdev.dev);
 }
 
 /* From here on the vendor gives back what is pinned, and pins no more. */
 static void vfio_mdev_release_vendor(struct vfio_mdev *vm)
 {
+	WRITE_ONCE(vm->ready, false);
+	WRITE_ONCE(vm->releasing, true);
+	/* Who finds it not pinnable finds it releasing */
+	smp_wmb();
 	WRITE_ONCE(vm->pinnable, false);
-	synchronize_srcu_expedited(&vfio_mdev_srcu);
+	vfio_mdev_wait_calls(vm);
 	if (vm->ops->release)
 		vm->ops->release(vm->mdev);
+	WRITE_ONCE(vm->releasing, false);
+	wake_up_all(&vm->wait);
 }
 
 static int vfio_mdev_open_device(struct vfio_device *vdev)
@@ -119,6 +105,11 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 	ret = vfio_mdev_get_layout(vm);
 	if (ret)
 		goto release;
+
+	WRITE_ONCE(vm->ready, true);
+	/* A removal that came meanwhile has not asked yet */
+	if (mdev_removal_pending(vdev->dev))
+		mdev_device_idle(vdev->dev);
 	return 0;
 
 release:
@@ -202,6 +193,9 @@ static void vfio_mdev_request(struct vfio_device *vdev, unsigned int count)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
 
+	/* The core also waits for a moment for a device that is closed */
+	if (!READ_ONCE(vm->ready))
+		return;
 	if (vm->ops->request)
 		vm->ops->request(vm->mdev, count);
 	else if (!count)
@@ -226,9 +220,16 @@ static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
 
+	if (!vfio_mdev_begin(vm, VFIO_MDEV_PINNABLE)) {
+		/* Pairs with vfio_mdev_release_vendor() */
+		smp_rmb();
+		wait_event(vm->wait, !READ_ONCE(vm->releasing));
+		return;
+	}
 	if (vm->ops->dma_unmap)
 		vm->ops->dma_unmap(vm->mdev, iova, length);
 	vfio_mdev_notify_unmap(vm, iova, length);
+	vfio_mdev_end(vm);
 }
 
 static int vfio_mdev_device_feature(struct vfio_device *vdev, u32 flags,
@@ -262,6 +263,14 @@ static const struct vfio_device_ops vfio_mdev_ops = {
 	.device_feature = vfio_mdev_device_feature,
 };
 
+/* Nobody finds it any more; it goes when the last reference does. */
+static void vfio_mdev_forget(struct vfio_mdev *vm)
+{
+	mdev_set_busdata(vm->mdev, NULL);
+	vfio_mdev_wait_calls(vm);
+	vfio_put_device(&vm->vdev);
+}
+
 static int vfio_mdev_probe(struct device *dev)
 {
 	struct vfio_mdev *vm;
@@ -281,16 +290,15 @@ static int vfio_mdev_probe(struct device *dev)
 	vm->mdev = mdev_from_dev(dev);
 	vm->ops = mdev_get_parent_ops(vm->mdev);
 	spin_lock_init(&vm->lock);
+	init_waitqueue_head(&vm->wait);
 	BLOCKING_INIT_NOTIFIER_HEAD(&vm->iommu_notifier);
 	BLOCKING_INIT_NOTIFIER_HEAD(&vm->group_notifier);
 	dev_set_drvdata(dev, vm);
+	mdev_set_busdata(vm->mdev, vm);
 
 	ret = vfio_register_emulated_iommu_dev(&vm->vdev);
-	if (ret) {
-		WRITE_ONCE(dev->driver_data, NULL);
-		synchronize_srcu_expedited(&vfio_mdev_srcu);
-		vfio_put_device(&vm->vdev);
-	}
+	if (ret)
+		vfio_mdev_forget(vm);
 	return ret;
 }
 
@@ -303,9 +311,7 @@ static void vfio_mdev_remove(struct device *dev)
 	spin_unlock(&vm->lock);
 
 	vfio_unregister_group_dev(&vm->vdev);
-	WRITE_ONCE(dev->driver_data, NULL);
-	synchronize_srcu_expedited(&vfio_mdev_srcu);
-	vfio_put_device(&vm->vdev);
+	vfio_mdev_forget(vm);
 }
 
 static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
@@ -321,6 +327,9 @@ static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
 		return 0;
 	if (!vm->ops->request)
 		return -EBUSY;
+	/* Being opened, or closed: either ends, and says so */
+	if (!READ_ONCE(vm->ready))
+		return -EAGAIN;
 	if (vm->ops->can_request && !vm->ops->can_request(vm->mdev))
 		return -EBUSY;
 

@@ -9,7 +9,6 @@
  */
 #include <linux/mdev_vfio.h>
 #include <linux/module.h>
-#include <linux/srcu.h>
 
 #include "vfio_mdev.h"
 
@@ -30,9 +29,6 @@ static int vfio_mdev_add_notifier(struct vfio_mdev *vm,
 				  struct notifier_block *nb)
 {
 	int ret;
-
-	if (!vm || !READ_ONCE(vm->open))
-		return -ENODEV;
 
 	ret = blocking_notifier_chain_register(vfio_mdev_chain(vm, type), nb);
 	if (!ret && type == VFIO_GROUP_NOTIFY && vm->kvm)
@@ -57,7 +53,8 @@ static int vfio_mdev_add_notifier(struct vfio_mdev *vm,
 int vfio_register_notifier(struct device *dev, enum vfio_notify_type type,
 			   unsigned long *events, struct notifier_block *nb)
 {
-	int idx, ret;
+	struct vfio_mdev *vm;
+	int ret;
 
 	if (!dev || !nb || !events || !*events ||
 	    (unsigned int)type >= ARRAY_SIZE(vfio_mdev_known_events))
@@ -67,9 +64,12 @@ int vfio_register_notifier(struct device *dev, enum vfio_notify_type type,
 	if (*events)
 		return -EINVAL;
 
-	idx = srcu_read_lock(&vfio_mdev_srcu);
-	ret = vfio_mdev_add_notifier(vfio_mdev_from_dev(dev), type, nb);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	/* Until release: from then on nobody would take it back */
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_PINNABLE);
+	if (!vm)
+		return -ENODEV;
+	ret = vfio_mdev_add_notifier(vm, type, nb);
+	vfio_mdev_end(vm);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_register_notifier);
@@ -87,20 +87,17 @@ int vfio_unregister_notifier(struct device *dev, enum vfio_notify_type type,
 			     struct notifier_block *nb)
 {
 	struct vfio_mdev *vm;
-	int ret = -ENODEV;
-	int idx;
+	int ret;
 
 	if (!dev || !nb ||
 	    (unsigned int)type >= ARRAY_SIZE(vfio_mdev_known_events))
 		return -EINVAL;
 
-	idx = srcu_read_lock(&vfio_mdev_srcu);
-	vm = vfio_mdev_from_dev(dev);
-	if (vm)
-		ret = blocking_notifier_chain_unregister(vfio_mdev_chain(vm,
-									 type),
-							 nb);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_ANY);
+	if (!vm)
+		return -ENODEV;
+	ret = blocking_notifier_chain_unregister(vfio_mdev_chain(vm, type), nb);
+	vfio_mdev_end(vm);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_unregister_notifier);

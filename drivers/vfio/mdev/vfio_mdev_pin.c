@@ -11,13 +11,11 @@
  * An external user's struct vfio_group is the vfio_mdev it was got for; it
  * holds a reference to that and to this module.
  *
- * Each function runs in a section of vfio_mdev_srcu and looks at open in it:
- * the core's functions may be called for an open device only, and one that is
- * being closed waits for the section. No other lock.
+ * The core's functions may be called for an open device only: each function is
+ * a call in the sense of vfio_mdev_call.c. No other lock.
  */
 #include <linux/mdev_vfio.h>
 #include <linux/module.h>
-#include <linux/srcu.h>
 
 #include "vfio_mdev.h"
 
@@ -28,11 +26,16 @@
 
 #define VFIO_MDEV_MAX_PFN	(ULONG_MAX >> PAGE_SHIFT)
 
-/* How many of the @nr numbers at @pfn follow each other? */
-static int vfio_mdev_run(const unsigned long *pfn, int nr)
+/*
+ * How many of the @nr numbers at @pfn follow each other? An iommufd unpins just
+ * what was pinned as a whole, so there each page is a run.
+ */
+static int vfio_mdev_run(struct vfio_mdev *vm, const unsigned long *pfn, int nr)
 {
 	int n = 1;
 
+	if (vfio_compat_on_iommufd(&vm->vdev))
+		return 1;
 	while (n < nr && pfn[n] == pfn[0] + n)
 		n++;
 	return n;
@@ -44,7 +47,7 @@ static void vfio_mdev_unpin_runs(struct vfio_mdev *vm,
 	int run;
 
 	for (; nr; pfn += run, nr -= run) {
-		run = vfio_mdev_run(pfn, nr);
+		run = vfio_mdev_run(vm, pfn, nr);
 		vfio_unpin_pages(&vm->vdev, (dma_addr_t)*pfn << PAGE_SHIFT,
 				 run);
 	}
@@ -81,7 +84,7 @@ static int vfio_mdev_pin_runs(struct vfio_mdev *vm, const unsigned long *pfn,
 		/* A struct page pointer takes the room of its frame number */
 		struct page **pages = (struct page **)&phys_pfn[done];
 
-		run = vfio_mdev_run(&pfn[done], nr - done);
+		run = vfio_mdev_run(vm, &pfn[done], nr - done);
 		ret = vfio_pin_pages(&vm->vdev,
 				     (dma_addr_t)pfn[done] << PAGE_SHIFT, run,
 				     prot, pages);
@@ -110,8 +113,6 @@ static int vfio_mdev_pin(struct vfio_mdev *vm, const unsigned long *pfn,
 
 	BUILD_BUG_ON(sizeof(struct page *) != sizeof(*phys_pfn));
 
-	if (!vm || !READ_ONCE(vm->pinnable))
-		return -ENODEV;
 	if (!phys_pfn)
 		return -EINVAL;
 	ret = vfio_mdev_check_pfns(pfn, nr);
@@ -127,8 +128,6 @@ static int vfio_mdev_unpin(struct vfio_mdev *vm, const unsigned long *pfn,
 {
 	int ret;
 
-	if (!vm || !READ_ONCE(vm->open))
-		return -ENODEV;
 	ret = vfio_mdev_check_pfns(pfn, nr);
 	if (ret)
 		return ret;
@@ -159,12 +158,13 @@ static int vfio_mdev_unpin(struct vfio_mdev *vm, const unsigned long *pfn,
 int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
 			int prot, unsigned long *phys_pfn)
 {
-	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_PINNABLE);
 	int ret;
 
-	ret = vfio_mdev_pin(vfio_mdev_from_dev(dev), user_pfn, npage, prot,
-			    phys_pfn);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	if (!vm)
+		return -ENODEV;
+	ret = vfio_mdev_pin(vm, user_pfn, npage, prot, phys_pfn);
+	vfio_mdev_end(vm);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_mdev_pin_pages);
@@ -183,11 +183,13 @@ EXPORT_SYMBOL(vfio_mdev_pin_pages);
 int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
 			  int npage)
 {
-	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
 	int ret;
 
-	ret = vfio_mdev_unpin(vfio_mdev_from_dev(dev), user_pfn, npage);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	if (!vm)
+		return -ENODEV;
+	ret = vfio_mdev_unpin(vm, user_pfn, npage);
+	vfio_mdev_end(vm);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_mdev_unpin_pages);
@@ -197,11 +199,9 @@ static struct vfio_mdev *to_external_user(struct vfio_group *group)
 	return (struct vfio_mdev *)group;
 }
 
+/* Within a call, which it does not end. */
 static struct vfio_group *vfio_mdev_get_external_user(struct vfio_mdev *vm)
 {
-	if (!vm || !READ_ONCE(vm->open))
-		return ERR_PTR(-ENODEV);
-
 	get_device(&vm->vdev.device);
 	__module_get(THIS_MODULE);
 	return (struct vfio_group *)vm;
@@ -218,20 +218,27 @@ static struct vfio_group *vfio_mdev_get_external_user(struct vfio_mdev *vm)
  */
 struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
 {
-	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
 	struct vfio_group *group;
 
-	group = vfio_mdev_get_external_user(vfio_mdev_from_dev(dev));
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	if (!vm)
+		return ERR_PTR(-ENODEV);
+	group = vfio_mdev_get_external_user(vm);
+	vfio_mdev_end(vm);
 	return group;
 }
 EXPORT_SYMBOL_GPL(vfio_group_get_external_user_from_dev);
 
 static int vfio_mdev_match_group(struct device *dev, const void *file)
 {
-	struct vfio_mdev *vm = vfio_mdev_from_dev(dev);
+	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
+	bool has;
 
-	return vm && vfio_file_has_dev((struct file *)file, &vm->vdev);
+	if (!vm)
+		return 0;
+	has = vfio_file_has_dev((struct file *)file, &vm->vdev);
+	vfio_mdev_end(vm);
+	return has;
 }
 
 /**
@@ -244,18 +251,15 @@ static int vfio_mdev_match_group(struct device *dev, const void *file)
  */
 struct vfio_group *vfio_group_get_external_user(struct file *filep)
 {
-	struct vfio_group *group = ERR_PTR(-ENODEV);
+	struct vfio_group *group;
 	struct device *dev;
-	int idx;
 
-	idx = srcu_read_lock(&vfio_mdev_srcu);
 	dev = bus_find_device(&mdev_bus_type, NULL, filep,
 			      vfio_mdev_match_group);
-	if (dev) {
-		group = vfio_mdev_get_external_user(vfio_mdev_from_dev(dev));
-		put_device(dev);
-	}
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	if (!dev)
+		return ERR_PTR(-ENODEV);
+	group = vfio_group_get_external_user_from_dev(dev);
+	put_device(dev);
 	return group;
 }
 EXPORT_SYMBOL_GPL(vfio_group_get_external_user);
@@ -288,12 +292,13 @@ int vfio_group_pin_pages(struct vfio_group *group,
 			 unsigned long *user_iova_pfn, int npage, int prot,
 			 unsigned long *phys_pfn)
 {
-	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	struct vfio_mdev *vm = to_external_user(group);
 	int ret;
 
-	ret = vfio_mdev_pin(to_external_user(group), user_iova_pfn, npage,
-			    prot, phys_pfn);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	if (!vfio_mdev_begin(vm, VFIO_MDEV_PINNABLE))
+		return -ENODEV;
+	ret = vfio_mdev_pin(vm, user_iova_pfn, npage, prot, phys_pfn);
+	vfio_mdev_end(vm);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_group_pin_pages);
@@ -310,11 +315,13 @@ EXPORT_SYMBOL(vfio_group_pin_pages);
 int vfio_group_unpin_pages(struct vfio_group *group,
 			   unsigned long *user_iova_pfn, int npage)
 {
-	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	struct vfio_mdev *vm = to_external_user(group);
 	int ret;
 
-	ret = vfio_mdev_unpin(to_external_user(group), user_iova_pfn, npage);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	if (!vfio_mdev_begin(vm, VFIO_MDEV_OPEN))
+		return -ENODEV;
+	ret = vfio_mdev_unpin(vm, user_iova_pfn, npage);
+	vfio_mdev_end(vm);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_group_unpin_pages);
@@ -337,12 +344,12 @@ int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
 		     void *data, size_t len, bool write)
 {
 	struct vfio_mdev *vm = to_external_user(group);
-	int idx = srcu_read_lock(&vfio_mdev_srcu);
-	int ret = -ENODEV;
+	int ret;
 
-	if (READ_ONCE(vm->open))
-		ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	if (!vfio_mdev_begin(vm, VFIO_MDEV_OPEN))
+		return -ENODEV;
+	ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);
+	vfio_mdev_end(vm);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_mdev_dma_rw);
