@@ -6,7 +6,7 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to make check and make demo.
-export KVER KERNEL LANE TESTS
+export KVER KERNEL LANE TESTS TYPE1
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 modules: ## build the modules for the running kernel (KVER=<version>, KDIR=<build tree>)
@@ -21,7 +21,7 @@ install: ## modules into /lib/modules/*/updates, headers for vendors into /usr/s
 uninstall: ## take away what install put there
 	@scripts/install -u $(kernel)
 
-check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER=, TESTS=)
+check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER=, TESTS=, TYPE1=)
 	@tools/testing/vm/check
 
 demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12)

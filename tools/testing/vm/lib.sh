@@ -244,17 +244,32 @@ make_initramfs()
 	pack "$dir"
 )
 
+# wanted_modules OBJECTS: the modules found below OBJECTS, less our type1 if
+# TYPE1 asks for the kernel's.
+wanted_modules()
+{
+	local -a but=()
+
+	case ${TYPE1:-ours} in
+	ours)	;;
+	stock)	but=(! -name vfio_iommu_type1.ko) ;;
+	*)	die "there is no type1 $TYPE1; there are: ours stock" ;;
+	esac
+	find "$1" -name '*.ko' "${but[@]}" | sort
+}
+
 # module_tree KVER OBJECTS: a directory to lie over the kernel's own
-# /lib/modules/KVER: updates/, with the modules found below OBJECTS, which
-# modprobe prefers, and depmod's view of both. depmod runs here, where it takes
-# a tenth of the time.
+# /lib/modules/KVER: updates/, with the wanted modules of OBJECTS, which modprobe
+# prefers, and depmod's view of both. depmod runs here, where it takes a tenth of
+# the time.
 module_tree()
 {
-	local kver=$1 objects=$2 kernel tree
+	local kver=$1 objects=$2 kernel tree modules
 	local -a ours
 
 	kernel=$(kernel_dir "$kver") || exit 1
-	mapfile -t ours < <(find "$objects" -name '*.ko' | sort)
+	modules=$(wanted_modules "$objects") || exit 1
+	mapfile -t ours < <(printf '%s' "$modules")
 	[ ${#ours[@]} -gt 0 ] || die "$objects holds no module: run make KVER=$kver"
 
 	tree=$cache/vm/$kver/modules-$(stamp "${ours[@]}" "$kernel/boot/vmlinuz-$kver")
