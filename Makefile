@@ -36,6 +36,9 @@ lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol
 crccheck: ## compare our symbol versions with those that the stock kvmgt.ko asks for
 	+@scripts/crccheck
 
+btfcheck: ## compare what we know of the VFIO core with what the kernels say of it
+	+@scripts/btfcheck
+
 overlay: ## lay the modules over a kernel source tree (TREE=<folder>)
 	@scripts/overlay '$(TREE)'
 
@@ -49,4 +52,4 @@ help: ## list the targets
 			printf '  %-10s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo bench lint crccheck overlay clean help
+.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck overlay clean help

@@ -99,37 +99,7 @@ stamp()
 	cat "$@" | cksum | cut -d ' ' -f 1
 }
 
-# A number of $3 bytes, little-endian, at offset $2 of file $1.
-number_at()
-{
-	od -An -v -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
-}
-
-# unpack_kernel BZIMAGE: the ELF image within, which boots through PVH and
-# spares the guest the unpacking (seconds under TCG). The places are those of
-# the x86 boot protocol.
-unpack_kernel()
-{
-	local setup offset length
-
-	setup=$(number_at "$1" $((0x1f1)) 1)
-	offset=$(($(number_at "$1" $((0x248)) 4) + (setup + 1) * 512))
-	length=$(number_at "$1" $((0x24c)) 4)
-
-	# The last four bytes of the payload hold its unpacked size.
-	payload()
-	{
-		tail -c +$((offset + 1)) "$1" | head -c $((length - 4))
-	}
-	case $(payload "$1" | head -c 4 | od -An -t x1 | tr -d ' ') in
-	fd377a58)	payload "$1" | xz -dc ;;
-	28b52ffd)	payload "$1" | zstd -dc ;;
-	1f8b*)		payload "$1" | gzip -dc ;;
-	*)		false ;;
-	esac
-}
-
-# boot_image KVER: the file to give to -kernel.
+# boot_image KVER: the file to give to -kernel; unpacked it boots faster.
 boot_image()
 {
 	local kernel bzimage
@@ -141,7 +111,7 @@ boot_image()
 		return
 	fi
 	cached "$cache/vm/$1/vmlinux-$(stamp "$bzimage")" \
-		unpack_kernel "$bzimage" || echo "$bzimage"
+		"$top/scripts/unpack-kernel" "$bzimage" || echo "$bzimage"
 }
 
 # pack DIR: DIR as an archive that the kernel takes for an initramfs.
