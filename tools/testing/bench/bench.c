@@ -22,83 +22,19 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/types.h>
 #include <linux/vfio.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
-#include "mark.h"
-
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
+#include "bench.h"
 
 #define DEVICES		16	/* sampled for an operation */
 #define REPEATS		5
 #define SETTLE_US	50000	/* for what the kernel frees later */
-#define PAGE		4096
 #define BENCH_NOTHING	_IO(VFIO_TYPE, VFIO_BASE + 100)
-
-static bool plugin;
-
-#define fail(...)	fail_at(__LINE__, __VA_ARGS__)
-
-static void __attribute__((format(printf, 2, 3), noreturn))
-fail_at(int line, const char *format, ...)
-{
-	int error = errno;
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "bench, line %d: ", line);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, ": %s\n", strerror(error));
-	va_end(args);
-	exit(1);
-}
-
-/* Talking to the plugin, see mark.h */
-static inline __attribute__((always_inline)) void mark(const int command,
-						       __u64 argument)
-{
-	asm volatile(".byte %c0, %c1\n\t.long %c2\n\t.byte %c3"
-		     : : "i" (MARK_OPCODE), "i" (MARK_MODRM), "i" (MARK_BASE),
-			 "i" (command), "D" (argument) : "memory");
-}
-
-static void find_plugin(void)
-{
-	void *at = mmap((void *)MARK_BASE, MARK_SIZE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE |
-			MAP_FIXED_NOREPLACE, -1, 0);
-
-	if (at != (void *)MARK_BASE)
-		fail("cannot map memory at %#x", MARK_BASE);
-}
-
-static void put_bytes(const char *text)
-{
-	if (!plugin)
-		fputs(text, stdout);
-	else
-		for (; *text; text++)
-			mark(MARK_BYTE, (unsigned char)*text);
-}
-
-static __u64 ticks(void)
-{
-	_mm_lfence();
-	return __rdtsc();
-}
 
 /*
  * An operation on one device. The three are called in a row, the middle one is
@@ -403,22 +339,6 @@ static void forward(void)
 	forward_device("vfio_mdev", SYS_DEVICES, FORWARD_UUID);
 	put_string(SYS_DEVICES "/" FORWARD_UUID "/remove", "1");
 	forward_device("direct", "/sys/devices/platform", "bench_direct");
-}
-
-/* Functions only, and what else is in the text. */
-static void symbols(void)
-{
-	char line[1024], type;
-	FILE *file = fopen("/proc/kallsyms", "r");
-
-	if (!file)
-		fail("cannot open /proc/kallsyms");
-	put_bytes("-\n");
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*x %c", &type) == 1 && strchr("tTwW", type))
-			put_bytes(line);
-	}
-	fclose(file);
 }
 
 int main(int argc, char **argv)

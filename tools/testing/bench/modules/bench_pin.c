@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices to measure type1 with: each pins and unpins pages, or copies, as a
+ * job tells it, many calls to an ioctl
+ *
+ * A device holds one set of pages at a time, those of the job that first pinned
+ * them, all of them pinned @depth times over. Another set is refused until the
+ * last is unpinned. What is left when the device is closed, or when the user
+ * unmaps it, is given back; the bits of @held say which pages are left, and a
+ * set that lost some can no longer be pinned or unpinned by a job.
+ *
+ * bench_pin.lock protects the set and the pages, and is held for a whole job.
+ * dma_unmap takes it as well: type1 calls that with no lock which pinning needs.
+ */
+#define MDEV_INTERFACE MDEV_INTERFACE_MODERN
+#include <linux/iommu.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/platform_device.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#include <vfio-compat/vfio.h>
+
+#include "bench_pin.h"
+
+#define COPY_MAX	SZ_1M
+
+struct bench_pin {
+	struct vfio_device vdev;
+	struct mutex lock;	/* all below */
+	struct page **pages;
+	void *buffer;		/* COPY_MAX bytes */
+	struct bench_pin_job set;
+	unsigned int depth;
+	DECLARE_BITMAP(held, BENCH_PIN_PAGES);
+};
+
+/* A job as the one who makes its calls needs it. */
+struct bench_work {
+	struct work_struct work;
+	struct bench_pin *bp;
+	const struct bench_pin_job *job;
+	struct mm_struct *mm;
+	int ret;
+};
+
+static struct platform_device *bench_pdevs[BENCH_PIN_DEVICES];
+static struct bench_pin *bench_pins[BENCH_PIN_DEVICES];
+
+static struct bench_pin *to_bench_pin(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct bench_pin, vdev);
+}
+
+/* Each call once: the factor is odd and calls are a power of two. */
+static u32 nth_call(const struct bench_pin_job *job, u32 n)
+{
+	if (job->flags & BENCH_PIN_SHUFFLED)
+		return n * 0x9e3779b1 & (job->calls - 1);
+	return n;
+}
+
+static u64 address_of(const struct bench_pin_job *job, u32 call)
+{
+	return job->at + (call * job->stride << PAGE_SHIFT);
+}
+
+static int pin_call(struct bench_pin *bp, const struct bench_pin_job *job,
+		    u32 call)
+{
+	int ret = vfio_pin_pages(&bp->vdev, address_of(job, call), job->size,
+				 IOMMU_READ | IOMMU_WRITE,
+				 bp->pages + call * job->size);
+
+	if (ret >= 0 && ret != job->size)
+		ret = -EFAULT;
+	return ret < 0 ? ret : 0;
+}
+
+static void unpin_call(struct bench_pin *bp, const struct bench_pin_job *job,
+		       u32 call)
+{
+	vfio_unpin_pages(&bp->vdev, address_of(job, call), job->size);
+}
+
+static int gup_call(struct bench_pin *bp, const struct bench_pin_job *job,
+		    u32 call)
+{
+	struct page **pages = bp->pages + call * job->size;
+	int ret;
+
+	ret = pin_user_pages_fast(address_of(job, call), job->size,
+				  FOLL_WRITE | FOLL_LONGTERM, pages);
+	if (ret >= 0 && ret != job->size) {
+		unpin_user_pages(pages, ret);
+		ret = -EFAULT;
+	}
+	return ret < 0 ? ret : 0;
+}
+
+static void put_call(struct bench_pin *bp, const struct bench_pin_job *job,
+		     u32 call)
+{
+	unpin_user_pages_dirty_lock(bp->pages + call * job->size, job->size,
+				    true);
+}
+
+static int run_pin(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	u32 n;
+	int ret;
+
+	for (n = 0; n < job->calls; n++) {
+		ret = pin_call(bp, job, nth_call(job, n));
+		if (ret)
+			break;
+	}
+	if (n == job->calls)
+		return 0;
+	while (n--)
+		unpin_call(bp, job, nth_call(job, n));
+	return ret;
+}
+
+static int run_unpin(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	u32 n;
+
+	for (n = 0; n < job->calls; n++)
+		unpin_call(bp, job, nth_call(job, n));
+	return 0;
+}
+
+/* A kernel thread must adopt the memory that it pins. */
+static int run_gup(struct bench_pin *bp, const struct bench_pin_job *job,
+		   struct mm_struct *mm)
+{
+	u32 n;
+	int ret;
+
+	for (n = 0; n < job->calls; n++) {
+		if (mm)
+			kthread_use_mm(mm);
+		ret = gup_call(bp, job, nth_call(job, n));
+		if (mm)
+			kthread_unuse_mm(mm);
+		if (ret)
+			break;
+	}
+	if (n == job->calls)
+		return 0;
+	while (n--)
+		put_call(bp, job, nth_call(job, n));
+	return ret;
+}
+
+static int run_put(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	u32 n;
+
+	for (n = 0; n < job->calls; n++)
+		put_call(bp, job, nth_call(job, n));
+	return 0;
+}
+
+static int run_copy(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	u32 n;
+	int ret = 0;
+
+	for (n = 0; n < job->calls && !ret; n++) {
+		u64 at = address_of(job, nth_call(job, n));
+
+		if (job->op == BENCH_READ || job->op == BENCH_WRITE)
+			ret = vfio_dma_rw(&bp->vdev, at, bp->buffer, job->size,
+					  job->op == BENCH_WRITE);
+		else if (job->op == BENCH_COPY_FROM)
+			ret = copy_from_user(bp->buffer, u64_to_user_ptr(at),
+					     job->size) ? -EFAULT : 0;
+		else
+			ret = copy_to_user(u64_to_user_ptr(at), bp->buffer,
+					   job->size) ? -EFAULT : 0;
+	}
+	return ret;
+}
+
+static bool is_copy(u32 op)
+{
+	return op >= BENCH_READ && op <= BENCH_COPY_TO;
+}
+
+static void run(struct work_struct *work)
+{
+	struct bench_work *bw = container_of(work, struct bench_work, work);
+	const struct bench_pin_job *job = bw->job;
+
+	switch (job->op) {
+	case BENCH_PIN:
+		bw->ret = run_pin(bw->bp, job);
+		break;
+	case BENCH_UNPIN:
+		bw->ret = run_unpin(bw->bp, job);
+		break;
+	case BENCH_GUP:
+		bw->ret = run_gup(bw->bp, job, bw->mm);
+		break;
+	case BENCH_PUT:
+		bw->ret = run_put(bw->bp, job);
+		break;
+	default:
+		bw->ret = run_copy(bw->bp, job);
+		break;
+	}
+}
+
+static int check(const struct bench_pin_job *job)
+{
+	u64 last;
+
+	if (job->op > BENCH_COPY_TO ||
+	    (job->flags & ~(BENCH_PIN_SHUFFLED | BENCH_PIN_THREAD)) ||
+	    !job->calls || job->calls > BENCH_PIN_PAGES || !job->size ||
+	    job->stride > U32_MAX)
+		return -EINVAL;
+	if ((job->flags & BENCH_PIN_SHUFFLED) && !is_power_of_2(job->calls))
+		return -EINVAL;
+	if (check_add_overflow(job->at, (u64)job->calls * job->stride << PAGE_SHIFT,
+			       &last))
+		return -EINVAL;
+	if (is_copy(job->op))
+		return job->size > COPY_MAX ||
+		       ((job->flags & BENCH_PIN_THREAD) &&
+			job->op >= BENCH_COPY_FROM) ? -EINVAL : 0;
+	if (!PAGE_ALIGNED(job->at) || job->size > BENCH_PIN_BATCH ||
+	    job->stride < job->size ||
+	    job->calls * job->size > BENCH_PIN_PAGES)
+		return -EINVAL;
+	return 0;
+}
+
+/* Are these the pages that are pinned, in calls of whatever size? */
+static bool same_set(const struct bench_pin_job *a,
+		     const struct bench_pin_job *b)
+{
+	bool vfio_a = a->op <= BENCH_UNPIN, vfio_b = b->op <= BENCH_UNPIN;
+
+	if (vfio_a != vfio_b || a->at != b->at ||
+	    a->calls * a->size != b->calls * b->size)
+		return false;
+	return (a->size == a->stride && b->size == b->stride) ||
+	       (a->size == b->size && a->stride == b->stride);
+}
+
+static u32 pages_of(const struct bench_pin_job *job)
+{
+	return job->calls * job->size;
+}
+
+/* May it be done, given what is pinned? What is not VFIO's is pinned once. */
+static int admit(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	bool same = bp->depth && same_set(&bp->set, job) &&
+		    bitmap_full(bp->held, pages_of(job));
+
+	switch (job->op) {
+	case BENCH_PIN:
+		return !bp->depth || (same && bp->depth == 1) ? 0 : -EBUSY;
+	case BENCH_GUP:
+		return !bp->depth ? 0 : -EBUSY;
+	case BENCH_UNPIN:
+	case BENCH_PUT:
+		return same ? 0 : -EINVAL;
+	default:
+		return 0;
+	}
+}
+
+static void record(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	switch (job->op) {
+	case BENCH_PIN:
+	case BENCH_GUP:
+		if (!bp->depth++) {
+			bp->set = *job;
+			bitmap_fill(bp->held, pages_of(job));
+		}
+		break;
+	case BENCH_UNPIN:
+	case BENCH_PUT:
+		bp->depth--;
+		break;
+	}
+}
+
+static long bench_pin_run(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	struct bench_work bw = { .bp = bp, .job = job };
+
+	lockdep_assert_held(&bp->lock);
+
+	bw.ret = admit(bp, job);
+	if (bw.ret)
+		return bw.ret;
+	if (job->flags & BENCH_PIN_THREAD) {
+		bw.mm = current->mm;
+		INIT_WORK_ONSTACK(&bw.work, run);
+		queue_work(system_unbound_wq, &bw.work);
+		flush_work(&bw.work);
+		destroy_work_on_stack(&bw.work);
+	} else {
+		run(&bw.work);
+	}
+	if (!bw.ret)
+		record(bp, job);
+	return bw.ret;
+}
+
+static long bench_pin_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			    unsigned long arg)
+{
+	struct bench_pin *bp = to_bench_pin(vdev);
+	struct bench_pin_job job;
+	long ret;
+
+	if (cmd != BENCH_PIN_RUN)
+		return -ENOTTY;
+	if (copy_from_user(&job, (void __user *)arg, sizeof(job)))
+		return -EFAULT;
+	ret = check(&job);
+	if (ret)
+		return ret;
+
+	mutex_lock(&bp->lock);
+	ret = bench_pin_run(bp, &job);
+	mutex_unlock(&bp->lock);
+	return ret;
+}
+
+static u64 page_at(const struct bench_pin_job *set, u32 page)
+{
+	return address_of(set, page / set->size) +
+	       ((u64)(page % set->size) << PAGE_SHIFT);
+}
+
+/* Unpins what is left between two IOVAs, the last inclusive. */
+static void give_back(struct bench_pin *bp, u64 first, u64 last)
+{
+	const struct bench_pin_job *set = &bp->set;
+	u32 all = pages_of(set), page = 0, run;
+	unsigned int i;
+
+	lockdep_assert_held(&bp->lock);
+
+	if (first > set->at)
+		page = min_t(u64, all, div64_u64((first - set->at) >> PAGE_SHIFT,
+						 set->stride) * set->size);
+	while ((page = find_next_bit(bp->held, all, page)) < all) {
+		u64 at = page_at(set, page);
+
+		if (at > last)
+			break;
+		if (at < first) {
+			page++;
+			continue;
+		}
+		run = find_next_zero_bit(bp->held, all, page) - page;
+		if (set->size != set->stride)
+			run = min(run, set->size - page % set->size);
+		run = min_t(u32, run, BENCH_PIN_BATCH);
+		run = min_t(u64, run, ((last - at) >> PAGE_SHIFT) + 1);
+		for (i = 0; i < bp->depth; i++)
+			vfio_unpin_pages(&bp->vdev, at, run);
+		bitmap_clear(bp->held, page, run);
+		page += run;
+	}
+	if (bitmap_empty(bp->held, all))
+		bp->depth = 0;
+}
+
+static void bench_pin_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+{
+	struct bench_pin *bp = to_bench_pin(vdev);
+
+	mutex_lock(&bp->lock);
+	if (bp->depth && bp->set.op == BENCH_PIN)
+		give_back(bp, iova, iova + length - 1);
+	mutex_unlock(&bp->lock);
+}
+
+static int bench_pin_open(struct vfio_device *vdev)
+{
+	struct bench_pin *bp = to_bench_pin(vdev);
+
+	bp->pages = kvcalloc(BENCH_PIN_PAGES, sizeof(*bp->pages), GFP_KERNEL);
+	bp->buffer = kvzalloc(COPY_MAX, GFP_KERNEL);
+	if (bp->pages && bp->buffer)
+		return 0;
+	kvfree(bp->pages);
+	kvfree(bp->buffer);
+	return -ENOMEM;
+}
+
+static void bench_pin_close(struct vfio_device *vdev)
+{
+	struct bench_pin *bp = to_bench_pin(vdev);
+
+	mutex_lock(&bp->lock);
+	if (bp->depth && bp->set.op == BENCH_PIN) {
+		give_back(bp, 0, U64_MAX);
+	} else if (bp->depth) {
+		unpin_user_pages_dirty_lock(bp->pages, pages_of(&bp->set), true);
+		bp->depth = 0;
+	}
+	mutex_unlock(&bp->lock);
+	kvfree(bp->pages);
+	kvfree(bp->buffer);
+}
+
+static int bench_pin_init_dev(struct vfio_device *vdev)
+{
+	mutex_init(&to_bench_pin(vdev)->lock);
+	return 0;
+}
+
+static void bench_pin_release(struct vfio_device *vdev)
+{
+	mutex_destroy(&to_bench_pin(vdev)->lock);
+	vfio_compat_free_device(vdev);
+}
+
+static const struct vfio_device_ops bench_pin_ops = {
+	.name = "bench-pin",
+	.init = bench_pin_init_dev,
+	.release = bench_pin_release,
+	VFIO_COMPAT_EMULATED_IOMMUFD_OPS
+	.open_device = bench_pin_open,
+	.close_device = bench_pin_close,
+	.ioctl = bench_pin_ioctl,
+	.dma_unmap = bench_pin_dma_unmap,
+};
+
+static int add_device(int id)
+{
+	struct platform_device *pdev;
+	struct bench_pin *bp;
+	int ret;
+
+	pdev = platform_device_register_simple("bench_pin", id, NULL, 0);
+	if (IS_ERR(pdev))
+		return PTR_ERR(pdev);
+	bp = vfio_alloc_device(bench_pin, vdev, &pdev->dev, &bench_pin_ops);
+	if (IS_ERR(bp)) {
+		ret = PTR_ERR(bp);
+		goto unregister;
+	}
+	ret = vfio_register_emulated_iommu_dev(&bp->vdev);
+	if (ret)
+		goto put;
+
+	bench_pdevs[id] = pdev;
+	bench_pins[id] = bp;
+	return 0;
+
+put:
+	vfio_put_device(&bp->vdev);
+unregister:
+	platform_device_unregister(pdev);
+	return ret;
+}
+
+static void remove_devices(int count)
+{
+	while (count--) {
+		vfio_unregister_group_dev(&bench_pins[count]->vdev);
+		vfio_put_device(&bench_pins[count]->vdev);
+		platform_device_unregister(bench_pdevs[count]);
+	}
+}
+
+/* Whether an open device holds its module, the VFIO core asks its driver. */
+static struct platform_driver bench_pin_driver = {
+	.driver = {
+		.name = "bench_pin",
+		.suppress_bind_attrs = true,
+	},
+};
+
+static int __init bench_pin_init(void)
+{
+	int i, ret;
+
+	ret = platform_driver_register(&bench_pin_driver);
+	if (ret)
+		return ret;
+	for (i = 0; i < BENCH_PIN_DEVICES; i++) {
+		ret = add_device(i);
+		if (ret) {
+			remove_devices(i);
+			platform_driver_unregister(&bench_pin_driver);
+			return ret;
+		}
+	}
+	return 0;
+}
+module_init(bench_pin_init);
+
+static void __exit bench_pin_exit(void)
+{
+	remove_devices(BENCH_PIN_DEVICES);
+	platform_driver_unregister(&bench_pin_driver);
+}
+module_exit(bench_pin_exit);
+
+MODULE_DESCRIPTION("VFIO devices that pin pages, to measure type1 with");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The ioctl by which the benchmark of type1 has its devices pin pages. */
+#ifndef _BENCH_PIN_H
+#define _BENCH_PIN_H
+
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+#define BENCH_PIN_DEVICES	8
+#define BENCH_PIN_PAGES		16384
+#define BENCH_PIN_BATCH		512
+
+enum bench_pin_op {
+	BENCH_PIN,		/* vfio_pin_pages() */
+	BENCH_UNPIN,		/* vfio_unpin_pages() */
+	BENCH_GUP,		/* pin_user_pages_fast() */
+	BENCH_PUT,		/* unpin_user_pages_dirty_lock() */
+	BENCH_READ,		/* vfio_dma_rw(), from the user's memory */
+	BENCH_WRITE,		/* and to it */
+	BENCH_COPY_FROM,	/* copy_from_user() */
+	BENCH_COPY_TO,		/* copy_to_user() */
+};
+
+#define BENCH_PIN_SHUFFLED	0x1	/* calls are in no order */
+#define BENCH_PIN_THREAD	0x2	/* made by a kernel thread */
+
+/**
+ * struct bench_pin_job - calls that a device is to make
+ * @op: enum bench_pin_op
+ * @flags: BENCH_PIN_*
+ * @at: IOVA, or address where type1 is not asked
+ * @calls: how many
+ * @size: of one, in pages, or for copies in bytes
+ * @stride: pages from one call to the next
+ */
+struct bench_pin_job {
+	__u32 op;
+	__u32 flags;
+	__u64 at;
+	__u32 calls;
+	__u32 size;
+	__u64 stride;
+};
+
+#define BENCH_PIN_RUN	_IO(VFIO_TYPE, VFIO_BASE + 101)
+
+#endif /* _BENCH_PIN_H */
