@@ -20,6 +20,8 @@
 #define RAW		"mdev_test_raw"
 #define STRUCTURED	"mdev_test_structured"
 #define PIN		"mdev_test_pin"
+/* This one has VFIO devices, and no mediated ones. */
+#define TYPE1_TEST	"vfio_type1_test"
 
 /* A virtual machine without KVM on a busy host is slow. */
 #undef TEST_TIMEOUT_DEFAULT
@@ -55,6 +57,14 @@ __printf(1, 2) bool exists(const char *format, ...);
 /* The last part of what a link points to. */
 int link_name(const char *path, char *buf, size_t size);
 int count_entries(const char *dir);
+
+/* Memory */
+/* The line "KEY: VALUE" or "KEY VALUE" of a file of /proc, -1 without one. */
+long long proc_value(const char *path, const char *key);
+/* Pages that somebody in the machine has pinned. */
+long long pages_held(void);
+/* Locked pages of this process. */
+long long pages_locked(void);
 
 /*
  * A process that does something meanwhile, with no descriptor but the standard

@@ -72,34 +72,6 @@ FIXTURE_VARIANT_ADD(pin, v5_11) {
 	.driver = "misc",
 };
 
-/* The line "KEY: VALUE" or "KEY VALUE" of a file of /proc */
-static long long proc_value(const char *path, const char *key)
-{
-	char text[32768], *line;
-	size_t len = strlen(key);
-
-	if (read_file(path, text, sizeof(text)) < 0)
-		return -1;
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		if (!strncmp(line, key, len) && strchr(": ", line[len]))
-			return atoll(line + len + 1);
-	return -1;
-}
-
-/* Pages that somebody in the machine has pinned. */
-static long long pages_held(void)
-{
-	write_file("/proc/sys/vm/stat_refresh", "1");
-	return proc_value("/proc/vmstat", "nr_foll_pin_acquired") -
-	       proc_value("/proc/vmstat", "nr_foll_pin_released");
-}
-
-/* Locked pages of this process. */
-static long long pages_locked(void)
-{
-	return proc_value("/proc/self/status", "VmLck") * 1024 / (long long)PAGE;
-}
-
 static int map_at(int container, void *mem, __u64 iova, size_t size, __u32 prot)
 {
 	struct vfio_iommu_type1_dma_map map = {

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What vfio_type1_test.ko and the tests agree on: the private commands of its
+ * devices, which pin, access and release the memory of a container, and what
+ * can be mapped of their files. A command fails as what it called did.
+ */
+#ifndef _VFIO_TYPE1_TEST_ABI_H
+#define _VFIO_TYPE1_TEST_ABI_H
+
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+/* Device N is "vfio_type1_test.N". */
+#define TYPE1_TEST_DEVICES	4
+#define TYPE1_TEST_RW_MAX	(4UL << 20)
+
+#define TYPE1_TEST_READ		1	/* IOMMU_READ */
+#define TYPE1_TEST_WRITE	2	/* IOMMU_WRITE */
+
+/* Who calls the VFIO core */
+enum type1_test_context {
+	TYPE1_TEST_CALLER,	/* the process itself */
+	TYPE1_TEST_KTHREAD,	/* a kernel thread */
+	TYPE1_TEST_KTHREAD_MM,	/* one that has adopted the caller's memory */
+	TYPE1_TEST_CONTEXTS
+};
+
+/*
+ * Pins npage pages from iova on. For each its page frame number goes to pfns
+ * and its first word, read through the pin, to words, where these are not 0.
+ */
+struct type1_test_pin {
+	__u64 iova;
+	__u64 pfns;
+	__u64 words;
+	__u32 npage;
+	__u32 prot;
+	__u32 context;
+	__u32 reserved;
+};
+
+#define TYPE1_TEST_PIN		_IOWR(VFIO_TYPE, VFIO_BASE + 100, struct type1_test_pin)
+
+/*
+ * Unpins once each page of a range that this device has pinned. Answers how
+ * many these were; prot, pfns and words are unused.
+ */
+#define TYPE1_TEST_UNPIN	_IOWR(VFIO_TYPE, VFIO_BASE + 101, struct type1_test_pin)
+
+/* Reads or writes memory by the core's copying, len bytes at most. */
+struct type1_test_rw {
+	__u64 iova;
+	__u64 data;
+	__u64 len;
+	__u32 write;
+	__u32 context;
+};
+
+#define TYPE1_TEST_RW		_IOWR(VFIO_TYPE, VFIO_BASE + 102, struct type1_test_rw)
+
+/* Reads or writes the word at iova through this device's pin of its page. */
+struct type1_test_word {
+	__u64 iova;
+	__u64 value;
+	__u32 write;
+	__u32 reserved;
+};
+
+#define TYPE1_TEST_WORD		_IOWR(VFIO_TYPE, VFIO_BASE + 103, struct type1_test_word)
+
+/*
+ * Looks at a page: of the caller's memory at vaddr if this is not 0, else the
+ * one that is pinned at iova. count is how often this device has pinned iova,
+ * refs how often the folio is referenced.
+ */
+struct type1_test_page {
+	__u64 vaddr;
+	__u64 iova;
+	__u64 pfn;
+	__u64 refs;
+	__u32 count;
+	__u32 flags;
+#define TYPE1_TEST_PAGE_LARGE	1
+#define TYPE1_TEST_PAGE_ZERO	2
+};
+
+#define TYPE1_TEST_PAGE		_IOWR(VFIO_TYPE, VFIO_BASE + 104, struct type1_test_page)
+
+/* A pin of a small page adds this to its references, one of a large page 1. */
+#define TYPE1_TEST_PIN_REFS	1024
+
+/* What the device does when it is told that memory goes */
+enum type1_test_unmap {
+	TYPE1_TEST_UNMAP_UNPIN,		/* unpins it at once */
+	TYPE1_TEST_UNMAP_IGNORE,
+	TYPE1_TEST_UNMAP_NTH,		/* unpins when told the nth time */
+	TYPE1_TEST_UNMAP_LATE,		/* unpins n milliseconds later */
+	TYPE1_TEST_UNMAPS
+};
+
+/* Lasts until the device is closed, as do the numbers of TYPE1_TEST_NEWS. */
+struct type1_test_behave {
+	__u32 unmap;
+	__u32 n;
+	__u32 keep;	/* does not unpin what is left when it is closed */
+	__u32 reserved;
+};
+
+#define TYPE1_TEST_BEHAVE	_IOWR(VFIO_TYPE, VFIO_BASE + 105, struct type1_test_behave)
+
+/* What it was told since it was last asked; iova and size of the last time. */
+struct type1_test_news {
+	__u64 iova;
+	__u64 size;
+	__u64 unpinned;
+	__u32 unmaps;
+	__u32 reserved;
+};
+
+#define TYPE1_TEST_NEWS		_IOWR(VFIO_TYPE, VFIO_BASE + 106, struct type1_test_news)
+
+/*
+ * What can be mapped: TYPE1_TEST_AREA_PAGES pages each, without reference
+ * counts. The first word of page n of AREA_EAGER and AREA_LAZY (the same pages,
+ * the latter enter the page table when touched) is TYPE1_TEST_AREA_WORD + n.
+ * AREA_IO has no memory behind it and must not be touched.
+ */
+#define TYPE1_TEST_AREA_PAGES	16UL
+#define TYPE1_TEST_AREA_EAGER	0UL
+#define TYPE1_TEST_AREA_LAZY	0x100000UL
+#define TYPE1_TEST_AREA_IO	0x200000UL
+#define TYPE1_TEST_AREA_WORD	0x7e57a4ea0000UL
+
+#endif /* _VFIO_TYPE1_TEST_ABI_H */
