@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A user of VFIO containers, and of the devices of vfio_type1_test.ko in them,
+ * for the tests of vfio_iommu_type1. Functions answer what the system call
+ * does, or a negated errno.
+ */
+#ifndef TYPE1_LIB_H
+#define TYPE1_LIB_H
+
+#include <linux/vfio.h>
+#include <stdint.h>
+
+#include "modules/vfio_type1_test_abi.h"
+#include "vfio_util.h"
+
+#define T1_READ		VFIO_DMA_MAP_FLAG_READ
+#define T1_WRITE	VFIO_DMA_MAP_FLAG_WRITE
+#define T1_RW		(T1_READ | T1_WRITE)
+
+/* Pages of a call of the VFIO core's */
+#define T1_MAX_PIN	512
+/* The last page of the IOVA space */
+#define T1_LAST_PAGE	(~0ULL - PAGE + 1)
+
+/* Is the kernel's own vfio_iommu_type1 loaded, and not ours? */
+bool type1_is_stock(void);
+/*
+ * The same, unless TYPE1_STRICT in the environment asks to have tests run that
+ * this one is known not to pass.
+ */
+bool stock_differs(void);
+
+/* Containers; descriptors are -1 where not open. */
+struct type1 {
+	int container;
+	int group[TYPE1_TEST_DEVICES];
+	int device[TYPE1_TEST_DEVICES];
+};
+
+/* The first COUNT devices, open in a container with an IOMMU driver of TYPE. */
+int type1_open(struct type1 *t, int type, unsigned int count);
+/* A container alone, without a group or an IOMMU driver */
+int type1_bare(struct type1 *t);
+/* One more device: its group joins, then its file is opened. */
+int type1_join_group(struct type1 *t, unsigned int device);
+int type1_join(struct type1 *t, unsigned int device);
+/* It is closed, and its group leaves. */
+void type1_leave(struct type1 *t, unsigned int device);
+void type1_close(struct type1 *t);
+int type1_parameter(const char *name, long long value);
+long long type1_parameter_get(const char *name);
+
+/* Mappings */
+int dma_map(int container, const void *vaddr, __u64 iova, __u64 size,
+	    __u32 flags);
+/* How many bytes */
+long long dma_unmap_flags(int container, __u64 iova, __u64 size, __u32 flags);
+long long dma_unmap(int container, __u64 iova, __u64 size);
+long long dma_unmap_all(int container);
+/* And which of it is dirty */
+long long dma_unmap_dirty(int container, __u64 iova, __u64 size, void *bitmap,
+			  size_t bytes);
+
+/* Dirty pages */
+long dirty_start(int container);
+long dirty_stop(int container);
+long dirty_get(int container, __u64 iova, __u64 size, void *bitmap,
+	       size_t bytes);
+static inline bool bit_of(const __u64 *bitmap, unsigned int bit)
+{
+	return bitmap[bit / 64] >> (bit % 64) & 1;
+}
+
+/* What VFIO_IOMMU_GET_INFO says */
+struct type1_info {
+	__u32 flags;
+	__u64 pgsizes;
+	bool has_avail;
+	__u32 avail;
+	bool has_migration;
+	struct vfio_iommu_type1_info_cap_migration migration;
+	unsigned int nr_ranges;
+	struct vfio_iova_range range[16];
+};
+
+int type1_get_info(int container, struct type1_info *info);
+
+/* The test device */
+long pin_words(int device, __u64 iova, unsigned int npage, __u32 prot,
+	       __u64 *words);
+long pin_pfns(int device, __u64 iova, unsigned int npage, __u32 prot,
+	      __u64 *pfns);
+long pin_in(int device, enum type1_test_context context, __u64 iova,
+	    unsigned int npage, __u32 prot);
+long pin(int device, __u64 iova, unsigned int npage, __u32 prot);
+long unpin(int device, __u64 iova, unsigned int npage);
+long rw_in(int device, enum type1_test_context context, __u64 iova, void *data,
+	   size_t len, bool write);
+long rw_read(int device, __u64 iova, void *data, size_t len);
+long rw_write(int device, __u64 iova, const void *data, size_t len);
+/* A word through a pin; a negated errno, as if it were the word. */
+__u64 load(int device, __u64 iova);
+long store(int device, __u64 iova, __u64 value);
+/* How often the device has pinned it */
+int pins_of(int device, __u64 iova);
+/* How often the page at an address of ours is referenced, and what it is */
+struct type1_test_page page_at(int device, const void *vaddr);
+long behave(int device, enum type1_test_unmap unmap, unsigned int n, bool keep);
+struct type1_test_news news(int device);
+
+/* Memory: its pages begin with words that tell one from another. */
+#define T1_MARK(page)	(0xabcd000000000000ULL + (page))
+char *marked_memory(unsigned int pages);
+void mark_memory(char *mem, unsigned int pages);
+/* Private memory that was never touched */
+char *fresh_memory(unsigned int pages, int prot);
+/* What /proc/self/pagemap says of an address of ours; 0 if it is not there. */
+__u64 pfn_at(const void *vaddr);
+
+/* Limits */
+int limit_memlock(unsigned long pages);
+/* Takes CAP_IPC_LOCK from this process for good. */
+int drop_ipc_lock(void);
+
+/* What a test works with, and what has to be as it was when it ends */
+struct type1_use {
+	struct type1 t;
+	char *mem;
+	long long held;
+	long long locked;
+};
+
+#define T1_PAGES	1024U	/* of use->mem */
+#define T1_IOVA		0x40000000ULL
+
+int use_begin(struct type1_use *use, unsigned int devices);
+/* Everything of use->mem is mapped at T1_IOVA */
+int use_map(struct type1_use *use);
+void use_end(struct type1_use *use);
+
+/* Since use_begin() */
+#define HELD(use)	(pages_held() - (use)->held)
+#define LOCKED(use)	(pages_locked() - (use)->locked)
+
+#endif /* TYPE1_LIB_H */
