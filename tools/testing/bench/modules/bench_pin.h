@@ -6,7 +6,7 @@
 #include <linux/types.h>
 #include <linux/vfio.h>
 
-#define BENCH_PIN_DEVICES	8
+#define BENCH_PIN_DEVICES	32
 #define BENCH_PIN_PAGES		16384
 #define BENCH_PIN_BATCH		512
 
