@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Groups come and go
+ *
+ * A group of mediated devices joins without more ado. One that an IOMMU
+ * translates for gets a domain: one of the container's if it is of the same
+ * kind, else its own, which then maps everything that is mapped. The first
+ * domain to come pins all of it, the last to go unpins all; mappings stay until
+ * the last group of either kind goes.
+ *
+ * All of this is done with domains_lock held for writing: nothing is mapped or
+ * unmapped meanwhile, but mediated devices pin and unpin.
+ */
+#include <linux/iommu.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+
+#include <vfio-compat/iommu.h>
+
+#include "type1.h"
+#include "trace.h"
+
+static struct t1_group *find(struct t1_container *c, struct iommu_group *group)
+{
+	struct t1_group *g;
+
+	list_for_each_entry(g, &c->groups, list)
+		if (g->group == group)
+			return g;
+	return NULL;
+}
+
+static void update_pgsizes(struct t1_container *c)
+{
+	struct t1_domain *d;
+
+	c->pgsizes = PAGE_MASK;
+	list_for_each_entry(d, &c->domains, list)
+		c->pgsizes &= d->domain->pgsize_bitmap;
+	/* What is smaller than our pages need not bother us. */
+	list_for_each_entry(d, &c->domains, list)
+		if (d->domain->pgsize_bitmap & ~PAGE_MASK)
+			c->pgsizes |= PAGE_SIZE;
+}
+
+/* Is everything that is mapped within the ranges? */
+static bool maps_fit(struct t1_container *c, const struct t1_ranges *ranges)
+{
+	struct t1_map *m;
+	bool fit = true;
+
+	mutex_lock(&c->maps_lock);
+	for (m = t1_map_first(c, 0); m && fit; m = t1_map_next(m))
+		fit = t1_ranges_hold(ranges, m->iova, t1_map_last(m));
+	mutex_unlock(&c->maps_lock);
+	return fit;
+}
+
+/*
+ * Move a group from a domain of its own to one of the same kind that it can
+ * share; it is freed then.
+ */
+static int share_domain(struct t1_container *c, struct iommu_group *group,
+			struct t1_domain **own)
+{
+	struct t1_domain *d;
+	int ret;
+
+	list_for_each_entry(d, &c->domains, list) {
+		if (d->domain->ops != (*own)->domain->ops || d->coherent != (*own)->coherent)
+			continue;
+		iommu_detach_group((*own)->domain, group);
+		if (!iommu_attach_group(d->domain, group)) {
+			t1_domain_free(*own);
+			*own = d;
+			return 0;
+		}
+		ret = iommu_attach_group((*own)->domain, group);
+		if (ret) {
+			t1_domain_free(*own);
+			*own = NULL;
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* What only a domain of its own needs. */
+static int start_domain(struct t1_container *c, struct t1_domain *d,
+			phys_addr_t msi)
+{
+	int ret = 0;
+
+	if (msi)
+		ret = iommu_get_msi_cookie(d->domain, msi);
+	if (ret && ret != -ENODEV)
+		return ret;
+	ret = t1_domain_replay(c, d);
+	if (!ret)
+		list_add(&d->list, &c->domains);
+	return ret;
+}
+
+static int attach_backed(struct t1_container *c, struct t1_group *g)
+{
+	struct t1_ranges *ranges = NULL;
+	phys_addr_t msi = 0;
+	struct t1_domain *d;
+	int ret;
+
+	if (!t1_allow_unsafe_interrupts && !vfio_compat_isolated_msi(g->group)) {
+		pr_warn_ratelimited("vfio_iommu_type1: interrupts of group %d are not isolated by the IOMMU, which lets a guest raise any: enable interrupt remapping, or accept that with allow_unsafe_interrupts=1\n",
+				    iommu_group_id(g->group));
+		return -EPERM;
+	}
+	d = t1_domain_new(c, g->group);
+	if (IS_ERR(d))
+		return PTR_ERR(d);
+	ranges = t1_ranges_make(c, d, g->group, &msi);
+	ret = PTR_ERR_OR_ZERO(ranges);
+	if (ret) {
+		ranges = NULL;
+		goto detach;
+	}
+	ret = -EINVAL;
+	if (!maps_fit(c, ranges))
+		goto detach;
+	ret = share_domain(c, g->group, &d);
+	if (!d)
+		goto free;
+	if (!d->ngroups) {
+		ret = start_domain(c, d, msi);
+		if (ret)
+			goto detach;
+	}
+	d->ngroups++;
+	g->domain = d;
+	kfree(c->ranges);
+	c->ranges = ranges;
+	update_pgsizes(c);
+	return 0;
+detach:
+	iommu_detach_group(d->domain, g->group);
+	t1_domain_free(d);
+free:
+	kfree(ranges);
+	return ret;
+}
+
+/**
+ * t1_attach - a group joins
+ * @c: the container
+ * @group: the group
+ * @emulated: it is one of mediated devices
+ *
+ * Context: process context. Sleeps.
+ * Return: 0; -EBUSY: mappings have no address; -EINVAL: it has joined already,
+ * or the IOMMU cannot translate what is mapped; -EPERM: its interrupts are not
+ * isolated; -ENOMEM: out of memory, or of memory that may be locked; what the
+ * IOMMU driver says.
+ */
+int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
+{
+	struct t1_group *g;
+	int ret = 0;
+
+	g = kzalloc(sizeof(*g), GFP_KERNEL);
+	if (!g)
+		return -ENOMEM;
+	g->group = group;
+	atomic_set(&g->scoped, emulated);
+
+	down_write(&c->domains_lock);
+	if (READ_ONCE(c->vaddr_invalid))
+		ret = -EBUSY;
+	else if (find(c, group))
+		ret = -EINVAL;
+	else if (!emulated)
+		ret = attach_backed(c, g);
+	if (!ret) {
+		list_add_tail_rcu(&g->list, &c->groups);
+		if (emulated)
+			c->nemulated++;
+		else
+			atomic_inc(&c->nunscoped);
+	}
+	up_write(&c->domains_lock);
+	if (ret)
+		kfree(g);
+	trace_attach_group(c->id, iommu_group_id(group), emulated, ret);
+	return ret;
+}
+
+/* The IOVAs that remain are more than before; without memory, as many. */
+static void widen_ranges(struct t1_container *c)
+{
+	struct t1_ranges *ranges = NULL;
+	phys_addr_t msi;
+
+	if (!list_empty(&c->domains)) {
+		ranges = t1_ranges_make(c, NULL, NULL, &msi);
+		if (IS_ERR(ranges))
+			return;
+	}
+	kfree(c->ranges);
+	c->ranges = ranges;
+}
+
+static void detach_backed(struct t1_container *c, struct t1_group *g)
+{
+	struct t1_domain *d = g->domain;
+
+	iommu_detach_group(d->domain, g->group);
+	if (--d->ngroups) {
+		widen_ranges(c);
+		return;
+	}
+	/* With nobody left to pin for, everything goes, while it has a domain. */
+	if (list_empty(&c->groups))
+		t1_unmap_all(c, g->group);
+	list_del(&d->list);
+	if (list_empty(&c->domains))
+		t1_domains_gone(c, d);
+	t1_domain_free(d);
+	widen_ranges(c);
+	update_pgsizes(c);
+}
+
+/**
+ * t1_detach - a group leaves
+ * @c: the container
+ * @group: the group
+ *
+ * Context: process context, no device of the group is open. Sleeps. What can
+ * fail for lack of memory leaves fewer IOVAs usable than there are.
+ */
+void t1_detach(struct t1_container *c, struct iommu_group *group)
+{
+	struct t1_group *g;
+
+	down_write(&c->domains_lock);
+	g = find(c, group);
+	if (g) {
+		list_del_rcu(&g->list);
+		/* What it may have written to nobody can tell any more. */
+		if (!atomic_xchg(&g->scoped, 1)) {
+			if (c->tracking)
+				t1_dirty_all(c);
+			atomic_dec(&c->nunscoped);
+		}
+		if (g->domain)
+			detach_backed(c, g);
+		else
+			c->nemulated--;
+		if (list_empty(&c->groups))
+			t1_unmap_all(c, group);
+		trace_detach_group(c->id, iommu_group_id(group));
+	}
+	up_write(&c->domains_lock);
+	if (g)
+		kfree_rcu(g, rcu);
+}
+
+/**
+ * t1_group_domain - the IOMMU domain of a group
+ * @c: the container
+ * @group: the group
+ *
+ * Context: process context. Sleeps.
+ * Return: the domain, or an ERR_PTR: -ENODEV: it has none.
+ */
+struct iommu_domain *t1_group_domain(struct t1_container *c,
+				     struct iommu_group *group)
+{
+	struct iommu_domain *domain = ERR_PTR(-ENODEV);
+	struct t1_group *g;
+
+	down_read(&c->domains_lock);
+	g = find(c, group);
+	if (g && g->domain)
+		domain = g->domain->domain;
+	up_read(&c->domains_lock);
+	return domain;
+}
+
+static int device_driver(struct device *dev, void *data)
+{
+	const char **name = data;
+
+	*name = dev_driver_string(dev->parent && !strcmp(dev_bus_name(dev), "mdev") ?
+				  dev->parent : dev);
+	return 1;
+}
+
+/**
+ * t1_group_driver - the driver of a group's device, for a message
+ * @group: the group
+ *
+ * Context: process context. Sleeps.
+ * Return: its name.
+ */
+const char *t1_group_driver(struct iommu_group *group)
+{
+	const char *name = "(none)";
+
+	iommu_group_for_each_dev(group, &name, device_driver);
+	return name;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an admin is told, in a folder of debugfs with the name of the module
+ *
+ * A container has a folder from its first mapping on, with files that are read
+ * from what there is: nothing is counted for them, except how many pages were
+ * pinned for each group. The VFIO core does not say for whom a page is
+ * unpinned, so how many a device has pinned now is not known where there are
+ * several.
+ *
+ * A file is read under the container's locks, which it outlives; removing it
+ * waits for its readers, so it is done without a lock.
+ */
+#include <linux/debugfs.h>
+#include <linux/rculist.h>
+#include <linux/seq_file.h>
+
+#include "type1.h"
+
+static DEFINE_MUTEX(add_lock);
+static struct dentry *root;
+
+static int domains_show(struct seq_file *seq, void *unused)
+{
+	struct t1_container *c = seq->private;
+	struct t1_domain *d;
+	unsigned int i;
+
+	down_read(&c->domains_lock);
+	seq_printf(seq, "version %d%s, pages %#lx, dirty pages %stracked\n",
+		   c->v2 ? 2 : 1, c->nesting ? ", nesting" : "", c->pgsizes,
+		   c->tracking ? "" : "not ");
+	list_for_each_entry(d, &c->domains, list)
+		seq_printf(seq, "domain of %u groups, pages %#lx%s\n", d->ngroups,
+			   d->domain->pgsize_bitmap, d->coherent ? ", coherent" : "");
+	if (c->nemulated)
+		seq_printf(seq, "local domain of %u groups\n", c->nemulated);
+	for (i = 0; c->ranges && i < c->ranges->n; i++)
+		seq_printf(seq, "IOVAs %#lx to %#lx\n", c->ranges->range[i].start,
+			   c->ranges->range[i].last);
+	up_read(&c->domains_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(domains);
+
+static int mappings_show(struct seq_file *seq, void *unused)
+{
+	static const char * const states[] = { "new", "ready", "going", "dead" };
+	struct t1_container *c = seq->private;
+	unsigned long charged, bytes;
+	struct t1_map *m;
+	bool backed;
+	int state;
+
+	seq_puts(seq, "iova last vaddr prot state backed locked_pages record_bytes\n");
+	mutex_lock(&c->maps_lock);
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
+		bytes = t1_record_bytes(&m->local);
+		t1_map_lock(m);
+		backed = t1_map_is_backed(m);
+		charged = m->charged;
+		state = m->state;
+		t1_map_unlock(m);
+		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
+			   t1_map_last(m), m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
+			   m->prot & IOMMU_WRITE ? "w" : "-", states[state],
+			   backed ? "yes" : "no", charged, bytes);
+	}
+	mutex_unlock(&c->maps_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(mappings);
+
+static int first_device(struct device *dev, void *data)
+{
+	*(struct device **)data = get_device(dev);
+	return 1;
+}
+
+static int pins_show(struct seq_file *seq, void *unused)
+{
+	struct t1_container *c = seq->private;
+	struct t1_group *g;
+
+	seq_puts(seq, "group device driver pages_pinned_so_far\n");
+	down_read(&c->domains_lock);
+	list_for_each_entry(g, &c->groups, list) {
+		struct device *dev = NULL;
+
+		iommu_group_for_each_dev(g->group, &dev, first_device);
+		seq_printf(seq, "%d %s %s %ld\n", iommu_group_id(g->group),
+			   dev ? dev_name(dev) : "(none)", t1_group_driver(g->group),
+			   atomic_long_read(&g->npinned));
+		put_device(dev);
+	}
+	up_read(&c->domains_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(pins);
+
+static int memory_show(struct seq_file *seq, void *unused)
+{
+	unsigned long charged = 0, local = 0, backing = 0, bytes = 0;
+	struct t1_container *c = seq->private;
+	struct t1_map *m;
+
+	mutex_lock(&c->maps_lock);
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
+		bytes += sizeof(*m) + t1_record_bytes(&m->local);
+		t1_map_lock(m);
+		charged += m->charged;
+		local += m->local.counted;
+		if (t1_map_is_backed(m))
+			backing += m->backing->record.counted;
+		t1_map_unlock(m);
+	}
+	seq_printf(seq, "mappings %u\nmappings_left %u\nlocked_pages %lu\npinned_by_mediated_devices %lu\npinned_for_iommu %lu\nrecord_bytes %lu\n",
+		   c->nmaps, c->avail, charged, local, backing, bytes);
+	mutex_unlock(&c->maps_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(memory);
+
+/**
+ * t1_debugfs_add - show a container
+ * @c: it
+ *
+ * Context: process context, none of its locks. Sleeps. Cannot fail.
+ */
+void t1_debugfs_add(struct t1_container *c)
+{
+	struct dentry *dir;
+	char name[12];
+
+	mutex_lock(&add_lock);
+	if (!c->debugfs) {
+		snprintf(name, sizeof(name), "%u", c->id);
+		dir = debugfs_create_dir(name, root);
+		debugfs_create_file("domains", 0400, dir, c, &domains_fops);
+		debugfs_create_file("mappings", 0400, dir, c, &mappings_fops);
+		debugfs_create_file("pins", 0400, dir, c, &pins_fops);
+		debugfs_create_file("memory", 0400, dir, c, &memory_fops);
+		WRITE_ONCE(c->debugfs, dir);
+	}
+	mutex_unlock(&add_lock);
+}
+
+/**
+ * t1_debugfs_remove - show a container no more
+ * @c: it, which nobody else uses
+ *
+ * Context: process context, none of its locks. Sleeps until nobody reads.
+ */
+void t1_debugfs_remove(struct t1_container *c)
+{
+	debugfs_remove(c->debugfs);
+}
+
+/**
+ * t1_debugfs_init - the folder for all containers
+ */
+void t1_debugfs_init(void)
+{
+	root = debugfs_create_dir(KBUILD_MODNAME, NULL);
+}
+
+/**
+ * t1_debugfs_exit - it goes with the module
+ */
+void t1_debugfs_exit(void)
+{
+	debugfs_remove(root);
+}

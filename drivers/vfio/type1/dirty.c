@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which pages may have been written to
+ *
+ * While this is tracked, each mapping has a bit for each page. A page is dirty
+ * that a mediated device has pinned or copied to; it stays so while it is
+ * pinned. A device behind an IOMMU can write to all that is mapped, so as long
+ * as there is one in the container all is dirty, unless its driver pins what it
+ * uses (a scoped group).
+ *
+ * The bits are taken and cleared at once under the mapping's lock, a buffer
+ * full at a time, and put back if the user's memory cannot be written, so that
+ * none is lost.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "type1.h"
+
+#define BUFFER_PAGES	(PAGE_SIZE * BITS_PER_BYTE)
+
+static unsigned long *bits_alloc(struct t1_map *m)
+{
+	if (m->npages > T1_DIRTY_MAX_PAGES)
+		return ERR_PTR(-EINVAL);
+	return kvzalloc(T1_DIRTY_BYTES(m->npages), GFP_KERNEL_ACCOUNT) ?:
+		ERR_PTR(-ENOMEM);
+}
+
+/**
+ * t1_dirty_new_map - a mapping is made
+ * @c: the container
+ * @m: the mapping, which nobody uses yet
+ *
+ * Context: process context, domains_lock is held. Sleeps.
+ * Return: 0; -ENOMEM; -EINVAL: too large for dirty pages to be tracked.
+ */
+int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
+{
+	unsigned long *bits;
+
+	if (!c->tracking)
+		return 0;
+	bits = bits_alloc(m);
+	if (IS_ERR(bits))
+		return PTR_ERR(bits);
+	m->dirty = bits;
+	return 0;
+}
+
+static void set_bits(struct t1_map *m, unsigned long *bits)
+{
+	unsigned long *old;
+
+	t1_map_lock(m);
+	old = m->dirty;
+	m->dirty = bits;
+	if (bits)
+		t1_record_mark(&m->local, m->align, m->npages, bits, 0);
+	t1_map_unlock(m);
+	kvfree(old);
+}
+
+static void drop_all_bits(struct t1_container *c)
+{
+	struct t1_map *m;
+
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
+		set_bits(m, NULL);
+}
+
+/**
+ * t1_dirty_start - start to track
+ * @c: the container
+ *
+ * Context: process context. Sleeps.
+ * Return: 0, also if it was started before; -ENOMEM; -EINVAL: a mapping is too
+ * large. It can be tried again.
+ */
+int t1_dirty_start(struct t1_container *c)
+{
+	unsigned long *bits;
+	struct t1_map *m;
+	int ret = 0;
+
+	down_write(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	for (m = t1_map_first(c, 0); m && !ret && !c->tracking; m = t1_map_next(m)) {
+		bits = bits_alloc(m);
+		ret = PTR_ERR_OR_ZERO(bits);
+		if (!ret)
+			set_bits(m, bits);
+		cond_resched();
+	}
+	if (ret)
+		drop_all_bits(c);
+	else
+		c->tracking = true;
+	mutex_unlock(&c->maps_lock);
+	up_write(&c->domains_lock);
+	return ret;
+}
+
+/**
+ * t1_dirty_stop - track no more
+ * @c: the container
+ *
+ * Context: process context. Sleeps.
+ */
+void t1_dirty_stop(struct t1_container *c)
+{
+	down_write(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	c->tracking = false;
+	drop_all_bits(c);
+	mutex_unlock(&c->maps_lock);
+	up_write(&c->domains_lock);
+}
+
+/**
+ * t1_dirty_all - anything may have been written to
+ * @c: the container
+ *
+ * Context: process context, domains_lock is held for writing. Sleeps.
+ */
+void t1_dirty_all(struct t1_container *c)
+{
+	struct t1_map *m;
+
+	lockdep_assert_held_write(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
+		t1_map_lock(m);
+		t1_dirty_mark(m, 0, m->npages);
+		t1_map_unlock(m);
+	}
+	mutex_unlock(&c->maps_lock);
+}
+
+/**
+ * t1_dirty_check - is a user's bitmap fit for a range?
+ * @bitmap: it
+ * @size: of the range
+ *
+ * Context: any.
+ * Return: 0 or -EINVAL.
+ */
+int t1_dirty_check(const struct vfio_bitmap *bitmap, u64 size)
+{
+	u64 npages;
+
+	if (!is_power_of_2(bitmap->pgsize))
+		return -EINVAL;
+	npages = size >> __ffs64(bitmap->pgsize);
+	if (!npages || bitmap->size > T1_DIRTY_BYTES(T1_DIRTY_MAX_PAGES) ||
+	    npages > bitmap->size * BITS_PER_BYTE ||
+	    bitmap->size < T1_DIRTY_BYTES(npages))
+		return -EINVAL;
+	return access_ok((void __user *)bitmap->data, bitmap->size) ? 0 : -EINVAL;
+}
+
+/* Take the bits of pages from one on; those of what is pinned stay. */
+static void take(struct t1_container *c, struct t1_map *m, unsigned long page,
+		 unsigned long n, unsigned long *bits)
+{
+	t1_map_lock(m);
+	if (atomic_read(&c->nunscoped) && t1_map_is_backed(m))
+		bitmap_set(m->dirty, page, n);
+	bitmap_copy(bits, m->dirty + BIT_WORD(page), n);
+	bitmap_clear(m->dirty, page, n);
+	t1_record_mark(&m->local, page + m->align, n, m->dirty, page);
+	t1_map_unlock(m);
+}
+
+static void put_back(struct t1_map *m, unsigned long page, unsigned long n,
+		     unsigned long *bits)
+{
+	unsigned long bit;
+
+	t1_map_lock(m);
+	for_each_set_bit(bit, bits, n)
+		__set_bit(page + bit, m->dirty);
+	t1_map_unlock(m);
+}
+
+/* A bit for each larger page instead: dirty if any of its pages is. */
+static unsigned long coarsen(unsigned long *bits, unsigned long n,
+			     unsigned int shift)
+{
+	unsigned long from = 0, to = 0, bit;
+
+	if (!shift)
+		return n;
+	for (; from < n; from += 1UL << shift, to++) {
+		bit = find_next_bit(bits, n, from);
+		__assign_bit(to, bits, bit < min(n, from + (1UL << shift)));
+	}
+	return to;
+}
+
+/*
+ * Write bits into a user's bitmap from one on. What is before it in its first
+ * word stays.
+ */
+static int write_bits(u64 __user *bitmap, unsigned long at, unsigned long *bits,
+		      unsigned long n)
+{
+	unsigned int shift = at % 64;
+	unsigned long i = 0;
+	u64 word = 0;
+
+	bitmap += at / 64;
+	if (shift) {
+		if (get_user(word, bitmap))
+			return -EFAULT;
+		word &= GENMASK_ULL(shift - 1, 0);
+	}
+	for (; i < n; i += 64) {
+		u64 next = bits[i / 64];
+
+		if (n - i < 64)
+			next &= GENMASK_ULL(n - i - 1, 0);
+		if (put_user(word | next << shift, bitmap++))
+			return -EFAULT;
+		word = shift ? next >> (64 - shift) : 0;
+		/* Nothing of the last is left for another word. */
+		if (n - i <= 64 - shift)
+			return 0;
+	}
+	return shift ? put_user(word, bitmap) : 0;
+}
+
+/**
+ * t1_dirty_report - tell a user which pages of a mapping are dirty
+ * @c: the container
+ * @m: the mapping
+ * @base: the IOVA of the bitmap's first bit, not behind that of the mapping
+ * @bitmap: of a page size that the container has; what was told is not dirty
+ *	any more unless it is pinned
+ *
+ * Context: process context, domains_lock is held. Sleeps.
+ * Return: 0; -EFAULT: the bitmap cannot be written; -ENOMEM.
+ */
+int t1_dirty_report(struct t1_container *c, struct t1_map *m,
+		    unsigned long base, const struct vfio_bitmap *bitmap)
+{
+	unsigned int shift = __ffs64(bitmap->pgsize) - PAGE_SHIFT;
+	unsigned long page, n, at, *bits;
+	int ret = 0;
+
+	BUILD_BUG_ON(sizeof(unsigned long) != sizeof(u64));
+	if (!m->dirty)
+		return 0;
+	bits = (unsigned long *)__get_free_page(GFP_KERNEL);
+	if (!bits)
+		return -ENOMEM;
+	for (page = 0; page < m->npages && !ret; page += n) {
+		n = min(m->npages - page, BUFFER_PAGES);
+		at = ((m->iova - base) >> PAGE_SHIFT) + page;
+		take(c, m, page, n, bits);
+		if (shift) {
+			/* Who may have to put them back needs them as they are. */
+			ret = write_bits((u64 __user *)bitmap->data, at >> shift, bits,
+					 coarsen(bits, n, shift));
+			if (ret)
+				bitmap_fill(bits, n);
+		} else {
+			ret = write_bits((u64 __user *)bitmap->data, at, bits, n);
+		}
+		if (ret)
+			put_back(m, page, n, bits);
+		cond_resched();
+	}
+	free_page((unsigned long)bits);
+	return ret;
+}
+
+/**
+ * t1_dirty_get - tell a user which pages of a range are dirty
+ * @c: the container
+ * @range: it, with a checked bitmap
+ *
+ * Context: process context. Sleeps.
+ * Return: 0; -EINVAL: nothing is tracked, or it is no range of whole pages and
+ * whole mappings, or not the page size; as t1_dirty_report().
+ */
+int t1_dirty_get(struct t1_container *c,
+		 const struct vfio_iommu_type1_dirty_bitmap_get *range)
+{
+	unsigned long rest, last;
+	struct t1_map *m;
+	int ret = -EINVAL;
+
+	if (!range->size || range->iova + range->size - 1 < range->iova)
+		return -EINVAL;
+	last = range->iova + range->size - 1;
+	down_read(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	rest = t1_pgsize(c) - 1;
+	if (!c->tracking || range->bitmap.pgsize != t1_pgsize(c) ||
+	    range->iova & rest || range->size & rest ||
+	    t1_maps_split(c, range->iova, last))
+		goto unlock;
+	ret = 0;
+	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
+	     m = t1_map_next(m))
+		ret = t1_dirty_report(c, m, range->iova, &range->bitmap);
+unlock:
+	mutex_unlock(&c->maps_lock);
+	up_read(&c->domains_lock);
+	return ret;
+}

@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * IOMMU domains, and the pages that they map
+ *
+ * Where a container has a domain, all pages of all mappings are pinned and
+ * mapped, in all domains: they back the mapping. Their record serves to map
+ * them into further domains, and to release them.
+ *
+ * Pages are pinned a stretch at a time and mapped in extents that are as long
+ * as they are consecutive, up to 1 GiB, so that the IOMMU can use its largest
+ * pages; nothing is to be found out from its page tables later.
+ *
+ * A mapping is charged for the pages that back it from the moment on that it
+ * is live, and for what mediated devices have pinned before and after: both
+ * are counted under its lock, and the difference is charged or given back.
+ */
+#include <linux/iommu.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include <vfio-compat/iommu.h>
+
+#include "type1.h"
+#include "trace.h"
+
+/* The largest page of any IOMMU. */
+#define EXTENT_PAGES	(1UL << (30 - PAGE_SHIFT))
+
+/* Consecutive pages of a mapping. */
+struct extent {
+	unsigned long first;	/* page of the mapping */
+	unsigned long pfn;
+	unsigned long npages;
+};
+
+static unsigned long page_iova(struct t1_map *m, unsigned long page)
+{
+	return m->iova + (page << PAGE_SHIFT);
+}
+
+/* How many pages from one on lie before the next boundary of an extent. */
+static unsigned long extent_room(struct t1_map *m, unsigned long page)
+{
+	if (t1_disable_hugepages)
+		return 1;
+	return EXTENT_PAGES - ((page_iova(m, page) >> PAGE_SHIFT) & (EXTENT_PAGES - 1));
+}
+
+/* Unmap pages; how many were. */
+static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
+				  unsigned long npages)
+{
+	unsigned long done = 0, n;
+
+	while (done < npages) {
+		n = EXTENT_PAGES - ((page_iova(m, done) >> PAGE_SHIFT) & (EXTENT_PAGES - 1));
+		n = min(n, npages - done);
+		if (iommu_unmap(d->domain, page_iova(m, done), n << PAGE_SHIFT) !=
+		    n << PAGE_SHIFT)
+			break;
+		done += n;
+		cond_resched();
+	}
+	return done;
+}
+
+static int domain_map(struct t1_domain *d, struct t1_map *m,
+		      const struct extent *e)
+{
+	return vfio_compat_iommu_map(d->domain, page_iova(m, e->first),
+				     (phys_addr_t)e->pfn << PAGE_SHIFT,
+				     e->npages << PAGE_SHIFT, m->prot | IOMMU_CACHE);
+}
+
+/* Map into all domains, or into one. */
+static int map_extent(struct t1_container *c, struct t1_domain *only,
+		      struct t1_map *m, const struct extent *e)
+{
+	struct t1_domain *d;
+	int ret;
+
+	if (!e->npages)
+		return 0;
+	if (only)
+		return domain_map(only, m, e);
+	list_for_each_entry(d, &c->domains, list) {
+		ret = domain_map(d, m, e);
+		if (ret)
+			goto undo;
+	}
+	return 0;
+undo:
+	list_for_each_entry_continue_reverse(d, &c->domains, list)
+		iommu_unmap(d->domain, page_iova(m, e->first), e->npages << PAGE_SHIFT);
+	return ret;
+}
+
+/* Map what is recorded from *@next on, except an end that may grow. */
+static int map_recorded(struct t1_container *c, struct t1_domain *only,
+			struct t1_map *m, struct extent *e, unsigned long next,
+			unsigned long last)
+{
+	unsigned long index = next + m->align, pfn, n;
+	int ret;
+
+	while (next <= last && t1_record_extent(&m->backing->record, &index,
+						last + m->align, &pfn, &n)) {
+		next = index - m->align;
+		if (e->npages && pfn == e->pfn + e->npages &&
+		    extent_room(m, next) < EXTENT_PAGES && !t1_disable_hugepages) {
+			n = min(n, extent_room(m, next));
+			e->npages += n;
+		} else {
+			ret = map_extent(c, only, m, e);
+			if (ret)
+				return ret;
+			m->backing->nmapped = max(m->backing->nmapped, e->first + e->npages);
+			n = min(n, extent_room(m, next));
+			*e = (struct extent){ .first = next, .pfn = pfn, .npages = n };
+		}
+		next += n;
+		index = next + m->align;
+	}
+	return 0;
+}
+
+static int map_rest(struct t1_container *c, struct t1_domain *only,
+		    struct t1_map *m, struct extent *e)
+{
+	int ret = map_extent(c, only, m, e);
+
+	if (!ret)
+		m->backing->nmapped = max(m->backing->nmapped, e->first + e->npages);
+	return ret;
+}
+
+/* Record what was pinned, or give it back. */
+static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
+		       struct page **pages, unsigned long pfn,
+		       struct t1_spare *spare)
+{
+	struct t1_record *record = &m->backing->record;
+	unsigned long done = 0;
+	long ret = 0;
+
+	t1_record_lock(record);
+	while (done < n) {
+		if (pfn == ~0UL)
+			ret = t1_record_add(record, page + done + m->align, n - done,
+					    pages + done, spare);
+		else
+			ret = t1_record_add_io(record, page + done + m->align,
+					       n - done, pfn + done, spare);
+		if (ret == -EAGAIN) {
+			t1_record_unlock(record);
+			ret = t1_spare_fill(record, spare);
+			t1_record_lock(record);
+		}
+		if (ret < 0)
+			break;
+		done += ret;
+	}
+	t1_record_unlock(record);
+	if (done < n && pfn == ~0UL)
+		t1_unpin(pages + done, n - done, false);
+	return ret < 0 ? ret : 0;
+}
+
+/* Charge for pages that back a mapping, but for those that are charged. */
+static int back_charge(struct t1_container *c, struct t1_map *m,
+		       unsigned long page, unsigned long n, unsigned long counted)
+{
+	unsigned long already = 0;
+	int ret;
+
+	t1_map_lock(m);
+	if (!t1_record_empty(&m->local))
+		already = t1_record_counted(&m->local, page + m->align, n);
+	t1_map_unlock(m);
+	counted -= min(counted, already);
+	ret = t1_owner_charge(m->owner, counted, false);
+	if (ret) {
+		trace_limit_exceeded(c->id, page_iova(m, page), counted);
+		return ret;
+	}
+	t1_map_lock(m);
+	m->charged += counted;
+	t1_map_unlock(m);
+	return 0;
+}
+
+/* Pin all pages of a mapping, and map them. */
+static int back_fill(struct t1_container *c, struct t1_map *m,
+		     struct t1_domain *only, struct page **pages,
+		     struct t1_gup *gup, struct t1_spare *spare)
+{
+	unsigned long page = 0, n, pfn, counted;
+	struct extent e = { };
+	long got;
+	int ret;
+
+	while (page < m->npages) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		n = STRETCH_PAGES - ((page + m->align) & (STRETCH_PAGES - 1));
+		n = min(n, m->npages - page);
+		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &pfn);
+		if (got < 0)
+			return got;
+		counted = m->backing->record.counted;
+		ret = back_record(m, page, got, pages, pfn, spare);
+		if (ret)
+			return ret;
+		counted = m->backing->record.counted - counted;
+		ret = back_charge(c, m, page, got, counted);
+		if (ret)
+			return ret;
+		ret = map_recorded(c, only, m, &e, page, page + got - 1);
+		if (ret)
+			return ret;
+		page += got;
+		cond_resched();
+	}
+	return map_rest(c, only, m, &e);
+}
+
+/* Pages of a mapping that has none yet. */
+static int back_new(struct t1_container *c, struct t1_map *m,
+		    struct t1_domain *only)
+{
+	struct t1_spare spare = { };
+	struct page **pages;
+	struct t1_gup gup;
+	int ret = -ENOMEM;
+
+	BUILD_BUG_ON(STRETCH_PAGES * sizeof(*pages) > PAGE_SIZE);
+	pages = (struct page **)__get_free_page(GFP_KERNEL);
+	m->backing = kzalloc(sizeof(*m->backing), GFP_KERNEL_ACCOUNT);
+	if (!pages || !m->backing)
+		goto free;
+	t1_record_init(&m->backing->record);
+	ret = t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, m->npages);
+	if (ret)
+		goto free;
+	ret = back_fill(c, m, only, pages, &gup, &spare);
+	t1_gup_end(&gup);
+	t1_spare_end(&m->backing->record, &spare);
+free:
+	free_page((unsigned long)pages);
+	return ret;
+}
+
+/**
+ * t1_back_map - have domains map a mapping
+ * @c: the container
+ * @m: the mapping, which nobody else backs meanwhile
+ * @only: the one domain to map it into, or NULL for all
+ *
+ * Context: process context, domains_lock is held. Sleeps.
+ * Return: 0, or an errno; the caller is to call t1_unback_map() then.
+ */
+int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only)
+{
+	struct extent e = { };
+	int ret;
+
+	lockdep_assert_held(&c->domains_lock);
+	if (!m->backing)
+		return back_new(c, m, only);
+	ret = map_recorded(c, only, m, &e, 0, m->npages - 1);
+	return ret ?: map_rest(c, only, m, &e);
+}
+
+/**
+ * t1_unback_map - undo t1_back_map()
+ * @c: the container
+ * @m: the mapping
+ * @only: the one domain that maps it, beside those of the container, or NULL
+ *
+ * Unless @only is one more domain of a mapping that is live, the pages are
+ * released; they stay charged.
+ *
+ * Context: process context, domains_lock is held. Sleeps. Needs no memory.
+ */
+void t1_unback_map(struct t1_container *c, struct t1_map *m,
+		   struct t1_domain *only)
+{
+	struct t1_backing *b = m->backing;
+	struct t1_domain *d;
+	bool unmapped = true;
+
+	lockdep_assert_held(&c->domains_lock);
+	if (!b)
+		return;
+	if (only && b->live) {
+		/* As much of it as was mapped. */
+		domain_unmap(only, m, m->npages);
+		return;
+	}
+	if (only)
+		unmapped = domain_unmap(only, m, b->nmapped) == b->nmapped;
+	else
+		list_for_each_entry(d, &c->domains, list)
+			unmapped &= domain_unmap(d, m, b->nmapped) == b->nmapped;
+	t1_map_lock(m);
+	m->backing = NULL;
+	t1_map_unlock(m);
+	/* Rather lose the memory than have a device write to what is another's. */
+	if (!WARN_ONCE(!unmapped, "vfio_iommu_type1: the IOMMU driver has not unmapped IOVA %#lx to %#lx, its pages are lost\n",
+		       m->iova, t1_map_last(m)))
+		t1_record_release(&b->record, m->prot & IOMMU_WRITE);
+	kfree(b);
+}
+
+/**
+ * t1_map_go_live - charge for the pages that back a mapping
+ * @m: the mapping, all of which is mapped
+ *
+ * Context: process context. Sleeps.
+ * Return: 0 or as t1_owner_charge().
+ */
+int t1_map_go_live(struct t1_map *m)
+{
+	unsigned long counted = m->backing->record.counted, over, under;
+	int ret;
+
+	for (;;) {
+		t1_map_lock(m);
+		if (m->charged >= counted) {
+			over = m->charged - counted;
+			m->charged = counted;
+			m->backing->live = true;
+			t1_map_unlock(m);
+			t1_owner_uncharge(m->owner, over);
+			return 0;
+		}
+		under = counted - m->charged;
+		t1_map_unlock(m);
+		ret = t1_owner_charge(m->owner, under, false);
+		if (ret)
+			return ret;
+		t1_map_lock(m);
+		m->charged += under;
+		t1_map_unlock(m);
+	}
+}
+
+/**
+ * t1_map_go_local - charge for what mediated devices have pinned
+ * @m: a mapping; that no page backs it is up to the caller
+ *
+ * Context: process context. Sleeps.
+ */
+void t1_map_go_local(struct t1_map *m)
+{
+	unsigned long over = 0, under = 0;
+
+	t1_map_lock(m);
+	if (m->backing)
+		m->backing->live = false;
+	if (m->charged > m->local.counted)
+		over = m->charged - m->local.counted;
+	else
+		under = m->local.counted - m->charged;
+	m->charged = m->local.counted;
+	t1_map_unlock(m);
+	t1_owner_uncharge(m->owner, over);
+	/* A page replaced I/O memory after that was mapped: it is pinned. */
+	t1_owner_charge(m->owner, under, true);
+}
+
+/* The mappings of a container whose domains_lock is held for writing. */
+static struct t1_map *first_map(struct t1_container *c)
+{
+	struct t1_map *m;
+
+	lockdep_assert_held_write(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	m = t1_map_first(c, 0);
+	mutex_unlock(&c->maps_lock);
+	return m;
+}
+
+static struct t1_map *next_map(struct t1_map *m)
+{
+	return t1_map_next(m);
+}
+
+/**
+ * t1_domain_replay - have one more domain map what is mapped
+ * @c: the container
+ * @d: the domain, which is not among the container's yet
+ *
+ * Context: process context, domains_lock is held for writing, so no mapping
+ * comes or goes. Sleeps.
+ * Return: 0, or an errno and everything is as before.
+ */
+int t1_domain_replay(struct t1_container *c, struct t1_domain *d)
+{
+	struct t1_map *m, *end;
+	int ret = 0;
+
+	for (m = first_map(c); m && !ret; m = ret ? m : next_map(m))
+		ret = t1_back_map(c, m, d);
+	end = m ? next_map(m) : NULL;
+	for (m = first_map(c); m && !ret && list_empty(&c->domains); m = next_map(m))
+		ret = t1_map_go_live(m);
+	if (!ret)
+		return 0;
+	for (m = first_map(c); m != end; m = next_map(m)) {
+		if (list_empty(&c->domains))
+			t1_map_go_local(m);
+		t1_unback_map(c, m, d);
+	}
+	return ret;
+}
+
+/**
+ * t1_domains_gone - the last domain leaves
+ * @c: the container, in which mediated devices remain
+ * @last: the domain, which is not among the container's any more
+ *
+ * Context: process context, domains_lock is held for writing. Sleeps. Needs no
+ * memory.
+ */
+void t1_domains_gone(struct t1_container *c, struct t1_domain *last)
+{
+	struct t1_map *m;
+
+	for (m = first_map(c); m; m = next_map(m)) {
+		t1_map_go_local(m);
+		t1_unback_map(c, m, last);
+		cond_resched();
+	}
+}
+
+static int group_domain(struct device *dev, void *data)
+{
+	struct iommu_domain **domain = data;
+
+	*domain = vfio_compat_iommu_domain(dev);
+	return 1;
+}
+
+/**
+ * t1_domain_new - a domain for a group, which is attached to it
+ * @c: the container
+ * @group: the group
+ *
+ * Context: process context. Sleeps.
+ * Return: the domain or an ERR_PTR: what the IOMMU driver says, -ENODEV: the
+ * group has no device, -ENOMEM.
+ */
+struct t1_domain *t1_domain_new(struct t1_container *c, struct iommu_group *group)
+{
+	struct iommu_domain *domain = ERR_PTR(-ENODEV);
+	struct t1_domain *d;
+	int ret;
+
+	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	if (!d)
+		return ERR_PTR(-ENOMEM);
+	iommu_group_for_each_dev(group, &domain, group_domain);
+	if (IS_ERR(domain)) {
+		kfree(d);
+		return ERR_CAST(domain);
+	}
+	d->domain = domain;
+	ret = c->nesting ? iommu_enable_nesting(domain) : 0;
+	if (!ret)
+		ret = iommu_attach_group(domain, group);
+	if (ret) {
+		t1_domain_free(d);
+		return ERR_PTR(ret);
+	}
+	/* KVM does without emulating wbinvd where no device can bypass caches. */
+	if (domain->ops->enforce_cache_coherency)
+		d->coherent = domain->ops->enforce_cache_coherency(domain);
+	return d;
+}
+
+/**
+ * t1_domain_free - the end of a domain
+ * @d: it, with no group attached and nothing mapped
+ *
+ * Context: process context. Sleeps.
+ */
+void t1_domain_free(struct t1_domain *d)
+{
+	iommu_domain_free(d->domain);
+	kfree(d);
+}

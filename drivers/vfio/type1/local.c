@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The local domain: memory for devices that no IOMMU translates for
+ *
+ * A mediated device's driver names IOVAs, and gets the pages behind them,
+ * pinned; or has bytes copied. A page is pinned once in its mapping, however
+ * many callers pin it, and is charged as locked memory unless an IOMMU domain's
+ * mapping is charged for it.
+ *
+ * Pinning what is pinned is a look-up under the mapping's lock. For the rest
+ * the caller counts itself in flight in the mapping, so that an unmap waits,
+ * and pins without the lock: pages, then the charge, then they are recorded. A
+ * page that another caller has recorded meanwhile is given back and his is
+ * counted. Whether to charge is decided under the lock as the page is
+ * recorded, as the first IOMMU domain may come or the last may go meanwhile.
+ */
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "type1.h"
+#include "trace.h"
+
+/* A page number of a mapping, and its index in the records. */
+static unsigned long map_page(struct t1_map *m, unsigned long iova)
+{
+	return (iova - m->iova) >> PAGE_SHIFT;
+}
+
+/* Pages that were got, and are being recorded. */
+struct pinning {
+	struct t1_container *c;
+	struct t1_map *m;
+	struct t1_spare spare;
+	struct t1_gup gup;
+	unsigned long charged;	/* of them, in advance */
+	unsigned long recorded;	/* by the whole call */
+};
+
+static unsigned long count_locked(struct page **pages, unsigned long n)
+{
+	unsigned long i, counted = 0;
+
+	for (i = 0; i < n; i++)
+		counted += !PageReserved(pages[i]);
+	return counted;
+}
+
+/* Have what is about to be recorded charged, or not; unlocks if it must. */
+static int pin_charge(struct pinning *p, struct page **pages, unsigned long n)
+{
+	struct t1_map *m = p->m;
+	unsigned long counted;
+	int ret;
+
+	t1_assert_map_held(m);
+	while (!t1_map_is_backed(m)) {
+		counted = count_locked(pages, n);
+		if (p->charged >= counted)
+			return 0;
+		t1_map_unlock(m);
+		counted -= p->charged;
+		ret = t1_owner_charge(m->owner, counted, false);
+		if (ret)
+			trace_limit_exceeded(p->c->id, m->iova, counted);
+		else
+			p->charged += counted;
+		t1_map_lock(m);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Another caller was first: take his page, and give ours back. */
+static long pin_raced(struct pinning *p, unsigned long index, struct page **page)
+{
+	struct page *ours = *page;
+	long n;
+
+	n = t1_record_raise(&p->m->local, index, 1, page, &p->spare);
+	if (n != 1)
+		return n;
+	t1_map_unlock(p->m);
+	t1_unpin(&ours, 1, false);
+	t1_map_lock(p->m);
+	return 1;
+}
+
+/*
+ * Record @n pages, or I/O memory from @pfn on. Those that could not be are
+ * given back, and the number of those that were is in @done.
+ */
+static int pin_record(struct pinning *p, unsigned long index, unsigned long n,
+		      struct page **pages, unsigned long pfn, unsigned long *done)
+{
+	struct t1_map *m = p->m;
+	unsigned long counted;
+	long ret = 0;
+
+	t1_assert_map_held(m);
+	for (*done = 0; *done < n; *done += ret) {
+		if (pfn != ~0UL) {
+			ret = t1_record_add_io(&m->local, index + *done, n - *done,
+					       pfn + *done, &p->spare);
+		} else {
+			ret = pin_charge(p, pages + *done, n - *done);
+			if (ret)
+				break;
+			counted = m->local.counted;
+			ret = t1_record_add(&m->local, index + *done, n - *done,
+					    pages + *done, &p->spare);
+			counted = m->local.counted - counted;
+			if (!t1_map_is_backed(m)) {
+				m->charged += counted;
+				p->charged -= counted;
+			}
+		}
+		if (ret > 0)
+			p->recorded += ret;
+		if (!ret)
+			ret = pin_raced(p, index + *done, pages + *done);
+		if (ret == -EAGAIN) {
+			t1_map_unlock(m);
+			ret = t1_spare_fill(&m->local, &p->spare);
+			t1_map_lock(m);
+		}
+		if (ret < 0)
+			break;
+	}
+	if (*done < n && pfn == ~0UL) {
+		t1_map_unlock(m);
+		t1_unpin(pages + *done, n - *done, false);
+		t1_map_lock(m);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* Get pages for a stretch of what is not pinned, and record them. */
+static int pin_hole(struct pinning *p, unsigned long index, unsigned long n,
+		    struct page **pages, unsigned long *done)
+{
+	struct t1_map *m = p->m;
+	unsigned long pfn, i;
+	long got;
+
+	*done = 0;
+	n = t1_record_hole(&m->local, index, n);
+	if (!n)
+		return -EOVERFLOW;
+	t1_map_unlock(m);
+	got = t1_gup_pages(&p->gup, m->vaddr + ((index - m->align) << PAGE_SHIFT), n,
+			   pages, &pfn);
+	for (i = 0; got > 0 && pfn != ~0UL && i < got; i++) {
+		/* There is no page to hand out for most I/O memory. */
+		if (pfn_valid(pfn + i))
+			pages[i] = pfn_to_page(pfn + i);
+		else
+			got = i ?: -EINVAL;
+	}
+	t1_map_lock(m);
+	return got < 0 ? got : pin_record(p, index, got, pages, pfn, done);
+}
+
+/* What cannot be had by a look-up; the mapping's lock is held, and is again. */
+static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
+		      struct page **pages, unsigned long *done)
+{
+	struct t1_map *m = p->m;
+	unsigned long got;
+	long ret;
+
+	t1_map_unlock(m);
+	ret = t1_gup_begin(&p->gup, m->owner->mm, m->prot & IOMMU_WRITE, n - *done);
+	t1_map_lock(m);
+	if (ret)
+		return ret;
+	while (*done < n) {
+		ret = t1_record_raise(&m->local, index + *done, n - *done,
+				      pages + *done, &p->spare);
+		if (ret > 0) {
+			*done += ret;
+			continue;
+		}
+		if (ret == -EAGAIN) {
+			t1_map_unlock(m);
+			ret = t1_spare_fill(&m->local, &p->spare);
+			t1_map_lock(m);
+		} else if (!ret) {
+			ret = pin_hole(p, index + *done, n - *done, pages + *done, &got);
+			*done += got;
+		}
+		if (ret)
+			break;
+	}
+	t1_map_unlock(m);
+	t1_gup_end(&p->gup);
+	t1_spare_end(&m->local, &p->spare);
+	t1_owner_uncharge(m->owner, p->charged);
+	t1_map_lock(m);
+	return ret;
+}
+
+/* Pin in one mapping, whose lock is held, and is released. */
+static int pin_in_map(struct t1_container *c, struct t1_map *m,
+		      unsigned long iova, unsigned long n, struct page **pages,
+		      unsigned long *done, unsigned long *recorded)
+{
+	unsigned long first = map_page(m, iova), index = first + m->align;
+	long ret;
+
+	for (*done = 0; *done < n; *done += ret) {
+		/* Without memory to grow into: that it is asked for is told below. */
+		struct t1_spare none = { };
+
+		ret = t1_record_raise(&m->local, index + *done, n - *done,
+				      pages + *done, &none);
+		if (ret <= 0)
+			break;
+	}
+	if (likely(*done == n)) {
+		t1_dirty_mark(m, first, n);
+		t1_map_unlock(m);
+		return 0;
+	}
+
+	m->inflight++;
+	if (ret == 0 || ret == -EAGAIN) {
+		struct pinning p = { .c = c, .m = m };
+
+		ret = pin_slowly(&p, index, n, pages, done);
+		*recorded += p.recorded;
+	}
+	if (!ret)
+		t1_dirty_mark(m, first, n);
+	t1_map_leave(c, m);
+	return ret;
+}
+
+/* A group that pins writes to what it pins only. */
+static void group_pinned(struct t1_container *c, struct iommu_group *group,
+			 unsigned long npages)
+{
+	struct t1_group *g;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(g, &c->groups, list) {
+		if (g->group != group)
+			continue;
+		atomic_long_add(npages, &g->npinned);
+		if (unlikely(!atomic_xchg(&g->scoped, 1)))
+			atomic_dec(&c->nunscoped);
+		break;
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * t1_pin_pages - pin pages for a device that no IOMMU translates for
+ * @c: the container
+ * @group: the device's
+ * @iova: of the first; what it has below a page is ignored
+ * @npages: how many
+ * @prot: IOMMU_READ, IOMMU_WRITE: what the mapping must allow
+ * @pages: filled in
+ *
+ * Context: process context of any task, with a device of the group open. Sleeps.
+ * Return: @npages, or an errno and everything is as before: -EACCES: the
+ * container is of the first version; -EBUSY: mappings have no address; -EINVAL:
+ * not all is mapped, or no driver would be told of an unmap, or it is I/O
+ * memory without pages; -EPERM: the mapping does not allow it; -ENOMEM: out of
+ * memory, or of memory that may be locked; -EFAULT: the memory cannot be
+ * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned four million times.
+ */
+int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
+		 unsigned long iova, unsigned long npages, int prot,
+		 struct page **pages)
+{
+	unsigned long done = 0, recorded = 0, n, last;
+	struct t1_map *m;
+	int ret = 0;
+
+	if (!c->v2)
+		return -EACCES;
+	if (unlikely(READ_ONCE(c->vaddr_invalid)))
+		return -EBUSY;
+	iova &= PAGE_MASK;
+	if (list_empty(&c->devices) || !npages ||
+	    check_add_overflow(iova, (npages << PAGE_SHIFT) - 1, &last))
+		return -EINVAL;
+
+	while (done < npages) {
+		m = t1_map_get(c, iova + (done << PAGE_SHIFT), false);
+		if (!m) {
+			ret = -EINVAL;
+			break;
+		}
+		if ((m->prot & prot) != prot) {
+			t1_map_unlock(m);
+			ret = -EPERM;
+			break;
+		}
+		n = min(npages - done,
+			m->npages - map_page(m, iova + (done << PAGE_SHIFT)));
+		ret = pin_in_map(c, m, iova + (done << PAGE_SHIFT), n, pages + done,
+				 &n, &recorded);
+		done += n;
+		if (ret)
+			break;
+	}
+	if (unlikely(ret)) {
+		t1_unpin_pages(c, iova, done);
+		memset(pages, 0, npages * sizeof(*pages));
+	} else if (recorded || atomic_read(&c->nunscoped)) {
+		group_pinned(c, group, recorded);
+	}
+	trace_pin_pages(c->id, iova, npages, recorded, ret);
+	return ret ?: npages;
+}
+
+/* Unpin in one mapping, whose lock is held, and is released. */
+static void unpin_in_map(struct t1_container *c, struct t1_map *m,
+			 unsigned long iova, unsigned long n)
+{
+	unsigned long index = map_page(m, iova) + m->align, done, charged = 0;
+	bool dirty = m->prot & IOMMU_WRITE;
+	struct t1_batch batch;
+
+	batch.npages = 0;
+	batch.nrun = 0;
+	batch.counted = 0;
+	done = t1_record_drop(&m->local, index, n, &batch);
+	if (!batch.npages && !batch.nrun) {
+		t1_map_unlock(m);
+		return;
+	}
+	m->inflight++;
+	for (;;) {
+		if (!t1_map_is_backed(m)) {
+			m->charged -= batch.counted;
+			charged += batch.counted;
+		}
+		t1_map_unlock(m);
+		batch.counted = 0;
+		t1_batch_release(&batch, dirty);
+		t1_map_lock(m);
+		if (done == n)
+			break;
+		done += t1_record_drop(&m->local, index + done, n - done, &batch);
+	}
+	if (charged) {
+		t1_map_unlock(m);
+		t1_owner_uncharge(m->owner, charged);
+		t1_map_lock(m);
+	}
+	t1_map_leave(c, m);
+}
+
+/**
+ * t1_unpin_pages - undo a pin of each
+ * @c: the container
+ * @iova: of the first; what it has below a page is ignored
+ * @npages: how many; those that are not pinned are passed over
+ *
+ * Context: process context of any task. Sleeps. Needs no memory.
+ */
+void t1_unpin_pages(struct t1_container *c, unsigned long iova,
+		    unsigned long npages)
+{
+	unsigned long done = 0, n;
+	struct t1_map *m;
+
+	iova &= PAGE_MASK;
+	trace_unpin_pages(c->id, iova, npages);
+	/* What would be past the end of the address space is not pinned. */
+	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
+	for (; done < npages; done += n) {
+		n = 1;
+		m = t1_map_get(c, iova + (done << PAGE_SHIFT), true);
+		if (!m)
+			continue;
+		n = min(npages - done,
+			m->npages - map_page(m, iova + (done << PAGE_SHIFT)));
+		unpin_in_map(c, m, iova + (done << PAGE_SHIFT), n);
+	}
+}
+
+/* Copy within a mapping that this call is in flight in. */
+static int rw_in_map(struct t1_map *m, unsigned long vaddr, void *data,
+		     size_t len, bool write)
+{
+	struct mm_struct *mm = m->owner->mm;
+	bool adopt = !current->mm;
+	int ret;
+
+	if (!adopt && current->mm != mm)
+		return -EFAULT;
+	if (adopt) {
+		if (!mmget_not_zero(mm))
+			return -EPERM;
+		kthread_use_mm(mm);
+	}
+	if (write)
+		ret = copy_to_user((void __user *)vaddr, data, len) ? -EFAULT : 0;
+	else
+		ret = copy_from_user(data, (void __user *)vaddr, len) ? -EFAULT : 0;
+	if (adopt) {
+		kthread_unuse_mm(mm);
+		mmput(mm);
+	}
+	return ret;
+}
+
+/**
+ * t1_dma_rw - copy from or to what is mapped
+ * @c: the container
+ * @iova: where
+ * @data: kernel memory
+ * @len: bytes
+ * @write: to what is mapped
+ *
+ * Context: process context of the mapping's owner or of a kernel thread that
+ * runs in no address space. Sleeps.
+ * Return: 0; -EINVAL: not all is mapped; -EPERM: the mapping does not allow
+ * it, or its owner is gone; -EFAULT: it cannot be accessed, or not by this
+ * task; -EBUSY: mappings have no address.
+ */
+int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
+	      size_t len, bool write)
+{
+	unsigned long offset;
+	struct t1_map *m;
+	size_t n;
+	int ret = 0;
+
+	if (unlikely(READ_ONCE(c->vaddr_invalid)))
+		return -EBUSY;
+	if (len && iova + len - 1 < iova)
+		return -EINVAL;
+	for (; len && !ret; len -= n, iova += n, data += n) {
+		m = t1_map_get(c, iova, false);
+		if (!m)
+			return -EINVAL;
+		offset = iova - m->iova;
+		n = min_t(unsigned long, len - 1, t1_map_last(m) - iova) + 1;
+		if (!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))) {
+			t1_map_unlock(m);
+			return -EPERM;
+		}
+		m->inflight++;
+		t1_map_unlock(m);
+		ret = rw_in_map(m, m->vaddr + offset, data, n, write);
+		t1_map_lock(m);
+		if (!ret && write)
+			t1_dirty_mark(m, offset >> PAGE_SHIFT,
+				      ((offset + n - 1) >> PAGE_SHIFT) -
+				      (offset >> PAGE_SHIFT) + 1);
+		t1_map_leave(c, m);
+	}
+	return ret;
+}
+
+/**
+ * t1_add_device - a device whose driver is to be told of unmaps is open
+ * @c: the container
+ * @vdev: the device
+ *
+ * Context: process context. Sleeps while an unmap is told.
+ */
+void t1_add_device(struct t1_container *c, struct vfio_device *vdev)
+{
+	if (!vdev->ops->dma_unmap)
+		return;
+	down_write(&c->devices_lock);
+	list_add_tail(&vdev->iommu_entry, &c->devices);
+	up_write(&c->devices_lock);
+}
+
+/**
+ * t1_remove_device - a device is about to be closed
+ * @c: the container
+ * @vdev: the device; its driver is told nothing after this
+ *
+ * Context: process context. Sleeps while an unmap is told.
+ */
+void t1_remove_device(struct t1_container *c, struct vfio_device *vdev)
+{
+	if (!vdev->ops->dma_unmap)
+		return;
+	down_write(&c->devices_lock);
+	list_del(&vdev->iommu_entry);
+	up_write(&c->devices_lock);
+}
+
+/**
+ * t1_tell_unmap - tell drivers that a mapping is to go
+ * @c: the container
+ * @m: the mapping
+ *
+ * Context: process context, none of the locks that an unpin takes. Sleeps.
+ */
+void t1_tell_unmap(struct t1_container *c, struct t1_map *m)
+{
+	struct vfio_device *vdev;
+
+	down_read(&c->devices_lock);
+	list_for_each_entry(vdev, &c->devices, iommu_entry)
+		vdev->ops->dma_unmap(vdev, m->iova, (u64)m->npages << PAGE_SHIFT);
+	up_read(&c->devices_lock);
+}

@@ -1,0 +1,678 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings: which IOVAs stand for which addresses of whom
+ *
+ * The tree is changed under maps_lock, and searched without: mappings are
+ * freed after a grace period, a search that another change may have led astray
+ * is done over, and what was found is looked at again under the mapping's lock.
+ *
+ * A mapping that IOMMU domains are to map is in the tree, as new, while that
+ * is done, which takes long: so nothing else can be mapped there, and all other
+ * IOVAs can. One that is unmapped is in the tree, as going, until no domain
+ * maps it any more. Meanwhile it cannot be used, except that what is pinned can
+ * be unpinned; if a driver does not do so it is ready again, and whole. Either
+ * all mappings that a call is to unmap go, or none.
+ *
+ * 'last' is the last byte of a range, so that the end of the address space is
+ * one that can be used; no sum below goes past it.
+ */
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "type1.h"
+#include "trace.h"
+
+/* How often drivers are asked to unpin, and how long they are waited for. */
+#define UNMAP_ROUNDS	10
+#define UNMAP_WAIT_MS	5
+
+static struct t1_map *to_map(struct rb_node *node)
+{
+	return node ? rb_entry(node, struct t1_map, node) : NULL;
+}
+
+static struct t1_map *search(struct t1_container *c, unsigned long iova)
+{
+	struct rb_node *node = rcu_dereference_raw(c->maps.rb_node);
+
+	while (node) {
+		struct t1_map *m = rb_entry(node, struct t1_map, node);
+
+		if (iova < m->iova)
+			node = rcu_dereference_raw(node->rb_left);
+		else if (iova > t1_map_last(m))
+			node = rcu_dereference_raw(node->rb_right);
+		else
+			return m;
+	}
+	return NULL;
+}
+
+/**
+ * t1_map_get - find a mapping that may be used, and lock it
+ * @c: the container
+ * @iova: in it
+ * @going: one that is about to be unmapped will do
+ *
+ * Context: process context. Returns with the mapping's lock held.
+ * Return: the mapping or NULL.
+ */
+struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going)
+{
+	struct t1_map *m;
+	unsigned int seq;
+
+	rcu_read_lock();
+	do {
+		seq = read_seqcount_begin(&c->maps_seq);
+		m = search(c, iova);
+	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
+	if (m) {
+		t1_map_lock(m);
+		if (m->state != T1_MAP_READY && !(going && m->state == T1_MAP_GOING)) {
+			t1_map_unlock(m);
+			m = NULL;
+		}
+	}
+	rcu_read_unlock();
+	return m;
+}
+
+/**
+ * t1_map_leave - end what was counted in a mapping's inflight
+ * @c: the container
+ * @m: the mapping, which may be gone after this
+ *
+ * Context: process context; the mapping's lock is held, and released.
+ */
+void t1_map_leave(struct t1_container *c, struct t1_map *m)
+{
+	bool last = !--m->inflight && m->state != T1_MAP_READY;
+
+	t1_map_unlock(m);
+	if (last)
+		wake_up_all(&c->wait);
+}
+
+/**
+ * t1_map_first - the first mapping that does not end before an IOVA
+ * @c: the container
+ * @iova: it
+ *
+ * Context: maps_lock is held.
+ * Return: the mapping or NULL.
+ */
+struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova)
+{
+	struct rb_node *node = c->maps.rb_node;
+	struct t1_map *first = NULL;
+
+	lockdep_assert_held(&c->maps_lock);
+	while (node) {
+		struct t1_map *m = to_map(node);
+
+		if (iova <= t1_map_last(m)) {
+			first = m;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return first;
+}
+
+/**
+ * t1_map_next - the mapping behind one
+ * @m: it
+ *
+ * Context: maps_lock is held.
+ * Return: the mapping or NULL.
+ */
+struct t1_map *t1_map_next(struct t1_map *m)
+{
+	return to_map(rb_next(&m->node));
+}
+
+/* Put a mapping into the tree, unless it overlaps another. */
+static int insert(struct t1_container *c, struct t1_map *new)
+{
+	struct rb_node **link = &c->maps.rb_node, *parent = NULL;
+
+	lockdep_assert_held(&c->maps_lock);
+	while (*link) {
+		struct t1_map *m = to_map(*link);
+
+		parent = *link;
+		if (t1_map_last(new) < m->iova)
+			link = &parent->rb_left;
+		else if (new->iova > t1_map_last(m))
+			link = &parent->rb_right;
+		else
+			return -EEXIST;
+	}
+	if (!c->avail)
+		return -ENOSPC;
+	write_seqcount_begin(&c->maps_seq);
+	rb_link_node_rcu(&new->node, parent, link);
+	rb_insert_color(&new->node, &c->maps);
+	write_seqcount_end(&c->maps_seq);
+	c->avail--;
+	c->nmaps++;
+	return 0;
+}
+
+static void erase(struct t1_container *c, struct t1_map *m)
+{
+	lockdep_assert_held(&c->maps_lock);
+	write_seqcount_begin(&c->maps_seq);
+	rb_erase(&m->node, &c->maps);
+	write_seqcount_end(&c->maps_seq);
+	c->avail++;
+	c->nmaps--;
+	if (m->vaddr_invalid)
+		c->vaddr_invalid--;
+}
+
+/* After a change that somebody may wait for, see unmap_gather(). */
+static void tell_change(struct t1_container *c)
+{
+	c->changes++;
+	if (wq_has_sleeper(&c->wait))
+		wake_up_all(&c->wait);
+}
+
+static void set_state(struct t1_map *m, enum t1_map_state state)
+{
+	t1_map_lock(m);
+	m->state = state;
+	t1_map_unlock(m);
+}
+
+/* The last of a mapping that is not in the tree and that no domain maps. */
+static void map_free(struct t1_map *m)
+{
+	/* Who found it in the tree sees that it has left. */
+	set_state(m, T1_MAP_DEAD);
+	t1_owner_uncharge(m->owner, m->charged);
+	kvfree(m->dirty);
+	t1_owner_put(m->owner);
+	kfree_rcu(m, rcu);
+}
+
+/* The owner of a new mapping, most often that of the last one. */
+static struct t1_owner *map_owner(struct t1_container *c)
+{
+	struct t1_owner *owner = t1_owner_current(c->owner);
+
+	lockdep_assert_held(&c->maps_lock);
+	if (!IS_ERR(owner) && owner != c->owner) {
+		t1_owner_put(c->owner);
+		refcount_inc(&owner->refs);
+		c->owner = owner;
+	}
+	return owner;
+}
+
+static int map_insert(struct t1_container *c, struct t1_map *m)
+{
+	struct t1_owner *owner;
+	int ret;
+
+	mutex_lock(&c->maps_lock);
+	owner = map_owner(c);
+	ret = PTR_ERR_OR_ZERO(owner);
+	if (!ret) {
+		m->owner = owner;
+		ret = insert(c, m);
+		if (ret)
+			t1_owner_put(owner);
+	}
+	mutex_unlock(&c->maps_lock);
+	return ret;
+}
+
+/* Have what a mapping needs before it is ready. */
+static int map_complete(struct t1_container *c, struct t1_map *m)
+{
+	int ret = t1_dirty_new_map(c, m);
+
+	if (!ret && !list_empty(&c->domains)) {
+		ret = t1_back_map(c, m, NULL);
+		if (!ret)
+			ret = t1_map_go_live(m);
+		if (ret)
+			t1_unback_map(c, m, NULL);
+	}
+	mutex_lock(&c->maps_lock);
+	if (ret)
+		erase(c, m);
+	else
+		set_state(m, T1_MAP_READY);
+	tell_change(c);
+	mutex_unlock(&c->maps_lock);
+	if (ret)
+		map_free(m);
+	return ret;
+}
+
+/**
+ * t1_map - MAP_DMA
+ * @c: the container
+ * @iova: where
+ * @vaddr: of the current task's address space
+ * @size: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * Context: process context of a user's task. Sleeps.
+ * Return: 0; -EINVAL: not of whole pages, not below the top of the address
+ * space, or nothing that the IOMMUs can translate; -EEXIST: something is mapped
+ * there; -ENOSPC: dma_entry_limit is reached; -ENOMEM: out of memory, or of
+ * memory that may be locked; -EFAULT: the memory cannot be pinned; -EINTR: the
+ * task was killed.
+ */
+int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
+	   unsigned long size, int prot)
+{
+	unsigned long last, end;
+	struct t1_map *m;
+	bool complete;
+	int ret;
+
+	if (!size || check_add_overflow(iova, size - 1, &last) ||
+	    check_add_overflow(vaddr, size - 1, &end))
+		return -EINVAL;
+	m = kzalloc(sizeof(*m), GFP_KERNEL);
+	if (!m)
+		return -ENOMEM;
+	m->iova = iova;
+	m->vaddr = vaddr;
+	m->npages = size >> PAGE_SHIFT;
+	m->align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1);
+	m->prot = prot;
+	t1_record_init(&m->local);
+
+	down_read(&c->domains_lock);
+	complete = c->tracking || !list_empty(&c->domains);
+	m->state = complete ? T1_MAP_NEW : T1_MAP_READY;
+	if ((iova | vaddr | size) & (t1_pgsize(c) - 1) ||
+	    !t1_ranges_hold(c->ranges, iova, last))
+		ret = -EINVAL;
+	else
+		ret = map_insert(c, m);
+	if (ret)
+		kfree(m);
+	else if (complete)
+		ret = map_complete(c, m);
+	up_read(&c->domains_lock);
+
+	if (!ret && unlikely(!READ_ONCE(c->debugfs)))
+		t1_debugfs_add(c);
+	trace_map_dma(c->id, iova, vaddr, size, prot, ret);
+	return ret;
+}
+
+/* Have another task, or the same after exec, own a mapping. */
+static int change_owner(struct t1_container *c, struct t1_map *m)
+{
+	struct t1_owner *old = m->owner, *new;
+	int ret;
+
+	if (old->mm == current->mm)
+		return 0;
+	new = map_owner(c);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	ret = t1_owner_charge(new, m->charged, false);
+	if (ret) {
+		t1_owner_put(new);
+		return ret;
+	}
+	t1_owner_uncharge(old, m->charged);
+	m->owner = new;
+	t1_owner_put(old);
+	return 0;
+}
+
+/**
+ * t1_map_new_vaddr - MAP_DMA of a new address for a mapping that has none
+ * @c: the container
+ * @iova: of the mapping
+ * @vaddr: of the current task's address space
+ * @size: of the mapping
+ *
+ * Context: process context of a user's task. Sleeps.
+ * Return: 0; -ENOENT: nothing is mapped there; -EINVAL: it has an address, or
+ * is not of that size; as t1_map() for the rest.
+ */
+int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
+		     unsigned long vaddr, unsigned long size)
+{
+	unsigned long last, end;
+	struct t1_map *m;
+	int ret;
+
+	if (!size || check_add_overflow(iova, size - 1, &last) ||
+	    check_add_overflow(vaddr, size - 1, &end))
+		return -EINVAL;
+	down_read(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	m = t1_map_first(c, iova);
+	if ((iova | vaddr | size) & (t1_pgsize(c) - 1))
+		ret = -EINVAL;
+	else if (!m || m->iova > last)
+		ret = -ENOENT;
+	else if (m->iova != iova || t1_map_last(m) != last || !m->vaddr_invalid ||
+		 m->state != T1_MAP_READY)
+		ret = -EINVAL;
+	else
+		ret = change_owner(c, m);
+	if (!ret) {
+		t1_map_lock(m);
+		m->vaddr = vaddr;
+		m->vaddr_invalid = false;
+		t1_map_unlock(m);
+		c->vaddr_invalid--;
+	}
+	mutex_unlock(&c->maps_lock);
+	up_read(&c->domains_lock);
+	return ret;
+}
+
+/* The last byte that a call is to unmap. */
+static int unmap_last(struct t1_container *c, u64 iova, u64 size, bool all,
+		      unsigned long *last)
+{
+	unsigned long rest = t1_pgsize(c) - 1;
+
+	if (all) {
+		*last = ULONG_MAX;
+		return iova || size ? -EINVAL : 0;
+	}
+	if (iova & rest || !size || size & rest || iova > ULONG_MAX ||
+	    size > ULONG_MAX ||
+	    check_add_overflow((unsigned long)iova, (unsigned long)(size - 1), last))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * t1_maps_split - would a range cut a mapping in two?
+ * @c: the container
+ * @iova: the range's first byte
+ * @last: its last
+ *
+ * Context: maps_lock is held.
+ * Return: yes or no.
+ */
+bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long last)
+{
+	struct t1_map *m = t1_map_first(c, iova);
+
+	if (m && m->iova < iova)
+		return true;
+	m = t1_map_first(c, last);
+	return m && m->iova <= last && t1_map_last(m) != last;
+}
+
+static void unmap_undo(struct t1_container *c, struct list_head *going)
+{
+	struct t1_map *m, *next;
+
+	mutex_lock(&c->maps_lock);
+	list_for_each_entry_safe(m, next, going, link) {
+		list_del(&m->link);
+		set_state(m, T1_MAP_READY);
+	}
+	tell_change(c);
+	mutex_unlock(&c->maps_lock);
+}
+
+/* List what is to go; -EAGAIN: another call has its hands on some. */
+static int unmap_list(struct t1_container *c, unsigned long iova,
+		      unsigned long last, bool all, struct list_head *going)
+{
+	struct t1_map *m;
+
+	lockdep_assert_held(&c->maps_lock);
+	if (c->v2 && !all && t1_maps_split(c, iova, last))
+		return -EINVAL;
+	for (m = t1_map_first(c, iova); m && m->iova <= last; m = t1_map_next(m)) {
+		/* The first version takes its start for a mapping's, or nothing. */
+		if (m->iova < iova)
+			break;
+		if (m->state != T1_MAP_READY)
+			return -EAGAIN;
+		set_state(m, T1_MAP_GOING);
+		list_add_tail(&m->link, going);
+	}
+	return 0;
+}
+
+static int unmap_gather(struct t1_container *c, unsigned long iova,
+			unsigned long last, bool all, struct list_head *going)
+{
+	unsigned long changes;
+	int ret;
+
+	for (;;) {
+		mutex_lock(&c->maps_lock);
+		changes = c->changes;
+		ret = unmap_list(c, iova, last, all, going);
+		mutex_unlock(&c->maps_lock);
+		if (ret != -EAGAIN)
+			return ret;
+		if (!list_empty(going)) {
+			unmap_undo(c, going);
+			changes++;
+		}
+		if (wait_event_killable(c->wait, READ_ONCE(c->changes) != changes))
+			return -EINTR;
+	}
+}
+
+static void warn_pinned(struct t1_container *c, struct t1_map *m, const char *what,
+			const char *driver)
+{
+	if (c->warned)
+		return;
+	c->warned = true;
+	pr_warn("vfio_iommu_type1: driver %s has not unpinned pages at IOVA %#lx to %#lx when told to: %s\n",
+		driver, m->iova, t1_map_last(m), what);
+}
+
+/* Whose driver it may be, as far as can be told. */
+static void warn_busy(struct t1_container *c, struct t1_map *m)
+{
+	struct t1_group *g, *found = NULL;
+
+	list_for_each_entry(g, &c->groups, list)
+		if (atomic_long_read(&g->npinned) || !found)
+			found = g;
+	warn_pinned(c, m, "unmapping it is refused, repair the driver",
+		    found ? t1_group_driver(found->group) : "(none)");
+}
+
+/* Have drivers let go of a mapping that is going. */
+static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
+{
+	bool pinned;
+	int round;
+
+	for (round = 0; ; round++) {
+		if (wait_event_killable(c->wait, !READ_ONCE(m->inflight)))
+			return -EINTR;
+		t1_map_lock(m);
+		pinned = !t1_record_empty(&m->local);
+		t1_map_unlock(m);
+		if (!pinned)
+			return 0;
+		if (round == UNMAP_ROUNDS) {
+			warn_busy(c, m);
+			return -EBUSY;
+		}
+		/* A driver may unpin a little after it was told. */
+		if (round)
+			schedule_timeout_killable(msecs_to_jiffies(UNMAP_WAIT_MS));
+		t1_tell_unmap(c, m);
+	}
+}
+
+/* Unmap what is listed, which nobody uses: cannot fail. */
+static u64 unmap_finish(struct t1_container *c, struct list_head *going)
+{
+	struct t1_map *m, *next;
+	u64 size = 0;
+
+	if (!list_empty(&c->domains)) {
+		list_for_each_entry(m, going, link) {
+			t1_unback_map(c, m, NULL);
+			cond_resched();
+		}
+	}
+	mutex_lock(&c->maps_lock);
+	list_for_each_entry(m, going, link)
+		erase(c, m);
+	tell_change(c);
+	mutex_unlock(&c->maps_lock);
+	list_for_each_entry_safe(m, next, going, link) {
+		list_del(&m->link);
+		size += (u64)m->npages << PAGE_SHIFT;
+		trace_unmap_dma(c->id, m->iova, (u64)m->npages << PAGE_SHIFT);
+		map_free(m);
+		cond_resched();
+	}
+	return size;
+}
+
+/**
+ * t1_unmap - UNMAP_DMA
+ * @c: the container
+ * @iova: where
+ * @size: bytes; those that were unmapped
+ * @flags: VFIO_DMA_UNMAP_FLAG_ALL, VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP
+ * @bitmap: of the latter, checked
+ *
+ * Context: process context of a user's task. Sleeps, calls drivers.
+ * Return: 0, or an errno and nothing has been unmapped: -EINVAL: no range of
+ * whole pages, or it cuts a mapping in two; -EBUSY: a driver does not unpin;
+ * -EFAULT: the bitmap cannot be written; -EINTR: the task was killed.
+ */
+int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
+	     const struct vfio_bitmap *bitmap)
+{
+	bool all = flags & VFIO_DMA_UNMAP_FLAG_ALL;
+	bool dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	LIST_HEAD(going);
+	unsigned long last;
+	struct t1_map *m;
+	int ret;
+
+	down_read(&c->domains_lock);
+	ret = unmap_last(c, iova, *size, all, &last);
+	if (!ret && dirty && (!c->tracking || bitmap->pgsize != t1_pgsize(c)))
+		ret = -EINVAL;
+	if (!ret)
+		ret = unmap_gather(c, iova, last, all, &going);
+	if (ret)
+		goto unlock;
+	list_for_each_entry(m, &going, link) {
+		ret = unmap_quiesce(c, m);
+		if (!ret && dirty)
+			ret = t1_dirty_report(c, m, iova, bitmap);
+		if (ret)
+			break;
+	}
+	if (ret)
+		unmap_undo(c, &going);
+	else
+		*size = unmap_finish(c, &going);
+unlock:
+	up_read(&c->domains_lock);
+	return ret;
+}
+
+/**
+ * t1_unmap_vaddr - UNMAP_DMA of the addresses alone
+ * @c: the container
+ * @iova: where
+ * @size: bytes; those of the mappings that have no address now
+ * @all: all mappings
+ *
+ * Context: process context of a user's task. Sleeps.
+ * Return: 0, or an errno and nothing was changed: -EBUSY: there are mediated
+ * devices, which need the addresses; -EINVAL: as t1_unmap(), or one of the
+ * mappings has no address.
+ */
+int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
+{
+	LIST_HEAD(going);
+	unsigned long last;
+	struct t1_map *m, *next;
+	u64 done = 0;
+	int ret;
+
+	down_read(&c->domains_lock);
+	if (c->nemulated) {
+		ret = -EBUSY;
+		goto unlock;
+	}
+	ret = unmap_last(c, iova, *size, all, &last);
+	if (!ret)
+		ret = unmap_gather(c, iova, last, all, &going);
+	if (ret) {
+		unmap_undo(c, &going);
+		goto unlock;
+	}
+	mutex_lock(&c->maps_lock);
+	list_for_each_entry(m, &going, link)
+		if (m->vaddr_invalid)
+			ret = -EINVAL;
+	list_for_each_entry_safe(m, next, &going, link) {
+		list_del(&m->link);
+		t1_map_lock(m);
+		m->state = T1_MAP_READY;
+		if (!ret) {
+			m->vaddr_invalid = true;
+			c->vaddr_invalid++;
+			done += (u64)m->npages << PAGE_SHIFT;
+		}
+		t1_map_unlock(m);
+	}
+	tell_change(c);
+	mutex_unlock(&c->maps_lock);
+	if (!ret)
+		*size = done;
+unlock:
+	up_read(&c->domains_lock);
+	return ret;
+}
+
+/**
+ * t1_unmap_all - unmap everything, pinned or not
+ * @c: the container, in which no device is open
+ * @group: the last that leaves, or NULL
+ *
+ * Context: process context. domains_lock is held for writing, so no mapping is
+ * new or going. Sleeps.
+ */
+void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
+{
+	LIST_HEAD(going);
+	struct t1_map *m;
+
+	mutex_lock(&c->maps_lock);
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
+		set_state(m, T1_MAP_GOING);
+		list_add_tail(&m->link, &going);
+	}
+	mutex_unlock(&c->maps_lock);
+	list_for_each_entry(m, &going, link) {
+		if (t1_record_empty(&m->local))
+			continue;
+		warn_pinned(c, m, "they are unpinned now, repair the driver",
+			    group ? t1_group_driver(group) : "(none)");
+		t1_record_release(&m->local, m->prot & IOMMU_WRITE);
+	}
+	unmap_finish(c, &going);
+}

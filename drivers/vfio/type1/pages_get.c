@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pages out of an address space
+ *
+ * Who runs in the address space pins without its lock, in the case of a page
+ * that is present. A kernel thread adopts the address space for a call of some
+ * pages; all others, and it for a few, pin under the mmap_lock.
+ *
+ * Memory without a pin to hold is told apart. I/O memory (VM_PFNMAP) has no
+ * pages that could be pinned: its owner revokes it by other means. The zero
+ * page is always there, and a pin for each page of a large mapping would
+ * overflow its reference count: the pin is given back at once.
+ */
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include <vfio-compat/gup.h>
+
+#include "pages.h"
+
+/* Adopting an address space costs as much as so many pages under its lock. */
+#define ADOPT_PAGES	4
+
+/**
+ * t1_gup_begin - be about to pin
+ * @gup: initialised
+ * @mm: the address space
+ * @write: the pages will be written to
+ * @npages: how many there will be, roughly
+ *
+ * Context: process context. Sleeps. The same task calls t1_gup_end().
+ * Return: 0, or -ENODEV: the address space is gone.
+ */
+int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write,
+		 unsigned long npages)
+{
+	gup->mm = mm;
+	gup->write = write;
+	gup->how = T1_GUP_OWN;
+	if (current->mm == mm)
+		return 0;
+	if (!mmget_not_zero(mm))
+		return -ENODEV;
+	gup->how = T1_GUP_REMOTE;
+	if (!current->mm && current->flags & PF_KTHREAD && npages >= ADOPT_PAGES) {
+		kthread_use_mm(mm);
+		gup->how = T1_GUP_ADOPTED;
+	}
+	return 0;
+}
+
+/**
+ * t1_gup_end - be done with pinning
+ * @gup: what t1_gup_begin() initialised
+ */
+void t1_gup_end(struct t1_gup *gup)
+{
+	if (gup->how == T1_GUP_OWN)
+		return;
+	if (gup->how == T1_GUP_ADOPTED)
+		kthread_unuse_mm(gup->mm);
+	mmput(gup->mm);
+}
+
+/* Consecutive I/O memory from an address on; the mmap_lock is held. */
+static long follow_io(struct t1_gup *gup, unsigned long vaddr,
+		      unsigned long npages, unsigned long *first)
+{
+	struct vm_area_struct *vma;
+	unsigned long done = 0, pfn, step, i;
+	int ret;
+
+	while (done < npages) {
+		vma = vma_lookup(gup->mm, vaddr + (done << PAGE_SHIFT));
+		if (!vma || !(vma->vm_flags & VM_PFNMAP))
+			ret = -EFAULT;
+		else
+			ret = vfio_compat_follow_pfnmap(vma, vaddr + (done << PAGE_SHIFT),
+							gup->write, &pfn, &step);
+		if (ret == -EAGAIN) {
+			if (!fatal_signal_pending(current))
+				continue;
+			ret = -EINTR;
+		}
+		if (ret)
+			return done ?: ret;
+		if (done && pfn != *first + done)
+			break;
+		step = min(step, npages - done);
+		for (i = 0; i < step; i++)
+			if (pfn_valid(pfn + i) && !PageReserved(pfn_to_page(pfn + i)))
+				return done ?: -EFAULT;
+		if (!done)
+			*first = pfn;
+		done += step;
+	}
+	return done;
+}
+
+/**
+ * t1_gup_pages - pin some pages
+ * @gup: the way into the address space
+ * @vaddr: where from; a multiple of the page size
+ * @npages: how many, at most; no more than INT_MAX
+ * @pages: filled in
+ * @io_pfn: of the first of consecutive pages of I/O memory, in the case that
+ *	this is what was found; else ~0UL, and @pages is filled in
+ *
+ * Context: process context. Sleeps, may take the mmap_lock.
+ * Return: how many, at least one; an errno, and none.
+ */
+long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
+		  struct page **pages, unsigned long *io_pfn)
+{
+	unsigned int flags = FOLL_LONGTERM | (gup->write ? FOLL_WRITE : 0);
+	long ret, i;
+
+	*io_pfn = ~0UL;
+	if (gup->how == T1_GUP_REMOTE) {
+		mmap_read_lock(gup->mm);
+		ret = vfio_compat_pin_user_pages_remote(gup->mm, vaddr, npages,
+							flags, pages);
+		mmap_read_unlock(gup->mm);
+	} else {
+		ret = pin_user_pages_fast(vaddr, npages, flags, pages);
+	}
+	if (ret > 0) {
+		for (i = 0; !gup->write && i < ret; i++)
+			if (t1_page_is_bare(pages[i]))
+				unpin_user_page(pages[i]);
+		return ret;
+	}
+	if (ret == -EFAULT) {
+		mmap_read_lock(gup->mm);
+		ret = follow_io(gup, vfio_compat_untagged_addr(gup->mm, vaddr),
+				npages, io_pfn);
+		mmap_read_unlock(gup->mm);
+	}
+	return ret ?: -EFAULT;
+}
+
+/**
+ * t1_page_is_bare - is it a page that holds no pin?
+ * @page: one that t1_gup_pages() found
+ *
+ * Return: true for the zero page.
+ */
+bool t1_page_is_bare(struct page *page)
+{
+	return is_zero_pfn(page_to_pfn(page));
+}
+
+/**
+ * t1_unpin - give pages back that were not recorded
+ * @pages: as t1_gup_pages() found them
+ * @npages: how many
+ * @dirty: they may have been written to
+ *
+ * Context: process context. Sleeps.
+ */
+void t1_unpin(struct page **pages, unsigned long npages, bool dirty)
+{
+	unsigned long i, from = 0;
+
+	for (i = 0; i < npages; i++) {
+		if (!t1_page_is_bare(pages[i]))
+			continue;
+		unpin_user_pages_dirty_lock(pages + from, i - from, dirty);
+		from = i + 1;
+	}
+	unpin_user_pages_dirty_lock(pages + from, npages - from, dirty);
+}

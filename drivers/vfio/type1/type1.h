@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A container: what is mapped, which groups are attached, and the two kinds of
+ * domains that serve them
+ *
+ *	../vfio_iommu_type1.c	what the VFIO core and a user call
+ *	maps.c			mappings: look-up, map, unmap, new addresses
+ *	local.c			pins, unpins and accesses of mediated devices
+ *	domain.c		IOMMU domains, and the pages mapped into them
+ *	attach.c		groups come and go
+ *	ranges.c		which IOVAs the attached IOMMUs can translate
+ *	dirty.c			which pages may have been written to
+ *	info.c			what a user is told
+ *	debugfs.c		what an admin is told
+ *
+ * Locks, in the order in which they are taken:
+ *
+ *	domains_lock	read: map, unmap, the dirty bitmap. Write: groups come
+ *			and go, tracking starts and stops. Guards domains,
+ *			ranges, pgsizes, tracking, and the list of groups,
+ *			which is read under RCU as well.
+ *	maps_lock	the tree of mappings, their number, avail,
+ *			vaddr_invalid, owner and the transitions of a
+ *			mapping's state. Held for moments, and while a dirty
+ *			bitmap is copied out.
+ *	mapping		the xa_lock of its record: its record, charge, bitmap,
+ *			inflight, and state for those who pin. A spinlock.
+ *
+ * A pin, an unpin or an access takes only the last, so those of a container
+ * run in parallel, and meet a map or an unmap in the same mapping only. It
+ * finds the mapping under RCU, and counts as in flight in it while it does
+ * anything that sleeps.
+ *
+ * devices_lock is taken for reading while drivers are told of an unmap, which
+ * they answer by unpinning, below domains_lock; and for writing, by itself, to
+ * add and remove a device.
+ */
+#ifndef _VFIO_TYPE1_TYPE1_H
+#define _VFIO_TYPE1_TYPE1_H
+
+#include <linux/bitmap.h>
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/rwsem.h>
+#include <linux/seqlock.h>
+#include <linux/vfio.h>
+#include <linux/wait.h>
+
+#include "pages.h"
+
+struct dentry;
+struct t1_ranges;
+
+extern bool t1_allow_unsafe_interrupts;
+extern bool t1_disable_hugepages;
+extern unsigned int t1_dma_entry_limit;
+
+/**
+ * struct t1_container - what /dev/vfio/vfio is to its user
+ * @domains_lock: see above
+ * @domains: IOMMU domains, struct t1_domain
+ * @groups: attached groups of both kinds, struct t1_group
+ * @ranges: the IOVAs that all domains can translate, NULL without a domain
+ * @pgsizes: the page sizes that all domains can map
+ * @nemulated: groups of mediated devices
+ * @nunscoped: groups that may write to any page, as far as can be told
+ * @tracking: dirty pages are tracked
+ * @maps_lock: see above
+ * @maps_seq: for those who search the tree without the lock
+ * @maps: mappings by IOVA
+ * @nmaps: how many
+ * @avail: how many more are allowed
+ * @vaddr_invalid: how many have no address
+ * @changes: grows when a mapping has become ready, or has gone
+ * @owner: of the last mapping, likely that of the next
+ * @devices_lock: see above
+ * @devices: VFIO devices whose driver wants to know of unmaps
+ * @wait: for a mapping's state and for nothing to be in flight
+ * @v2: of the second version, which can be relied upon not to split mappings
+ * @nesting: the IOMMU is to translate what the guest's translated
+ * @warned: that a driver left pages pinned
+ * @id: its name in debugfs
+ * @debugfs: its folder, once there was a mapping
+ */
+struct t1_container {
+	struct rw_semaphore domains_lock;
+	struct list_head domains;
+	struct list_head groups;
+	struct t1_ranges *ranges;
+	unsigned long pgsizes;
+	unsigned int nemulated;
+	atomic_t nunscoped;
+	bool tracking;
+
+	struct mutex maps_lock;
+	seqcount_mutex_t maps_seq;
+	struct rb_root maps;
+	unsigned int nmaps;
+	unsigned int avail;
+	unsigned int vaddr_invalid;
+	unsigned long changes;
+	struct t1_owner *owner;
+
+	struct rw_semaphore devices_lock;
+	struct list_head devices;
+
+	wait_queue_head_t wait;
+	bool v2;
+	bool nesting;
+	bool warned;
+	unsigned int id;
+	struct dentry *debugfs;
+};
+
+/**
+ * enum t1_map_state - the life of a mapping
+ * @T1_MAP_NEW: its pages are being mapped; nobody may use it
+ * @T1_MAP_READY: it may be used
+ * @T1_MAP_GOING: it is being unmapped; what is pinned may be unpinned
+ * @T1_MAP_DEAD: it has left the tree
+ */
+enum t1_map_state {
+	T1_MAP_NEW,
+	T1_MAP_READY,
+	T1_MAP_GOING,
+	T1_MAP_DEAD,
+};
+
+/**
+ * struct t1_backing - the pages that IOMMU domains map
+ * @record: each once
+ * @nmapped: how many from the start on are mapped in the domains
+ * @live: they all are, and they are what the mapping is charged for
+ */
+struct t1_backing {
+	struct t1_record record;
+	unsigned long nmapped;
+	bool live;
+};
+
+/**
+ * struct t1_map - a mapping
+ * @node: in the container's tree
+ * @iova: of its first page
+ * @npages: how many
+ * @vaddr: of its first page, in the owner's address space
+ * @owner: whose memory it is
+ * @local: what mediated devices have pinned; its lock is the mapping's
+ * @backing: what IOMMU domains map, NULL without a domain
+ * @charged: pages that the owner is charged for: those that count of @backing
+ *	while it is live, else those of @local
+ * @dirty: a bit for each page, while dirty pages are tracked
+ * @link: in the list of what is being unmapped
+ * @rcu: after it has left the tree
+ * @inflight: calls that use the mapping, or its owner, without its lock
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @state: see there
+ * @vaddr_invalid: @vaddr is about to be replaced
+ * @align: the index of the first page in the records, so that the stretches
+ *	of a record are the huge pages of the address space
+ *
+ * There may be 65,535 of them in a container: keep it at 128 bytes.
+ */
+struct t1_map {
+	struct rb_node node;
+	unsigned long iova;
+	unsigned long npages;
+	unsigned long vaddr;
+	struct t1_owner *owner;
+	struct t1_record local;
+	struct t1_backing *backing;
+	unsigned long charged;
+	unsigned long *dirty;
+	union {
+		struct list_head link;
+		struct rcu_head rcu;
+	};
+	unsigned int inflight;
+	u8 prot;
+	u8 state;
+	u16 align : 9;
+	u16 vaddr_invalid : 1;
+};
+
+/**
+ * struct t1_domain - an IOMMU domain
+ * @domain: it
+ * @list: of the container's domains
+ * @ngroups: attached to it
+ * @coherent: no device can bypass the caches
+ */
+struct t1_domain {
+	struct iommu_domain *domain;
+	struct list_head list;
+	unsigned int ngroups;
+	bool coherent;
+};
+
+/**
+ * struct t1_group - an attached group
+ * @group: it
+ * @list: of the container's groups
+ * @domain: NULL for one of mediated devices
+ * @scoped: it writes to what it pinned only
+ * @npinned: pages that were pinned for it, so far
+ * @rcu: after it has left the list
+ */
+struct t1_group {
+	struct iommu_group *group;
+	struct list_head list;
+	struct t1_domain *domain;
+	atomic_t scoped;
+	atomic_long_t npinned;
+	struct rcu_head rcu;
+};
+
+static inline unsigned long t1_map_last(const struct t1_map *m)
+{
+	return m->iova + (m->npages << PAGE_SHIFT) - 1;
+}
+
+/* The smallest page that all domains can map. */
+static inline unsigned long t1_pgsize(struct t1_container *c)
+{
+	return 1UL << __ffs(c->pgsizes);
+}
+
+static inline void t1_map_lock(struct t1_map *m)
+{
+	t1_record_lock(&m->local);
+}
+
+static inline void t1_map_unlock(struct t1_map *m)
+{
+	t1_record_unlock(&m->local);
+}
+
+#define t1_assert_map_held(m)	lockdep_assert_held(&(m)->local.stretches.xa_lock)
+
+/* Mapped by IOMMU domains, which have charged for it. */
+static inline bool t1_map_is_backed(struct t1_map *m)
+{
+	t1_assert_map_held(m);
+	return m->backing && m->backing->live;
+}
+
+/* maps.c */
+struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going);
+void t1_map_leave(struct t1_container *c, struct t1_map *m);
+struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
+struct t1_map *t1_map_next(struct t1_map *m);
+bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long last);
+int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
+	   unsigned long size, int prot);
+int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
+		     unsigned long vaddr, unsigned long size);
+int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
+	     const struct vfio_bitmap *bitmap);
+int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all);
+void t1_unmap_all(struct t1_container *c, struct iommu_group *group);
+
+/* local.c */
+int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
+		 unsigned long iova, unsigned long npages, int prot,
+		 struct page **pages);
+void t1_unpin_pages(struct t1_container *c, unsigned long iova,
+		    unsigned long npages);
+int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
+	      size_t len, bool write);
+void t1_add_device(struct t1_container *c, struct vfio_device *vdev);
+void t1_remove_device(struct t1_container *c, struct vfio_device *vdev);
+void t1_tell_unmap(struct t1_container *c, struct t1_map *m);
+
+/* domain.c */
+int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only);
+void t1_unback_map(struct t1_container *c, struct t1_map *m,
+		   struct t1_domain *only);
+int t1_map_go_live(struct t1_map *m);
+void t1_map_go_local(struct t1_map *m);
+struct t1_domain *t1_domain_new(struct t1_container *c, struct iommu_group *group);
+void t1_domain_free(struct t1_domain *d);
+int t1_domain_replay(struct t1_container *c, struct t1_domain *d);
+void t1_domains_gone(struct t1_container *c, struct t1_domain *last);
+
+/* attach.c */
+int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated);
+void t1_detach(struct t1_container *c, struct iommu_group *group);
+struct iommu_domain *t1_group_domain(struct t1_container *c,
+				     struct iommu_group *group);
+const char *t1_group_driver(struct iommu_group *group);
+
+/* ranges.c */
+struct t1_ranges {
+	unsigned int n;
+	struct t1_range {
+		unsigned long start;
+		unsigned long last;
+	} range[];
+};
+
+struct t1_ranges *t1_ranges_make(struct t1_container *c, struct t1_domain *d,
+				 struct iommu_group *group, phys_addr_t *msi);
+bool t1_ranges_hold(const struct t1_ranges *ranges, unsigned long start,
+		    unsigned long last);
+
+/* dirty.c */
+int t1_dirty_start(struct t1_container *c);
+void t1_dirty_stop(struct t1_container *c);
+int t1_dirty_get(struct t1_container *c,
+		 const struct vfio_iommu_type1_dirty_bitmap_get *range);
+int t1_dirty_check(const struct vfio_bitmap *bitmap, u64 size);
+int t1_dirty_new_map(struct t1_container *c, struct t1_map *m);
+int t1_dirty_report(struct t1_container *c, struct t1_map *m,
+		    unsigned long base, const struct vfio_bitmap *bitmap);
+void t1_dirty_all(struct t1_container *c);
+
+/* Pages may have been written to; the mapping's lock is held. */
+static inline void t1_dirty_mark(struct t1_map *m, unsigned long first,
+				 unsigned long npages)
+{
+	t1_assert_map_held(m);
+	if (unlikely(m->dirty))
+		bitmap_set(m->dirty, first, npages);
+}
+
+/* The largest bitmap that a user can ask for, of 8 TiB in pages of 4 KiB. */
+#define T1_DIRTY_BYTES(npages)	(DIV_ROUND_UP((u64)(npages), 64) * sizeof(u64))
+#define T1_DIRTY_MAX_PAGES	((u64)INT_MAX)
+
+/* info.c */
+int t1_get_info(struct t1_container *c, struct vfio_iommu_type1_info __user *arg);
+int t1_check_extension(struct t1_container *c, unsigned long arg);
+
+/* debugfs.c */
+void t1_debugfs_init(void);
+void t1_debugfs_exit(void);
+void t1_debugfs_add(struct t1_container *c);
+void t1_debugfs_remove(struct t1_container *c);
+
+#endif /* _VFIO_TYPE1_TYPE1_H */

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The type1 IOMMU driver of VFIO: what its core and a user call
+ *
+ * A user's container becomes one of ours with VFIO_SET_IOMMU. Here an ioctl is
+ * copied in and checked as to its form, and handed on; the parts are named in
+ * type1/type1.h, and so are the locks. The core calls with a reference to this
+ * module, and makes sure that a container stays while it is called into; that
+ * a device is open while its driver pins; and that no device of a group is
+ * open when the group leaves.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include <vfio-compat/iommu_driver.h>
+
+#include "type1/type1.h"
+
+bool t1_allow_unsafe_interrupts;
+module_param_named(allow_unsafe_interrupts, t1_allow_unsafe_interrupts, bool, 0644);
+MODULE_PARM_DESC(allow_unsafe_interrupts,
+		 "Pass devices through although they can raise any interrupt, for want of interrupt remapping");
+
+bool t1_disable_hugepages;
+module_param_named(disable_hugepages, t1_disable_hugepages, bool, 0644);
+MODULE_PARM_DESC(disable_hugepages, "Have the IOMMU map single pages only");
+
+unsigned int t1_dma_entry_limit = U16_MAX;
+module_param_named(dma_entry_limit, t1_dma_entry_limit, uint, 0644);
+MODULE_PARM_DESC(dma_entry_limit, "How many mappings a container may have (65535)");
+
+static atomic_t containers;
+
+static void *type1_open(unsigned long arg)
+{
+	struct t1_container *c;
+
+	if (arg != VFIO_TYPE1_IOMMU && arg != VFIO_TYPE1v2_IOMMU &&
+	    arg != VFIO_TYPE1_NESTING_IOMMU)
+		return ERR_PTR(-EINVAL);
+	c = kzalloc(sizeof(*c), GFP_KERNEL);
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+	init_rwsem(&c->domains_lock);
+	INIT_LIST_HEAD(&c->domains);
+	INIT_LIST_HEAD(&c->groups);
+	c->pgsizes = PAGE_MASK;
+	mutex_init(&c->maps_lock);
+	seqcount_mutex_init(&c->maps_seq, &c->maps_lock);
+	c->maps = RB_ROOT;
+	c->avail = READ_ONCE(t1_dma_entry_limit);
+	init_rwsem(&c->devices_lock);
+	INIT_LIST_HEAD(&c->devices);
+	init_waitqueue_head(&c->wait);
+	c->v2 = arg != VFIO_TYPE1_IOMMU;
+	c->nesting = arg == VFIO_TYPE1_NESTING_IOMMU;
+	c->id = atomic_inc_return(&containers);
+	return c;
+}
+
+static void type1_release(void *data)
+{
+	struct t1_container *c = data;
+
+	t1_debugfs_remove(c);
+	/* The last group took all mappings with it; without one there is none. */
+	down_write(&c->domains_lock);
+	t1_unmap_all(c, NULL);
+	up_write(&c->domains_lock);
+	t1_owner_put(c->owner);
+	kfree(c->ranges);
+	kfree(c);
+}
+
+static long map_dma(struct t1_container *c, void __user *arg)
+{
+	size_t least = offsetofend(struct vfio_iommu_type1_dma_map, size);
+	struct vfio_iommu_type1_dma_map map;
+	int prot = 0;
+
+	if (copy_from_user(&map, arg, least))
+		return -EFAULT;
+	if (map.argsz < least)
+		return -EINVAL;
+	if (map.flags == VFIO_DMA_MAP_FLAG_VADDR)
+		return t1_map_new_vaddr(c, map.iova, map.vaddr, map.size);
+	if (!map.flags || map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
+		return -EINVAL;
+	if (map.flags & VFIO_DMA_MAP_FLAG_READ)
+		prot |= IOMMU_READ;
+	if (map.flags & VFIO_DMA_MAP_FLAG_WRITE)
+		prot |= IOMMU_WRITE;
+	return t1_map(c, map.iova, map.vaddr, map.size, prot);
+}
+
+static int do_unmap(struct t1_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
+		    void __user *data)
+{
+	u32 known = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL |
+		    VFIO_DMA_UNMAP_FLAG_VADDR;
+	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	struct vfio_bitmap bitmap;
+	int ret;
+
+	if (unmap->flags & ~known ||
+	    (dirty && unmap->flags != VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP))
+		return -EINVAL;
+	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR)
+		return t1_unmap_vaddr(c, unmap->iova, &unmap->size,
+				      unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL);
+	if (dirty) {
+		if (unmap->argsz < offsetofend(struct vfio_iommu_type1_dma_unmap, size) +
+				   sizeof(bitmap))
+			return -EINVAL;
+		if (copy_from_user(&bitmap, data, sizeof(bitmap)))
+			return -EFAULT;
+		ret = t1_dirty_check(&bitmap, unmap->size);
+		if (ret)
+			return ret;
+	}
+	return t1_unmap(c, unmap->iova, &unmap->size, unmap->flags, &bitmap);
+}
+
+static long unmap_dma(struct t1_container *c, void __user *arg)
+{
+	size_t least = offsetofend(struct vfio_iommu_type1_dma_unmap, size);
+	struct vfio_iommu_type1_dma_unmap unmap;
+	int ret;
+
+	if (copy_from_user(&unmap, arg, least))
+		return -EFAULT;
+	if (unmap.argsz < least)
+		return -EINVAL;
+	ret = do_unmap(c, &unmap, arg + least);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &unmap, least) ? -EFAULT : 0;
+}
+
+static long get_dirty(struct t1_container *c, u32 argsz, size_t least,
+		      void __user *data)
+{
+	struct vfio_iommu_type1_dirty_bitmap_get range;
+	int ret;
+
+	if (argsz < least + sizeof(range))
+		return -EINVAL;
+	if (copy_from_user(&range, data, sizeof(range)))
+		return -EFAULT;
+	ret = t1_dirty_check(&range.bitmap, range.size);
+	return ret ?: t1_dirty_get(c, &range);
+}
+
+static long dirty_pages(struct t1_container *c, void __user *arg)
+{
+	size_t least = offsetofend(struct vfio_iommu_type1_dirty_bitmap, flags);
+	struct vfio_iommu_type1_dirty_bitmap dirty;
+
+	if (!c->v2)
+		return -EACCES;
+	if (copy_from_user(&dirty, arg, least))
+		return -EFAULT;
+	if (dirty.argsz < least)
+		return -EINVAL;
+	switch (dirty.flags) {
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
+		return t1_dirty_start(c);
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
+		t1_dirty_stop(c);
+		return 0;
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
+		return get_dirty(c, dirty.argsz, least, arg + least);
+	default:
+		return -EINVAL;
+	}
+}
+
+static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
+{
+	struct t1_container *c = data;
+
+	switch (cmd) {
+	case VFIO_CHECK_EXTENSION:
+		return t1_check_extension(c, arg);
+	case VFIO_IOMMU_GET_INFO:
+		return t1_get_info(c, (void __user *)arg);
+	case VFIO_IOMMU_MAP_DMA:
+		return map_dma(c, (void __user *)arg);
+	case VFIO_IOMMU_UNMAP_DMA:
+		return unmap_dma(c, (void __user *)arg);
+	case VFIO_IOMMU_DIRTY_PAGES:
+		return dirty_pages(c, (void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int type1_attach_group(void *data, struct iommu_group *group,
+			      enum vfio_group_type type)
+{
+	return t1_attach(data, group, type == VFIO_EMULATED_IOMMU);
+}
+
+static void type1_detach_group(void *data, struct iommu_group *group)
+{
+	t1_detach(data, group);
+}
+
+static int type1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
+			   int npage, int prot, struct page **pages)
+{
+	if (npage <= 0)
+		return -EINVAL;
+	return t1_pin_pages(data, group, iova, npage, prot, pages);
+}
+
+static void type1_unpin_pages(void *data, dma_addr_t iova, int npage)
+{
+	if (npage > 0)
+		t1_unpin_pages(data, iova, npage);
+}
+
+static void type1_register_device(void *data, struct vfio_device *vdev)
+{
+	t1_add_device(data, vdev);
+}
+
+static void type1_unregister_device(void *data, struct vfio_device *vdev)
+{
+	t1_remove_device(data, vdev);
+}
+
+static int type1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t count,
+			bool write)
+{
+	return t1_dma_rw(data, iova, buf, count, write);
+}
+
+static struct iommu_domain *type1_group_iommu_domain(void *data,
+						     struct iommu_group *group)
+{
+	if (!data || !group)
+		return ERR_PTR(-EINVAL);
+	return t1_group_domain(data, group);
+}
+
+static const struct vfio_iommu_driver_ops type1_ops = {
+	.name = "vfio-iommu-type1-mdev",
+	.owner = THIS_MODULE,
+	.open = type1_open,
+	.release = type1_release,
+	.ioctl = type1_ioctl,
+	.attach_group = type1_attach_group,
+	.detach_group = type1_detach_group,
+	.pin_pages = type1_pin_pages,
+	.unpin_pages = type1_unpin_pages,
+	.register_device = type1_register_device,
+	.unregister_device = type1_unregister_device,
+	.dma_rw = type1_dma_rw,
+	.group_iommu_domain = type1_group_iommu_domain,
+};
+
+static int __init type1_init(void)
+{
+	int ret;
+
+	t1_debugfs_init();
+	ret = vfio_register_iommu_driver(&type1_ops);
+	if (ret)
+		t1_debugfs_exit();
+	else
+		pr_info(KBUILD_MODNAME ": the type1 of vfio-mdev serves new containers\n");
+	return ret;
+}
+module_init(type1_init);
+
+static void __exit type1_exit(void)
+{
+	vfio_unregister_iommu_driver(&type1_ops);
+	t1_debugfs_exit();
+}
+module_exit(type1_exit);
+
+MODULE_DESCRIPTION("Type1 IOMMU driver for VFIO, with a local domain for mediated devices");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Pages and I/O memory of another address space: changed in 6.5 and 6.12. */
+#ifndef _VFIO_COMPAT_GUP_H
+#define _VFIO_COMPAT_GUP_H
+
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+#include <vfio-compat/version.h>
+
+static inline long
+vfio_compat_pin_user_pages_remote(struct mm_struct *mm, unsigned long vaddr,
+				  unsigned long npages, unsigned int flags,
+				  struct page **pages)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	return pin_user_pages_remote(mm, vaddr, npages, flags, pages, NULL);
+#else
+	return pin_user_pages_remote(mm, vaddr, npages, flags, pages, NULL, NULL);
+#endif
+}
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define vfio_compat_untagged_addr(mm, addr)	untagged_addr_remote(mm, addr)
+#else
+#define vfio_compat_untagged_addr(mm, addr)	untagged_addr(addr)
+#endif
+
+/* The page of I/O memory that is mapped at an address, if any is right now. */
+static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
+					  unsigned long vaddr, bool write,
+					  unsigned long *pfn, unsigned long *npages)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	struct follow_pfnmap_args args = { .vma = vma, .address = vaddr };
+	int ret = follow_pfnmap_start(&args);
+
+	if (ret)
+		return ret;
+	*pfn = args.pfn;
+	*npages = 1;
+	/* What no page table holds is mapped by a huge page at least. */
+	if (!args.ptep)
+		*npages = (ALIGN(vaddr + 1, PMD_SIZE) - vaddr) >> PAGE_SHIFT;
+	if (write && !args.writable)
+		ret = -EACCES;
+	follow_pfnmap_end(&args);
+	return ret;
+#else
+	spinlock_t *lock;
+	pte_t *pte;
+	int ret = follow_pte(vma->vm_mm, vaddr, &pte, &lock);
+
+	if (ret)
+		return ret;
+	*pfn = pte_pfn(*pte);
+	*npages = 1;
+	if (write && !pte_write(*pte))
+		ret = -EACCES;
+	pte_unmap_unlock(pte, lock);
+	return ret;
+#endif
+}
+
+/*
+ * I/O memory at an address of a VM_PFNMAP area: its page, and how many mapped
+ * as one follow, this included. The caller holds the mmap_lock, and starts
+ * over on -EAGAIN, before which it was released and taken again.
+ */
+static inline int vfio_compat_follow_pfnmap(struct vm_area_struct *vma,
+					    unsigned long vaddr, bool write,
+					    unsigned long *pfn,
+					    unsigned long *npages)
+{
+	bool unlocked = false;
+	int ret;
+
+	ret = vfio_compat_look_pfnmap(vma, vaddr, write, pfn, npages);
+	if (!ret)
+		return 0;
+	ret = fixup_user_fault(vma->vm_mm, vaddr,
+			       FAULT_FLAG_REMOTE | (write ? FAULT_FLAG_WRITE : 0),
+			       &unlocked);
+	if (unlocked)
+		return -EAGAIN;
+	if (!ret)
+		ret = vfio_compat_look_pfnmap(vma, vaddr, write, pfn, npages);
+	return ret ? -EFAULT : 0;
+}
+
+#endif /* _VFIO_COMPAT_GUP_H */
