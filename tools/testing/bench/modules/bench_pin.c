@@ -37,15 +37,15 @@ struct bench_pin {
 	void *buffer;		/* COPY_MAX bytes, from the first copy on */
 	struct bench_pin_job set;
 	unsigned int depth;
+	struct mm_struct *user;	/* who waits for a job's end */
 	DECLARE_BITMAP(held, BENCH_PIN_PAGES);
 };
 
-/* A job as the one who makes its calls needs it. */
+/* A job for a kernel thread */
 struct bench_work {
 	struct work_struct work;
 	struct bench_pin *bp;
 	const struct bench_pin_job *job;
-	struct mm_struct *mm;
 	int ret;
 };
 
@@ -70,102 +70,103 @@ static u64 address_of(const struct bench_pin_job *job, u32 call)
 	return job->at + (call * job->stride << PAGE_SHIFT);
 }
 
-static int pin_call(struct bench_pin *bp, const struct bench_pin_job *job,
-		    u32 call)
+static struct page **pages_at(struct bench_pin *bp,
+			      const struct bench_pin_job *job, u32 call)
 {
-	int ret = vfio_pin_pages(&bp->vdev, address_of(job, call), job->size,
-				 IOMMU_READ | IOMMU_WRITE,
-				 bp->pages + call * job->size);
-
-	if (ret >= 0 && ret != job->size)
-		ret = -EFAULT;
-	return ret < 0 ? ret : 0;
+	return bp->pages + call * job->size;
 }
 
-static void unpin_call(struct bench_pin *bp, const struct bench_pin_job *job,
-		       u32 call)
+/* One call of a job, or a negative errno. */
+typedef int (*bench_call)(struct bench_pin *bp, u64 at, u32 size,
+			  struct page **pages);
+
+static int call_pin(struct bench_pin *bp, u64 at, u32 size, struct page **pages)
 {
-	vfio_unpin_pages(&bp->vdev, address_of(job, call), job->size);
+	return vfio_pin_pages(&bp->vdev, at, size, IOMMU_READ | IOMMU_WRITE,
+			      pages);
 }
 
-static int gup_call(struct bench_pin *bp, const struct bench_pin_job *job,
-		    u32 call)
+static int call_unpin(struct bench_pin *bp, u64 at, u32 size,
+		      struct page **pages)
 {
-	struct page **pages = bp->pages + call * job->size;
-	int ret;
+	vfio_unpin_pages(&bp->vdev, at, size);
+	return size;
+}
 
-	ret = pin_user_pages_fast(address_of(job, call), job->size,
-				  FOLL_WRITE | FOLL_LONGTERM, pages);
-	if (ret >= 0 && ret != job->size) {
+static int call_gup(struct bench_pin *bp, u64 at, u32 size, struct page **pages)
+{
+	int ret = pin_user_pages_fast(at, size, FOLL_WRITE | FOLL_LONGTERM,
+				      pages);
+
+	if (ret > 0 && ret != size)
 		unpin_user_pages(pages, ret);
-		ret = -EFAULT;
-	}
-	return ret < 0 ? ret : 0;
-}
-
-static void put_call(struct bench_pin *bp, const struct bench_pin_job *job,
-		     u32 call)
-{
-	unpin_user_pages_dirty_lock(bp->pages + call * job->size, job->size,
-				    true);
-}
-
-static int run_pin(struct bench_pin *bp, const struct bench_pin_job *job)
-{
-	u32 n;
-	int ret;
-
-	for (n = 0; n < job->calls; n++) {
-		ret = pin_call(bp, job, nth_call(job, n));
-		if (ret)
-			break;
-	}
-	if (n == job->calls)
-		return 0;
-	while (n--)
-		unpin_call(bp, job, nth_call(job, n));
 	return ret;
 }
 
-static int run_unpin(struct bench_pin *bp, const struct bench_pin_job *job)
+static int call_put(struct bench_pin *bp, u64 at, u32 size, struct page **pages)
 {
-	u32 n;
-
-	for (n = 0; n < job->calls; n++)
-		unpin_call(bp, job, nth_call(job, n));
-	return 0;
+	unpin_user_pages_dirty_lock(pages, size, true);
+	return size;
 }
 
 /* A kernel thread must adopt the memory that it pins. */
-static int run_gup(struct bench_pin *bp, const struct bench_pin_job *job,
-		   struct mm_struct *mm)
+static int call_gup_adopted(struct bench_pin *bp, u64 at, u32 size,
+			    struct page **pages)
 {
-	u32 n;
 	int ret;
 
-	for (n = 0; n < job->calls; n++) {
-		if (mm)
-			kthread_use_mm(mm);
-		ret = gup_call(bp, job, nth_call(job, n));
-		if (mm)
-			kthread_unuse_mm(mm);
-		if (ret)
-			break;
-	}
-	if (n == job->calls)
-		return 0;
-	while (n--)
-		put_call(bp, job, nth_call(job, n));
+	kthread_use_mm(bp->user);
+	ret = call_gup(bp, at, size, pages);
+	kthread_unuse_mm(bp->user);
 	return ret;
 }
 
-static int run_put(struct bench_pin *bp, const struct bench_pin_job *job)
+/*
+ * Makes the calls of a job, and returns how many succeeded. It is built into each
+ * caller, so that the loop, which is measured too, has little in it.
+ */
+static __always_inline u32 make_calls(struct bench_pin *bp,
+				      const struct bench_pin_job *job,
+				      bench_call call)
 {
+	const u64 step = job->stride << PAGE_SHIFT;
+	const u32 calls = job->calls, size = job->size;
+	struct page **pages = bp->pages;
+	u64 at = job->at;
 	u32 n;
 
-	for (n = 0; n < job->calls; n++)
-		put_call(bp, job, nth_call(job, n));
-	return 0;
+	if (job->flags & BENCH_PIN_SHUFFLED) {
+		for (n = 0; n < calls; n++) {
+			u32 which = nth_call(job, n);
+
+			if (call(bp, address_of(job, which), size,
+				 pages_at(bp, job, which)) != size)
+				break;
+		}
+	} else {
+		for (n = 0; n < calls; n++, at += step, pages += size)
+			if (call(bp, at, size, pages) != size)
+				break;
+	}
+	return n;
+}
+
+/* All or nothing: undo() takes the first calls back. */
+static __always_inline int make_all_calls(struct bench_pin *bp,
+					  const struct bench_pin_job *job,
+					  bench_call call, bench_call undo)
+{
+	u32 made = make_calls(bp, job, call);
+
+	if (made == job->calls)
+		return 0;
+	while (made--) {
+		u32 which = nth_call(job, made);
+
+		undo(bp, address_of(job, which), job->size,
+		     pages_at(bp, job, which));
+	}
+	return -EFAULT;
 }
 
 static int run_copy(struct bench_pin *bp, const struct bench_pin_job *job)
@@ -194,28 +195,32 @@ static bool is_copy(u32 op)
 	return op >= BENCH_READ && op <= BENCH_COPY_TO;
 }
 
-static void run(struct work_struct *work)
+static int run(struct bench_pin *bp, const struct bench_pin_job *job)
 {
-	struct bench_work *bw = container_of(work, struct bench_work, work);
-	const struct bench_pin_job *job = bw->job;
-
 	switch (job->op) {
 	case BENCH_PIN:
-		bw->ret = run_pin(bw->bp, job);
-		break;
+		return make_all_calls(bp, job, call_pin, call_unpin);
 	case BENCH_UNPIN:
-		bw->ret = run_unpin(bw->bp, job);
-		break;
+		make_calls(bp, job, call_unpin);
+		return 0;
 	case BENCH_GUP:
-		bw->ret = run_gup(bw->bp, job, bw->mm);
-		break;
+		if (job->flags & BENCH_PIN_THREAD)
+			return make_all_calls(bp, job, call_gup_adopted,
+					      call_put);
+		return make_all_calls(bp, job, call_gup, call_put);
 	case BENCH_PUT:
-		bw->ret = run_put(bw->bp, job);
-		break;
+		make_calls(bp, job, call_put);
+		return 0;
 	default:
-		bw->ret = run_copy(bw->bp, job);
-		break;
+		return run_copy(bp, job);
 	}
+}
+
+static void run_work(struct work_struct *work)
+{
+	struct bench_work *bw = container_of(work, struct bench_work, work);
+
+	bw->ret = run(bw->bp, bw->job);
 }
 
 static int check(const struct bench_pin_job *job)
@@ -314,26 +319,28 @@ static int provide(struct bench_pin *bp, const struct bench_pin_job *job)
 static long bench_pin_run(struct bench_pin *bp, const struct bench_pin_job *job)
 {
 	struct bench_work bw = { .bp = bp, .job = job };
+	int ret;
 
 	lockdep_assert_held(&bp->lock);
 
-	bw.ret = admit(bp, job);
-	if (!bw.ret)
-		bw.ret = provide(bp, job);
-	if (bw.ret)
-		return bw.ret;
+	ret = admit(bp, job);
+	if (!ret)
+		ret = provide(bp, job);
+	if (ret)
+		return ret;
 	if (job->flags & BENCH_PIN_THREAD) {
-		bw.mm = current->mm;
-		INIT_WORK_ONSTACK(&bw.work, run);
+		bp->user = current->mm;
+		INIT_WORK_ONSTACK(&bw.work, run_work);
 		queue_work(system_unbound_wq, &bw.work);
 		flush_work(&bw.work);
 		destroy_work_on_stack(&bw.work);
+		ret = bw.ret;
 	} else {
-		run(&bw.work);
+		ret = run(bp, job);
 	}
-	if (!bw.ret)
+	if (!ret)
 		record(bp, job);
-	return bw.ret;
+	return ret;
 }
 
 static long bench_pin_ioctl(struct vfio_device *vdev, unsigned int cmd,
