@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dirty pages: what is pinned is dirty for as long as it is, what was written by
+ * the core's copying until it is asked for; bitmaps of mappings beside each
+ * other; errors.
+ */
+#include <sys/resource.h>
+
+#include "kselftest_harness.h"
+#include "type1_fixture.h"
+
+#define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
+#define ALL		(T1_PAGES * PAGE)
+#define DIRTY_MAX	0x10000000ULL	/* bytes of a bitmap */
+
+struct bitmap {
+	__u64 word[T1_PAGES / 64];
+};
+
+static long get_all(struct type1_use *use, struct bitmap *bitmap)
+{
+	memset(bitmap, 0, sizeof(*bitmap));
+	return dirty_get(use->t.container, T1_IOVA, ALL, bitmap,
+			 sizeof(*bitmap));
+}
+
+static unsigned int weight(const struct bitmap *bitmap)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < T1_PAGES; i++)
+		n += bit_of(bitmap->word, i);
+	return n;
+}
+
+/* Exactly COUNT bits from FIRST on? */
+static bool only(const struct bitmap *bitmap, unsigned int first,
+		 unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < T1_PAGES; i++)
+		if (bit_of(bitmap->word, i) != (i >= first && i - first < count))
+			return false;
+	return true;
+}
+
+TEST_F(type1, starts_and_stops)
+{
+	const int fd = self->use.t.container;
+	struct bitmap bitmap;
+
+	EXPECT_EQ(0, dirty_stop(fd));
+	ASSERT_EQ(0, use_map(&self->use));
+	EXPECT_EQ(-EINVAL, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, dirty_start(fd));
+	EXPECT_EQ(0, dirty_start(fd));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, weight(&bitmap));
+	EXPECT_EQ(0, dirty_stop(fd));
+	EXPECT_EQ(0, dirty_stop(fd));
+	EXPECT_EQ(-EINVAL, get_all(&self->use, &bitmap));
+}
+
+TEST_F(type1, pinned_is_dirty)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(10, pin(dev, T1_IOVA + 60 * PAGE, 10, BOTH));
+	ASSERT_EQ(0, dirty_start(fd));
+	/* From the start, and as often as one asks */
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 60, 10));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 60, 10));
+	/* Once more after it is given back */
+	EXPECT_EQ(5, unpin(dev, T1_IOVA + 60 * PAGE, 5));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 60, 10));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 65, 5));
+	/* Pinned and given back between two questions */
+	ASSERT_EQ(1, pin(dev, T1_IOVA + 70 * PAGE, 1, BOTH));
+	EXPECT_EQ(1, unpin(dev, T1_IOVA + 70 * PAGE, 1));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 65, 6));
+	EXPECT_EQ(5, unpin(dev, T1_IOVA + 65 * PAGE, 5));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, weight(&bitmap));
+	/* Nothing of it is left for the next time. */
+	ASSERT_EQ(1, pin(dev, T1_IOVA, 1, BOTH));
+	EXPECT_EQ(1, unpin(dev, T1_IOVA, 1));
+	EXPECT_EQ(0, dirty_stop(fd));
+	EXPECT_EQ(0, dirty_start(fd));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, weight(&bitmap));
+}
+
+TEST_F(type1, written_is_dirty)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+	char buf[3 * PAGE];
+
+	memset(buf, 1, sizeof(buf));
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, rw_write(dev, T1_IOVA, buf, 8));
+	ASSERT_EQ(0, dirty_start(fd));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, weight(&bitmap));
+	/* A byte at the end of one page, a byte of the next, all of others */
+	EXPECT_EQ(0, rw_write(dev, T1_IOVA + 64 * PAGE - 1, buf, 2));
+	EXPECT_EQ(0, rw_write(dev, T1_IOVA + 65 * PAGE, buf, 2 * PAGE));
+	EXPECT_EQ(0, rw_read(dev, T1_IOVA + 300 * PAGE, buf, sizeof(buf)));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 63, 4));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, weight(&bitmap));
+	EXPECT_EQ(0, rw_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA + ALL - 1, buf, 1,
+			   true));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, T1_PAGES - 1, 1));
+}
+
+/* What is mapped later is tracked, too. */
+TEST_F(type1, mapped_while_tracking)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(2, pin(dev, T1_IOVA + 7 * PAGE, 2, BOTH));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 7, 2));
+	EXPECT_EQ(ALL, dma_unmap_all(fd));
+	ASSERT_EQ(0, use_map(&self->use));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, weight(&bitmap));
+}
+
+/*
+ * Mappings that begin anywhere in a word of the bitmap: each adds its bits, and
+ * what lies between stays as the user had it.
+ */
+TEST_F(type1, several_mappings)
+{
+	static const unsigned int start[] = { 3, 7, 64, 65, 130, 200, 203, 500 };
+	static const unsigned int len[] = { 4, 57, 1, 60, 3, 3, 100, 5 };
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+	unsigned int i, n = 0;
+
+	ASSERT_EQ(0, dirty_start(fd));
+	for (i = 0; i < ARRAY_LEN(start); i++) {
+		ASSERT_EQ(0, dma_map(fd, self->use.mem + start[i] * PAGE,
+				     T1_IOVA + start[i] * PAGE, len[i] * PAGE,
+				     T1_RW));
+		/* The first and the last page of each */
+		ASSERT_EQ(1, pin(dev, T1_IOVA + start[i] * PAGE, 1, BOTH));
+		ASSERT_EQ(1, pin(dev, T1_IOVA + (start[i] + len[i] - 1) * PAGE,
+				 1, BOTH));
+		n += len[i] > 1 ? 2 : 1;
+	}
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(n, weight(&bitmap));
+	for (i = 0; i < ARRAY_LEN(start); i++) {
+		EXPECT_TRUE(bit_of(bitmap.word, start[i]));
+		EXPECT_TRUE(bit_of(bitmap.word, start[i] + len[i] - 1));
+	}
+}
+
+/* Nothing of one answer comes again in the next, which is of another range. */
+TEST_F(type1, answers_do_not_mix)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+	unsigned int i;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's keeps what it has moved for an answer");
+	ASSERT_EQ(0, dirty_start(fd));
+	/* Two pages that are dirty, and one that is not between */
+	for (i = 3; i < 200; i += 7) {
+		ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA + i * PAGE,
+				     3 * PAGE, T1_RW));
+		ASSERT_EQ(1, pin(dev, T1_IOVA + i * PAGE, 1, BOTH));
+		ASSERT_EQ(1, pin(dev, T1_IOVA + (i + 2) * PAGE, 1, BOTH));
+	}
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(58, weight(&bitmap));
+	memset(&bitmap, 0, sizeof(bitmap));
+	EXPECT_EQ(0, dirty_get(fd, T1_IOVA + 64 * PAGE, 64 * PAGE, &bitmap, 8));
+	EXPECT_EQ(18, weight(&bitmap));
+	for (i = 2; i < 64; i += 7)
+		EXPECT_EQ(5, bitmap.word[0] >> i & 7);
+	/* Where nothing is mapped nothing is dirty. */
+	memset(&bitmap, 0, sizeof(bitmap));
+	EXPECT_EQ(0, dirty_get(fd, T1_IOVA + 303 * PAGE, 100 * PAGE, &bitmap,
+			       sizeof(bitmap)));
+	EXPECT_EQ(0, weight(&bitmap));
+}
+
+/* No mapping is cut. */
+TEST_F(type1, parts_of_mappings)
+{
+	const int fd = self->use.t.container;
+	struct bitmap bitmap = {};
+
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA, 64 * PAGE, T1_RW));
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA + 64 * PAGE, 64 * PAGE,
+			     T1_RW));
+	ASSERT_EQ(0, dirty_start(fd));
+	EXPECT_EQ(-EINVAL, dirty_get(fd, T1_IOVA, PAGE, &bitmap, 8));
+	EXPECT_EQ(-EINVAL, dirty_get(fd, T1_IOVA + PAGE, 63 * PAGE, &bitmap,
+				     16));
+	EXPECT_EQ(-EINVAL, dirty_get(fd, T1_IOVA, 65 * PAGE, &bitmap, 16));
+	EXPECT_EQ(-EINVAL, dirty_get(fd, T1_IOVA + 32 * PAGE, 64 * PAGE,
+				     &bitmap, 16));
+	EXPECT_EQ(0, dirty_get(fd, T1_IOVA, 64 * PAGE, &bitmap, 8));
+	EXPECT_EQ(0, dirty_get(fd, T1_IOVA + 64 * PAGE, 64 * PAGE, &bitmap, 8));
+	EXPECT_EQ(0, dirty_get(fd, T1_IOVA - 64 * PAGE, 256 * PAGE, &bitmap,
+			       32));
+}
+
+static long dirty_raw(int fd, __u32 argsz, __u32 flags, __u64 iova, __u64 size,
+		      __u64 pgsize, __u64 bytes, void *data)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap dirty;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} arg = {
+		.dirty = { .argsz = argsz, .flags = flags },
+		.get = {
+			.iova = iova,
+			.size = size,
+			.bitmap = {
+				.pgsize = pgsize,
+				.size = bytes,
+				.data = data,
+			},
+		},
+	};
+
+	return file_ioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &arg);
+}
+
+TEST_F(type1, flags_and_sizes)
+{
+	const __u32 get = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+	const __u32 sz = sizeof(struct vfio_iommu_type1_dirty_bitmap) +
+			 sizeof(struct vfio_iommu_type1_dirty_bitmap_get);
+	const int fd = self->use.t.container;
+	unsigned int bit;
+
+	for (bit = 3; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, dirty_raw(fd, sz, 1U << bit, 0, 0, 0, 0,
+					     NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, sz, 3, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, sz, 5, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, sz, 6, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, sz, 7, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, 0, 1, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, 7, 1, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, 8, get, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EINVAL, dirty_raw(fd, sz - 1, get, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(-EFAULT, file_ioctl(fd, VFIO_IOMMU_DIRTY_PAGES,
+				      (char *)guarded(PAGE) + PAGE - 4));
+	EXPECT_EQ(0, dirty_raw(fd, 8, 1, 0, 0, 0, 0, NULL));
+	EXPECT_EQ(0, dirty_raw(fd, sz, 2, 0, 0, 0, 0, NULL));
+}
+
+TEST_F(type1, no_flag)
+{
+	if (stock_differs())
+		SKIP(return, "the kernel's looks for the first bit of 0");
+	EXPECT_EQ(-EINVAL, dirty_raw(self->use.t.container, 8, 0, 0, 0, 0, 0,
+				     NULL));
+}
+
+TEST_F(type1, page_size_0)
+{
+	const __u32 get = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+	struct bitmap bitmap;
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's looks for the first bit of 0");
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dirty_start(self->use.t.container));
+	EXPECT_EQ(-EINVAL, dirty_raw(self->use.t.container, 48, get, T1_IOVA,
+				     ALL, 0, sizeof(bitmap), &bitmap));
+}
+
+TEST_F(type1, bad_questions)
+{
+	const __u32 get = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+	const int fd = self->use.t.container;
+	struct bitmap b;
+	const struct {
+		__u64 iova, size, pgsize, bytes;
+		void *data;
+		long want;
+	} bad[] = {
+		{ T1_IOVA, 0, PAGE, sizeof(b), &b, -EINVAL },
+		{ T1_IOVA, ALL, 1, sizeof(b), &b, -EINVAL },
+		{ T1_IOVA, ALL, 2048, DIRTY_MAX / 2, &b, -EINVAL },
+		{ T1_IOVA, ALL, 2 * PAGE, sizeof(b), &b, -EINVAL },
+		{ T1_IOVA, ALL, PAGE + 1, DIRTY_MAX / 2, &b, -EINVAL },
+		{ T1_IOVA, ALL, 1ULL << 63, sizeof(b), &b, -EINVAL },
+		{ T1_IOVA, ALL, PAGE, 0, &b, -EINVAL },
+		{ T1_IOVA, ALL, PAGE, sizeof(b) - 1, &b, -EINVAL },
+		{ T1_IOVA, ALL, PAGE, sizeof(b) - 8, &b, -EINVAL },
+		{ T1_IOVA, ALL, PAGE, DIRTY_MAX + 1, &b, -EINVAL },
+		{ T1_IOVA, ALL, PAGE, ~0ULL, &b, -EINVAL },
+		{ T1_IOVA + 1, ALL, PAGE, sizeof(b), &b, -EINVAL },
+		{ T1_IOVA, ALL - 1, PAGE, sizeof(b), &b, -EINVAL },
+		{ T1_IOVA, -T1_IOVA + PAGE, PAGE, DIRTY_MAX, &b, -EINVAL },
+		{ T1_LAST_PAGE, 2 * PAGE, PAGE, sizeof(b), &b, -EINVAL },
+		{ T1_IOVA, ALL, PAGE, sizeof(b),
+		  (void *)0xffff888000000000ULL, -EINVAL },
+		{ T1_IOVA, ALL, PAGE, sizeof(b), (void *)8, -EFAULT },
+	};
+	unsigned int i;
+
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dirty_start(fd));
+	for (i = 0; i < ARRAY_LEN(bad); i++)
+		EXPECT_EQ(bad[i].want, dirty_raw(fd, 48, get, bad[i].iova,
+						 bad[i].size, bad[i].pgsize,
+						 bad[i].bytes, bad[i].data)) {
+			TH_LOG("question %u", i);
+		}
+	EXPECT_EQ(0, get_all(&self->use, &b));
+}
+
+/* An answer that does not arrive can be asked for again. */
+TEST_F(type1, answer_does_not_arrive)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(0, rw_write(dev, T1_IOVA + 5 * PAGE, "x", 1));
+	EXPECT_EQ(-EFAULT, dirty_get(fd, T1_IOVA, ALL, (void *)8,
+				     sizeof(bitmap)));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 5, 1));
+}
+
+/* Unmapping */
+
+TEST_F(type1, unmap_tells)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap = {};
+
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA + 5 * PAGE, 90 * PAGE,
+			     T1_RW));
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA + 95 * PAGE, 90 * PAGE,
+			     T1_RW));
+	EXPECT_EQ(-EINVAL, dma_unmap_dirty(fd, T1_IOVA, ALL, &bitmap,
+					   sizeof(bitmap)));
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(4, pin(dev, T1_IOVA + 93 * PAGE, 4, BOTH));
+	ASSERT_EQ(0, rw_write(dev, T1_IOVA + 97 * PAGE, "x", 1));
+	EXPECT_EQ(-EINVAL, dma_unmap_dirty(fd, T1_IOVA, ALL, &bitmap,
+					   sizeof(bitmap) - 8));
+	EXPECT_EQ(-EINVAL, dma_unmap_dirty(fd, T1_IOVA, 0, &bitmap,
+					   sizeof(bitmap)));
+	EXPECT_EQ(-EINVAL, dma_unmap_dirty(fd, T1_IOVA, 90 * PAGE, &bitmap,
+					   sizeof(bitmap)));
+	EXPECT_EQ(-EINVAL, dma_unmap_dirty(fd, T1_IOVA, ALL,
+					   (void *)0xffff888000000000ULL,
+					   sizeof(bitmap)));
+	EXPECT_EQ(180 * PAGE, dma_unmap_dirty(fd, T1_IOVA, ALL, &bitmap,
+					      sizeof(bitmap)));
+	EXPECT_TRUE(only(&bitmap, 93, 5));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, dma_unmap_dirty(fd, T1_IOVA, ALL, &bitmap,
+				     sizeof(bitmap)));
+	EXPECT_EQ(0, dma_unmap_all(fd));
+}
+
+/* The topmost page, of which no sum may be one too many */
+TEST_F(type1, row_3_topmost_page)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap = {};
+
+	if (stock_differs())
+		SKIP(return, "the kernel's refuses a range that ends at 2^64");
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_LAST_PAGE - 69 * PAGE,
+			     70 * PAGE, T1_RW));
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(1, pin(dev, T1_LAST_PAGE, 1, BOTH));
+	EXPECT_EQ(0, dirty_get(fd, T1_LAST_PAGE - 69 * PAGE, 70 * PAGE,
+			       &bitmap, 16));
+	EXPECT_TRUE(only(&bitmap, 69, 1));
+	memset(&bitmap, 0, sizeof(bitmap));
+	EXPECT_EQ(-EINVAL, dirty_get(fd, T1_LAST_PAGE, PAGE, &bitmap, 8));
+	EXPECT_EQ(70 * PAGE, dma_unmap_dirty(fd, T1_LAST_PAGE - 69 * PAGE,
+					     70 * PAGE, &bitmap, 16));
+	EXPECT_TRUE(only(&bitmap, 69, 1));
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_LAST_PAGE, PAGE, T1_RW));
+	ASSERT_EQ(1, pin(dev, T1_LAST_PAGE, 1, BOTH));
+	memset(&bitmap, 0, sizeof(bitmap));
+	EXPECT_EQ(0, dirty_get(fd, T1_LAST_PAGE, PAGE, &bitmap, 8));
+	EXPECT_TRUE(only(&bitmap, 0, 1));
+}
+
+/* Devices */
+
+/*
+ * A device that never pinned changes nothing when it is there nor when it
+ * leaves: it has no access but by pins.
+ */
+TEST_F(type1, row_12_device_that_never_pinned)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(3, pin(dev, T1_IOVA + 100 * PAGE, 3, BOTH));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 100, 3));
+	type1_leave(&self->use.t, 1);
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 100, 3));
+	ASSERT_EQ(0, type1_join(&self->use.t, 2));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 100, 3));
+	/* What the one that leaves has used is dirty still. */
+	type1_leave(&self->use.t, 0);
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(only(&bitmap, 100, 3));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_EQ(0, weight(&bitmap));
+}
+
+/* More than a bitmap may have bits: an error, and not for good. */
+TEST_F(type1, mapping_too_large_to_track)
+{
+	const int fd = self->use.t.container;
+	struct bitmap bitmap;
+
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dma_map(fd, NULL, 1ULL << 48, 1ULL << 44, T1_RW));
+	EXPECT_EQ(-EINVAL, dirty_start(fd));
+	EXPECT_EQ(-EINVAL, get_all(&self->use, &bitmap));
+	EXPECT_EQ(1ULL << 44, dma_unmap(fd, 1ULL << 48, 1ULL << 44) & ~0ULL);
+	EXPECT_EQ(0, dirty_start(fd));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	/* Nor can it be mapped while there is tracking. */
+	EXPECT_EQ(-EINVAL, dma_map(fd, NULL, 1ULL << 48, 1ULL << 44, T1_RW));
+	EXPECT_EQ(ALL, dma_unmap_all(fd));
+}
+
+MDEV_TEST_MAIN(TYPE1_TEST)
