@@ -181,9 +181,8 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 				      pages + *done, &p->spare);
 		if (ret > 0) {
 			*done += ret;
-			continue;
-		}
-		if (ret == -EAGAIN) {
+			ret = 0;
+		} else if (ret == -EAGAIN) {
 			t1_map_unlock(m);
 			ret = t1_spare_fill(&m->local, &p->spare);
 			t1_map_lock(m);
