@@ -115,12 +115,13 @@ static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
 	return inst;
 }
 
-/* The device is DEAD and has no user; the caller holds unreg_sem. */
+/*
+ * The device is DEAD and has no user; the caller holds unreg_sem, and puts the
+ * type, which keeps the parent, when he needs neither any more.
+ */
 static void mdev_instance_teardown(struct mdev_instance *inst)
 {
-	struct mdev_type *type = inst->mdev.type;
-
-	lockdep_assert_held(&type->parent->unreg_sem);
+	lockdep_assert_held(&inst->mdev.type->parent->unreg_sem);
 
 	inst->mdev.active = false;
 	mdev_sysfs_remove_links(inst);
@@ -128,7 +129,6 @@ static void mdev_instance_teardown(struct mdev_instance *inst)
 	inst->kind->destroy(inst);
 	mdev_uuid_release(inst);
 	put_device(&inst->mdev.dev);
-	kobject_put(&type->kobj);
 }
 
 static int mdev_instance_setup(struct mdev_instance *inst, const char **step)
@@ -260,17 +260,13 @@ int mdev_device_remove(struct mdev_instance *inst,
 		ret = -ENODEV;
 		goto cancel;
 	}
-	/* Keeps the parent, and the lock in it, until it is dropped */
-	kobject_get(&type->kobj);
-	if (cmpxchg(&inst->state, MDEV_REMOVING, MDEV_DEAD) != MDEV_REMOVING) {
-		ret = -ENODEV;
-	} else {
-		device_remove_file_self(&inst->mdev.dev, attr);
-		mdev_instance_teardown(inst);
-	}
+	/* Who could have taken the device over holds the lock for writing. */
+	xchg(&inst->state, MDEV_DEAD);
+	device_remove_file_self(&inst->mdev.dev, attr);
+	mdev_instance_teardown(inst);
 	up_read(&parent->unreg_sem);
 	kobject_put(&type->kobj);
-	return ret;
+	return 0;
 
 cancel:
 	/* Fails if the parent's unregistration has taken the device over. */
@@ -281,13 +277,16 @@ cancel:
 static int mdev_remove_child(struct device *dev, void *unused)
 {
 	struct mdev_instance *inst;
+	struct mdev_type *type;
 
 	if (dev->bus != &mdev_bus_type)
 		return 0;
 
 	inst = to_mdev_instance(dev);
+	type = inst->mdev.type;
 	mdev_leave_wait(inst);
 	mdev_instance_teardown(inst);
+	kobject_put(&type->kobj);
 	return 0;
 }
 

@@ -12,13 +12,15 @@
  * TICKS of the time stamp counter are instructions in a VM that counts them
  * (QEMU's -icount), with the plugin count.c, to which the lines go (-q), and
  * cycles elsewhere. "warm-up" creates devices and measures nothing. "symbols"
- * tells the plugin where the kernel's functions
- * are.
+ * tells the plugin where the kernel's functions are.
  *
  * An operation is sampled for several devices, and for each of them repeated:
- * the smallest figure of one device is that without a timer's tick in it, or
- * memory freed for somebody else, and the average over the devices is that of
- * no lucky place in a table or tree.
+ * the middle figure of one device is that without a timer's tick in it, memory
+ * freed for somebody else, or somebody else's work done already, and the average
+ * over the devices is that of no lucky place in a table, a tree or a slab. For
+ * the last, a device that is created and removed for samples stays in the end,
+ * so that the next one lies elsewhere: "at 100 devices" is the average of 92 to
+ * 107.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -38,7 +40,7 @@
 
 /*
  * An operation on one device. The three are called in a row, the middle one is
- * measured.
+ * measured. stay() is called when one device has been sampled.
  */
 struct operation {
 	const char *name;
@@ -46,6 +48,7 @@ struct operation {
 	void (*prepare)(unsigned int device);
 	void (*run)(unsigned int device);
 	void (*restore)(unsigned int device);
+	void (*stay)(void);
 };
 
 static __u64 measure_once(const struct operation *op, unsigned int device)
@@ -65,6 +68,13 @@ static __u64 measure_once(const struct operation *op, unsigned int device)
 	return end - start;
 }
 
+static int compare(const void *a, const void *b)
+{
+	__u64 x = *(const __u64 *)a, y = *(const __u64 *)b;
+
+	return (x > y) - (x < y);
+}
+
 static void measure(const struct operation *op, const char *label,
 		    unsigned int existing)
 {
@@ -78,15 +88,14 @@ static void measure(const struct operation *op, const char *label,
 	mark(MARK_REPORT, 0);
 
 	for (device = 0; device < op->devices; device++) {
-		__u64 least = UINT64_MAX;
+		__u64 sample[REPEATS];
 
-		for (repeat = 0; repeat < REPEATS; repeat++) {
-			__u64 t = measure_once(op, device);
-
-			if (t < least)
-				least = t;
-		}
-		sum += least;
+		for (repeat = 0; repeat < REPEATS; repeat++)
+			sample[repeat] = measure_once(op, device);
+		qsort(sample, REPEATS, sizeof(*sample), compare);
+		sum += sample[REPEATS / 2];
+		if (op->stay)
+			op->stay();
 	}
 	mark(MARK_REPORT, 0);
 	snprintf(line, sizeof(line), "row %s %s %u %.1f %u\n", label, op->name,
@@ -136,33 +145,43 @@ static void open_remove(unsigned int index)
 		fail("cannot open %s", path);
 }
 
-static void write_remove(unsigned int index)
+static void write_remove(unsigned int unused)
 {
 	if (write(remove_fd, "1", 1) != 1)
-		fail("cannot remove device %u", index);
+		fail("cannot remove a device");
 }
 
-static void close_remove(unsigned int index)
+static void close_remove(unsigned int unused)
 {
 	close(remove_fd);
 }
 
-static void create_one_more(unsigned int device)
+static void remove_device(unsigned int index)
 {
-	create(population + device);
+	open_remove(index);
+	write_remove(index);
+	close_remove(index);
 }
 
-static void remove_it(unsigned int device)
+static void create_one_more(unsigned int unused)
 {
-	open_remove(population + device);
-	write_remove(population + device);
-	close_remove(population + device);
+	create(population);
 }
 
-static void prepare_remove(unsigned int device)
+static void remove_it(unsigned int unused)
 {
-	create_one_more(device);
-	open_remove(population + device);
+	remove_device(population);
+}
+
+static void prepare_remove(unsigned int unused)
+{
+	create(population);
+	open_remove(population);
+}
+
+static void keep_one_more(void)
+{
+	create(population++);
 }
 
 /* Creating it again is answered after a look-up. */
@@ -195,8 +214,9 @@ static void enumerate(unsigned int device)
 }
 
 static const struct operation lifecycle_operations[] = {
-	{ "create", DEVICES, NULL, create_one_more, remove_it },
-	{ "remove", DEVICES, prepare_remove, write_remove, close_remove },
+	{ "create", DEVICES, NULL, create_one_more, remove_it, keep_one_more },
+	{ "remove", DEVICES, prepare_remove, write_remove, close_remove,
+	  keep_one_more },
 	{ "look-up", DEVICES, NULL, look_up, NULL },
 	{ "enumerate", 1, NULL, enumerate, NULL },
 };
@@ -205,6 +225,8 @@ static void populate(unsigned int target)
 {
 	for (; population < target; population++)
 		create(population);
+	while (population > target)
+		remove_device(--population);
 }
 
 static void open_type(void)
@@ -221,9 +243,12 @@ static void lifecycle(const char *label, unsigned int max)
 
 	open_type();
 	for (target = 10; target <= max; target *= 10) {
-		populate(target);
-		for (i = 0; i < ARRAY_SIZE(lifecycle_operations); i++)
-			measure(&lifecycle_operations[i], label, population);
+		for (i = 0; i < ARRAY_SIZE(lifecycle_operations); i++) {
+			const struct operation *op = &lifecycle_operations[i];
+
+			populate(op->stay ? target - DEVICES / 2 : target);
+			measure(op, label, target);
+		}
 	}
 	close(create_fd);
 }
