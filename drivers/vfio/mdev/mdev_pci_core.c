@@ -224,6 +224,8 @@ int mdev_pci_add_msi(struct mdev_pci *pci, unsigned int vectors)
 				  sizeof(body));
 	if (offset > 0)
 		pci->config.msi = offset;
+	else
+		mdev_pci_irqs_del(&pci->irqs, VFIO_PCI_MSI_IRQ_INDEX);
 	return offset;
 }
 EXPORT_SYMBOL(mdev_pci_add_msi);
@@ -265,7 +267,7 @@ int mdev_pci_add_msix(struct mdev_pci *pci, unsigned int vectors,
 	};
 	u64 table_size = (u64)vectors * PCI_MSIX_ENTRY_SIZE;
 	u64 pba_size = DIV_ROUND_UP(vectors, 64) * 8;
-	int ret;
+	int offset, ret;
 
 	if (!vectors || vectors > 2048 || bar >= PCI_STD_NUM_BARS ||
 	    pci->desc->bar[bar].flags & PCI_BASE_ADDRESS_SPACE_IO ||
@@ -279,14 +281,19 @@ int mdev_pci_add_msix(struct mdev_pci *pci, unsigned int vectors,
 	if (ret)
 		return ret;
 
+	offset = mdev_pci_add_cap(pci, PCI_CAP_ID_MSIX, &body, &writable,
+				  sizeof(body));
+	if (offset < 0) {
+		mdev_pci_irqs_del(&pci->irqs, VFIO_PCI_MSIX_IRQ_INDEX);
+		return offset;
+	}
+
 	pci->msix.bar = bar;
 	pci->msix.table = table;
 	pci->msix.table_size = table_size;
 	pci->msix.pba = pba;
 	pci->msix.pba_size = pba_size;
-
-	return mdev_pci_add_cap(pci, PCI_CAP_ID_MSIX, &body, &writable,
-				sizeof(body));
+	return offset;
 }
 EXPORT_SYMBOL(mdev_pci_add_msix);
 

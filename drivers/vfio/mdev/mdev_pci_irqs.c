@@ -62,6 +62,12 @@ int mdev_pci_irqs_add(struct mdev_pci_irqs *irqs, u32 index,
 	return 0;
 }
 
+/* It has none after all. */
+void mdev_pci_irqs_del(struct mdev_pci_irqs *irqs, u32 index)
+{
+	irqs->count[index] = 0;
+}
+
 void mdev_pci_irqs_destroy(struct mdev_pci_irqs *irqs)
 {
 	kfree(irqs->trigger);

@@ -31,6 +31,7 @@ bool mdev_pci_config_memory_on(const struct mdev_pci_config *config);
 int mdev_pci_irqs_init(struct mdev_pci_irqs *irqs, bool intx);
 int mdev_pci_irqs_add(struct mdev_pci_irqs *irqs, u32 index,
 		      unsigned int vectors);
+void mdev_pci_irqs_del(struct mdev_pci_irqs *irqs, u32 index);
 void mdev_pci_irqs_open(struct mdev_pci_irqs *irqs);
 void mdev_pci_irqs_release(struct mdev_pci_irqs *irqs);
 void mdev_pci_irqs_destroy(struct mdev_pci_irqs *irqs);

@@ -313,7 +313,7 @@ int module_load(const char *name, const char *parameters)
 		return insert(name, parameters ?: "");
 	if (strncmp(name, "mdev_test", 9))
 		return -ENOENT;
-	if (strcmp(name, "mdev_test")) {
+	if (strcmp(name, "mdev_test") && strcmp(name, TEST_PCI)) {
 		ret = module_load("mdev", NULL);
 		if (!ret && !module_loaded("mdev_test"))
 			ret = module_load("mdev_test", NULL);

@@ -22,6 +22,8 @@
 #define PIN		"mdev_test_pin"
 /* This one has VFIO devices, and no mediated ones. */
 #define TYPE1_TEST	"vfio_type1_test"
+/* A module of its own, without controls, in need of mdev_pci alone */
+#define TEST_PCI	"mdev_test_pci"
 
 /* A virtual machine without KVM on a busy host is slow. */
 #undef TEST_TIMEOUT_DEFAULT

@@ -62,6 +62,60 @@ enum mdev_test_irq {
 #define MDEV_TEST_PIN			_IO(VFIO_TYPE, VFIO_BASE + 92)
 #define MDEV_TEST_UNPIN			_IO(VFIO_TYPE, VFIO_BASE + 93)
 
+/*
+ * Of mdev_test_pci, a PCI card: what it does by itself, and what was done to it.
+ * BAR 0 has memory, of which the areas can be mapped, BAR 1 ports, BAR 2 the
+ * table of MSI-X and memory, BAR 4 registers of two bytes, BAR 5 nothing.
+ */
+#define MDEV_TEST_PCI_BAR0_SIZE		0x8000UL
+#define MDEV_TEST_PCI_AREA0_OFFSET	0x1000UL
+#define MDEV_TEST_PCI_AREA0_SIZE	0x2000UL
+#define MDEV_TEST_PCI_AREA1_OFFSET	0x6000UL
+#define MDEV_TEST_PCI_AREA1_SIZE	0x2000UL
+#define MDEV_TEST_PCI_BAR1_SIZE		0x40UL
+#define MDEV_TEST_PCI_BAR2_SIZE		0x4000UL
+#define MDEV_TEST_PCI_TABLE		0x1000UL
+#define MDEV_TEST_PCI_PBA		0x2000UL
+#define MDEV_TEST_PCI_BAR4_SIZE		0x100UL
+#define MDEV_TEST_PCI_BAR5_SIZE		0x10UL
+#define MDEV_TEST_PCI_NR_MSI		8
+#define MDEV_TEST_PCI_NR_MSIX		65
+#define MDEV_TEST_PCI_REGION_SIZE	0x18UL
+#define MDEV_TEST_PCI_SERIAL		0x0123456789abcdefULL
+
+/**
+ * struct mdev_test_pci_seen - the last access that reached the card
+ * @bar: of this BAR, or VFIO_PCI_CONFIG_REGION_INDEX
+ * @offset: where
+ * @width: how many bytes
+ * @write: it was a write
+ * @count: accesses so far
+ */
+struct mdev_test_pci_seen {
+	__u32 bar;
+	__u32 offset;
+	__u32 width;
+	__u32 write;
+	__u32 count;
+};
+
+/* A message; answers whether these are enabled */
+#define MDEV_TEST_PCI_MESSAGE		_IO(VFIO_TYPE, VFIO_BASE + 94)
+/* Answers how many are */
+#define MDEV_TEST_PCI_VECTORS		_IO(VFIO_TYPE, VFIO_BASE + 95)
+/* The level of INTx */
+#define MDEV_TEST_PCI_INTX		_IO(VFIO_TYPE, VFIO_BASE + 96)
+/* Breaks */
+#define MDEV_TEST_PCI_ERROR		_IO(VFIO_TYPE, VFIO_BASE + 97)
+/* Shows bits in its status register */
+#define MDEV_TEST_PCI_STATUS		_IO(VFIO_TYPE, VFIO_BASE + 98)
+/* Signals all that it has, from a timer, until told to stop or removed */
+#define MDEV_TEST_PCI_STORM		_IO(VFIO_TYPE, VFIO_BASE + 99)
+/* Answers into a struct mdev_test_pci_seen */
+#define MDEV_TEST_PCI_SEEN		_IO(VFIO_TYPE, VFIO_BASE + 100)
+/* Which of the helpers' answers to what makes no sense is wrong? 0: none */
+#define MDEV_TEST_PCI_REFUSALS		_IO(VFIO_TYPE, VFIO_BASE + 101)
+
 /* A device feature of eight bytes that can be set and got. */
 #define MDEV_TEST_FEATURE		0x7e57
 
