@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A user of VFIO: its memory, containers and mappings, and pins in these. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "type1.h"
+
+#define HUGE		(2ul << 20)
+
+/* Memory: PAGES pages, STRIDE pages from one to the next */
+
+char *memory;
+size_t memory_size;
+static unsigned int memory_stride;
+static bool memory_huge;
+
+static __u64 frame_of(const void *at)
+{
+	static int fd = -1;
+	__u64 entry;
+
+	if (fd < 0)
+		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)at / PAGE * sizeof(entry)) !=
+	    sizeof(entry))
+		fail("cannot read pagemap");
+	return entry & ((1ull << 55) - 1);
+}
+
+/* Small pages are no neighbours, those of a huge page are. */
+static void check_memory(void)
+{
+	unsigned int i, neighbours = 0;
+
+	for (i = 1; i < PAGES; i++) {
+		const char *at = memory + (size_t)i * memory_stride * PAGE;
+
+		if (frame_of(at) ==
+		    frame_of(at - (size_t)memory_stride * PAGE) + 1)
+			neighbours++;
+	}
+	errno = ENOMEM;
+	if (memory_huge ? neighbours < PAGES - PAGES / 512 :
+			  neighbours > PAGES / 64)
+		fail("%u of %u pages lie behind the last", neighbours, PAGES);
+}
+
+void want_memory(bool huge, unsigned int stride)
+{
+	size_t size = (size_t)PAGES * stride * PAGE;
+	unsigned int i;
+	char *at;
+
+	if (memory && memory_huge == huge && memory_stride == stride)
+		return;
+	if (memory)
+		munmap(memory, memory_size);
+	at = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at == MAP_FAILED)
+		fail("cannot map memory");
+	memory = (char *)(((uintptr_t)at + HUGE - 1) & -HUGE);
+	munmap(at, memory - at);
+	munmap(memory + size, at + HUGE - memory);
+	if (madvise(memory, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
+		fail("madvise");
+	memory_size = size;
+	memory_stride = stride;
+	memory_huge = huge;
+
+	/* The kernel hands pages out in a row, so touch them in another order. */
+	for (i = 0; i < PAGES; i++)
+		memory[(size_t)(i * 0x9e3779b1 % PAGES) * stride * PAGE] = 1;
+	check_memory();
+}
+
+/* A container with devices of bench_pin, and with the PCI device */
+
+int container, group, device;
+static int pci_group;
+
+static int open_group(const char *dir, const char *name)
+{
+	char path[128], link[128];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/iommu_group", dir, name);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		fail("cannot read %s", path);
+	link[len] = '\0';
+	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(link, '/') + 1);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		fail("cannot open %s", path);
+	return fd;
+}
+
+void join(int group_fd)
+{
+	if (ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &container))
+		fail("cannot put a group into a container");
+}
+
+int open_pin_group(int id)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "bench_pin.%d", id);
+	return open_group("/sys/devices/platform", name);
+}
+
+int open_device(int group_fd, int id)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "bench_pin.%d", id);
+	fd = ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, name);
+	if (fd < 0)
+		fail("cannot open %s", name);
+	return fd;
+}
+
+void open_container(void)
+{
+	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (container < 0)
+		fail("cannot open /dev/vfio/vfio");
+}
+
+void set_iommu(void)
+{
+	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		fail("cannot set the container up");
+}
+
+/* The devices that are to be had: without an IOMMU behind them, and with one. */
+void set_up(bool emulated, bool with_pci)
+{
+	open_container();
+	group = -1;
+	pci_group = -1;
+	device = -1;
+	if (with_pci) {
+		pci_group = open_group("/sys/bus/pci/devices", pci);
+		join(pci_group);
+		set_iommu();
+	}
+	if (emulated) {
+		group = open_pin_group(0);
+		join(group);
+		if (!with_pci)
+			set_iommu();
+		device = open_device(group, 0);
+	}
+}
+
+void tear_down(void)
+{
+	if (device >= 0)
+		close(device);
+	if (group >= 0)
+		close(group);
+	if (pci_group >= 0)
+		close(pci_group);
+	close(container);
+}
+
+void map(__u64 iova, const void *at, size_t size)
+{
+	struct vfio_iommu_type1_dma_map arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)at,
+		.iova = iova,
+		.size = size,
+	};
+
+	if (ioctl(container, VFIO_IOMMU_MAP_DMA, &arg))
+		fail("no mapping at %#llx", iova);
+}
+
+void unmap(__u64 iova, size_t size)
+{
+	struct vfio_iommu_type1_dma_unmap arg = {
+		.argsz = sizeof(arg),
+		.iova = iova,
+		.size = size,
+	};
+
+	if (ioctl(container, VFIO_IOMMU_UNMAP_DMA, &arg) || arg.size != size)
+		fail("a mapping stays at %#llx", iova);
+}
+
+void unmap_all(void)
+{
+	struct vfio_iommu_type1_dma_unmap arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
+	};
+
+	if (ioctl(container, VFIO_IOMMU_UNMAP_DMA, &arg))
+		fail("cannot unmap all");
+}
+
+/* The memory, in so many mappings. */
+void map_memory(unsigned int mappings)
+{
+	size_t size = memory_size / mappings, i;
+
+	for (i = 0; i < mappings; i++)
+		map(IOVA + i * size, memory + i * size, size);
+}
+
+/* Mappings of one page each */
+
+void map_slot(unsigned int slot)
+{
+	map(IOVA + (__u64)slot * PAGE, memory + slot % PAGES * PAGE, PAGE);
+}
+
+void unmap_slot(unsigned int slot)
+{
+	unmap(IOVA + (__u64)slot * PAGE, PAGE);
+}
+
+void map_many(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAPPINGS; i++)
+		map_slot(2 * i);
+}
+
+/* Pins */
+
+const struct pin_row *row;
+
+void submit(const struct bench_pin_job *job)
+{
+	if (ioctl(device, BENCH_PIN_RUN, job))
+		fail("job %u of %u calls fails", job->op, job->calls);
+}
+
+static void do_pages(enum bench_pin_op op, unsigned int size, unsigned int flags)
+{
+	struct bench_pin_job job = {
+		.op = floor_only ? op - BENCH_PIN + BENCH_GUP : op,
+		.flags = flags,
+		.at = floor_only ? (uintptr_t)memory : IOVA,
+		.calls = PAGES / size,
+		.size = size,
+		.stride = row->stride ? row->stride : size,
+	};
+
+	submit(&job);
+}
+
+void pin(void)
+{
+	do_pages(BENCH_PIN, row->size, row->flags);
+}
+
+void unpin(void)
+{
+	do_pages(BENCH_UNPIN, row->size, row->flags);
+}
+
+void pin_otherwise(void)
+{
+	do_pages(BENCH_PIN, row->stride ? row->size : 512, 0);
+}
+
+void unpin_otherwise(void)
+{
+	do_pages(BENCH_UNPIN, row->stride ? row->size : 512, 0);
+}
+
+void dirty_pages(__u32 flag)
+{
+	struct vfio_iommu_type1_dirty_bitmap arg = {
+		.argsz = sizeof(arg),
+		.flags = flag,
+	};
+
+	if (ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &arg))
+		fail("dirty tracking, %#x", flag);
+}

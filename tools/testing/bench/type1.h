@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of the program that measures type1 offer each other:
+ *
+ *	type1.c		how a row is measured; those of pins, mappings, copies
+ *			and containers
+ *	type1-client.c	a user of VFIO: memory, containers, mappings, pins
+ *	type1-bytes.c	rows about the kernel's memory
+ *	type1-streams.c	rows about several CPUs
+ */
+#ifndef TYPE1_H
+#define TYPE1_H
+
+#include <linux/vfio.h>
+#include <stddef.h>
+
+#include "bench.h"
+#include "modules/bench_pin.h"
+
+#define PAGES		BENCH_PIN_PAGES
+#define IOVA		0x100000000ull	/* where mappings start */
+#define SETTLE_US	50000	/* for what the kernel frees later */
+
+/* type1.c: whose module it is, what the PCI device is called, if there is one */
+extern const char *label, *pci;
+extern bool floor_only;
+
+bool wanted(const char *group, const char *name);
+void put_line(const char *line);
+
+/* type1-client.c. Memory is PAGES pages, STRIDE pages from one to the next. */
+extern char *memory;
+extern size_t memory_size;
+
+void want_memory(bool huge, unsigned int stride);
+
+/* The container that functions are about, its last group, and its device */
+extern int container, group, device;
+
+void open_container(void);
+void join(int group_fd);
+void set_iommu(void);
+int open_pin_group(int id);
+int open_device(int group_fd, int id);
+void set_up(bool emulated, bool with_pci);
+void tear_down(void);
+
+void map(__u64 iova, const void *at, size_t size);
+void unmap(__u64 iova, size_t size);
+void unmap_all(void);
+void map_memory(unsigned int mappings);
+void dirty_pages(__u32 flag);
+
+/* How the pages of a row are pinned */
+struct pin_row {
+	const char *name;
+	enum bench_pin_op op;	/* BENCH_PIN or BENCH_UNPIN */
+	unsigned int size;	/* pages a call */
+	unsigned int stride;
+	unsigned int flags;
+	unsigned int mappings;
+	bool huge, again, dirty, mixed;
+};
+
+extern const struct pin_row *row;
+
+void submit(const struct bench_pin_job *job);
+void pin(void);
+void unpin(void);
+
+/* In calls of 512 where they can be, whatever the row says */
+void pin_otherwise(void);
+void unpin_otherwise(void);
+
+/* Mappings of a page, with gaps of a page between them */
+#define MAPPINGS	10000
+
+void map_slot(unsigned int slot);
+void unmap_slot(unsigned int slot);
+void map_many(void);
+
+/* type1-bytes.c, type1-streams.c */
+void memory_group(void);
+void streams_group(void);
+
+#endif /* TYPE1_H */
