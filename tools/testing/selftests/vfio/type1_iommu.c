@@ -1,0 +1,1329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Containers with an IOMMU: where the DMA of real devices lands and where it
+ * does not; what is charged, pinned and dirty while devices with and without an
+ * IOMMU come and go; what an IOMMU cannot map.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "type1_pci.h"
+
+#define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
+#define MSI_FIRST	0xfee00000ULL
+#define MSI_LAST	0xfeefffffULL
+#define LARGE		(2UL << 20)
+#define ELSEWHERE	0x80000000ULL	/* an IOVA where nothing is mapped */
+#define MDEVS		2
+
+FIXTURE(iommu) {
+	struct type1_use use;
+	struct pci pci[PCI_DEVICES];
+	bool has_driver;	/* the container */
+	char *view;		/* of a BAR, VIEW_SIZE */
+};
+
+#define VIEW_SIZE	(16 * PAGE)
+
+#define rig_t		FIXTURE_DATA(iommu)
+#define CONTAINER	(self->use.t.container)
+#define MEM		(self->use.mem)
+
+FIXTURE_SETUP(iommu)
+{
+	unsigned int i;
+
+	expect_dmesg("DMAR: |dmar_fault: ");	/* what it refuses */
+	MEM = marked_memory(T1_PAGES);
+	self->use.held = pages_held();
+	self->use.locked = pages_locked();
+	for (i = 0; i < PCI_DEVICES; i++)
+		ASSERT_EQ(0, pci_take(&self->pci[i], i));
+	ASSERT_EQ(0, type1_bare(&self->use.t));
+}
+
+FIXTURE_TEARDOWN(iommu)
+{
+	unsigned int i;
+
+	/* It would keep the device's file open. */
+	if (self->view)
+		munmap(self->view, VIEW_SIZE);
+	for (i = 0; i < PCI_DEVICES; i++)
+		EXPECT_EQ(0, pci_give_back(&self->pci[i]));
+	use_end(&self->use);
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+static int set_driver(rig_t *self)
+{
+	int ret;
+
+	if (self->has_driver)
+		return 0;
+	ret = file_ioctl(CONTAINER, VFIO_SET_IOMMU,
+			 (void *)VFIO_TYPE1v2_IOMMU);
+	self->has_driver = !ret;
+	return ret;
+}
+
+static int join_pci(rig_t *self, unsigned int n)
+{
+	int ret = pci_join_group(&self->pci[n], CONTAINER);
+
+	if (!ret)
+		ret = set_driver(self);
+	if (!ret)
+		ret = pci_open(&self->pci[n]);
+	if (ret)
+		pci_leave(&self->pci[n]);
+	return ret;
+}
+
+static int join_mdev(rig_t *self, unsigned int n)
+{
+	struct type1 *t = &self->use.t;
+	char name[32];
+	int ret;
+
+	ret = type1_join_group(t, n);
+	if (!ret)
+		ret = set_driver(self);
+	if (!ret) {
+		snprintf(name, sizeof(name), TYPE1_TEST ".%u", n);
+		t->device[n] = ioctl(t->group[n], VFIO_GROUP_GET_DEVICE_FD,
+				     name);
+		ret = t->device[n] < 0 ? -errno : 0;
+	}
+	if (ret)
+		type1_leave(t, n);
+	return ret;
+}
+
+/* A container with the first edu, and all memory mapped */
+static int begin_mapped(rig_t *self)
+{
+	int ret = join_pci(self, EDU0);
+
+	return ret ? ret : use_map(&self->use);
+}
+
+static __u64 iova_of(unsigned int page)
+{
+	return T1_IOVA + page * PAGE;
+}
+
+static __u64 *word_of(char *mem, unsigned int page)
+{
+	return (__u64 *)(mem + page * PAGE);
+}
+
+/* Is each page but one that which mark_memory() made it? */
+static bool unchanged_but(char *mem, unsigned int pages, int but)
+{
+	unsigned int i;
+
+	for (i = 0; i < pages; i++)
+		if (i != but && *word_of(mem, i) != T1_MARK(i))
+			return false;
+	return true;
+}
+
+/* Does what the device writes to an IOVA get to a place in our memory? */
+static bool lands(const struct pci *edu, __u64 from, __u64 to,
+		  __u64 *place, __u64 word)
+{
+	__atomic_store_n(place, 0, __ATOMIC_SEQ_CST);
+	return !edu_copy(edu, from, to, 8) &&
+	       __atomic_load_n(place, __ATOMIC_SEQ_CST) == word;
+}
+
+/* Where DMA lands */
+
+TEST_F(iommu, dma_lands)
+{
+	ASSERT_EQ(0, begin_mapped(self));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	ASSERT_EQ(0, edu_copy(&self->pci[EDU0], iova_of(3), iova_of(900), 64));
+	EXPECT_EQ(T1_MARK(3), *word_of(MEM, 900));
+	EXPECT_TRUE(unchanged_but(MEM, T1_PAGES, 900));
+
+	EXPECT_EQ(T1_PAGES * PAGE, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, HELD(&self->use));
+}
+
+TEST_F(iommu, dma_across_two_mappings)
+{
+	char *other = marked_memory(4);
+	const unsigned int half = EDU_MAX / 2;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, dma_map(CONTAINER, other, iova_of(T1_PAGES), 4 * PAGE,
+			     T1_RW));
+	memset(MEM + PAGE, 0x5a, PAGE);
+	ASSERT_EQ(0, edu_copy(&self->pci[EDU0], iova_of(1),
+			      iova_of(T1_PAGES) - half, EDU_MAX));
+	EXPECT_EQ(0, memcmp(MEM + T1_PAGES * PAGE - half, MEM + PAGE, half));
+	EXPECT_EQ(0, memcmp(other, MEM + PAGE, half));
+	EXPECT_EQ(0, other[half]);
+	EXPECT_EQ(T1_MARK(1), *word_of(other, 1));
+}
+
+TEST_F(iommu, dma_elsewhere_is_blocked)
+{
+	int log = kmsg_open();
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, edu_copy(&self->pci[EDU0], iova_of(3), ELSEWHERE, 64));
+	EXPECT_TRUE(WAIT_FOR(kmsg_count(log, "DMAR: ") > 0, SOON));
+	EXPECT_EQ(0, edu_write(&self->pci[EDU0], iova_of(T1_PAGES), 64));
+	EXPECT_EQ(0, edu_write(&self->pci[EDU0], T1_IOVA - PAGE, 64));
+	/* By its address in the machine neither */
+	EXPECT_EQ(0, edu_write(&self->pci[EDU0], pfn_at(MEM) * PAGE, 64));
+	EXPECT_TRUE(unchanged_but(MEM, T1_PAGES, -1));
+	close(log);
+}
+
+TEST_F(iommu, dma_after_unmapping_is_blocked)
+{
+	struct pci *edu = &self->pci[EDU0];
+	char *other = marked_memory(16);
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, dma_map(CONTAINER, other, ELSEWHERE, 16 * PAGE, T1_RW));
+	EXPECT_TRUE(lands(edu, iova_of(3), ELSEWHERE + 5 * PAGE,
+			  word_of(other, 5), T1_MARK(3)));
+	mark_memory(other, 16);
+	EXPECT_EQ(16 * PAGE, dma_unmap(CONTAINER, ELSEWHERE, 16 * PAGE));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(T1_PAGES, HELD(&self->use));
+	ASSERT_EQ(0, edu_copy(edu, iova_of(3), ELSEWHERE + 5 * PAGE, 64));
+	EXPECT_TRUE(unchanged_but(other, 16, -1));
+}
+
+/* The same address, other memory, several times */
+TEST_F(iommu, dma_follows_the_mapping)
+{
+	struct pci *edu = &self->pci[EDU0];
+	char *mem[2] = { marked_memory(8), marked_memory(8) };
+	int i;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, dma_map(CONTAINER, mem[i % 2], ELSEWHERE, 8 * PAGE,
+				     T1_RW));
+		EXPECT_TRUE(lands(edu, iova_of(10 + i), ELSEWHERE + 7 * PAGE,
+				  word_of(mem[i % 2], 7), T1_MARK(10 + i)));
+		EXPECT_TRUE(unchanged_but(mem[(i + 1) % 2], 8, -1));
+		mark_memory(mem[i % 2], 8);
+		ASSERT_EQ(8 * PAGE, dma_unmap(CONTAINER, ELSEWHERE, 8 * PAGE));
+	}
+}
+
+TEST_F(iommu, read_only_and_write_only)
+{
+	struct pci *edu = &self->pci[EDU0];
+	char *in = marked_memory(1), *out = marked_memory(1);
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, dma_map(CONTAINER, in, ELSEWHERE, PAGE, T1_READ));
+	ASSERT_EQ(0, dma_map(CONTAINER, out, ELSEWHERE + PAGE, PAGE, T1_WRITE));
+	*(__u64 *)in = 0x1111;
+	ASSERT_EQ(0, edu_copy(edu, ELSEWHERE, ELSEWHERE + PAGE, 8));
+	EXPECT_EQ(0x1111, *(__u64 *)out);
+
+	/* That this IOMMU lets what it may write be read is its driver's way. */
+	ASSERT_EQ(0, edu_copy(edu, iova_of(0), ELSEWHERE, 8));
+	EXPECT_EQ(0x1111, *(__u64 *)in);
+}
+
+/* Memory that may only be read can be mapped to be read, and stays as it is. */
+TEST_F(iommu, read_only_memory)
+{
+	char *mem = marked_memory(4), *zero = fresh_memory(4, PROT_READ);
+	struct pci *edu = &self->pci[EDU0];
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, mprotect(mem, 4 * PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, mem, ELSEWHERE, 4 * PAGE, T1_RW));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(T1_PAGES, HELD(&self->use));
+	ASSERT_EQ(0, dma_map(CONTAINER, mem, ELSEWHERE, 4 * PAGE, T1_READ));
+	EXPECT_EQ(T1_PAGES + 4, LOCKED(&self->use));
+	EXPECT_TRUE(lands(edu, ELSEWHERE + PAGE, iova_of(9), word_of(MEM, 9),
+			  T1_MARK(1)));
+	ASSERT_EQ(0, edu_write(edu, ELSEWHERE + 2 * PAGE, 8));
+	EXPECT_EQ(T1_MARK(2), *word_of(mem, 2));
+
+	ASSERT_EQ(0, dma_map(CONTAINER, zero, ELSEWHERE + LARGE, 4 * PAGE,
+			     T1_READ));
+	EXPECT_TRUE(lands(edu, ELSEWHERE + LARGE + PAGE, iova_of(9),
+			  word_of(MEM, 9), 0));
+}
+
+TEST_F(iommu, two_groups_in_a_container)
+{
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_pci(self, EDU1));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(5), iova_of(100),
+			  word_of(MEM, 100), T1_MARK(5)));
+	EXPECT_TRUE(lands(&self->pci[EDU1], iova_of(6), iova_of(101),
+			  word_of(MEM, 101), T1_MARK(6)));
+	pci_leave(&self->pci[EDU0]);
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_TRUE(lands(&self->pci[EDU1], iova_of(7), iova_of(102),
+			  word_of(MEM, 102), T1_MARK(7)));
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(8), iova_of(103),
+			  word_of(MEM, 103), T1_MARK(8)));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(T1_PAGES, HELD(&self->use));
+}
+
+TEST_F(iommu, two_containers_are_apart)
+{
+	char *other = marked_memory(T1_PAGES);
+	int container;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, container);
+	ASSERT_EQ(0, pci_join_group(&self->pci[EDU1], container));
+	ASSERT_EQ(0, file_ioctl(container, VFIO_SET_IOMMU,
+				(void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, pci_open(&self->pci[EDU1]));
+	ASSERT_EQ(0, dma_map(container, other, T1_IOVA, T1_PAGES * PAGE,
+			     T1_RW));
+	EXPECT_EQ(2 * T1_PAGES, LOCKED(&self->use));
+
+	EXPECT_TRUE(lands(&self->pci[EDU1], iova_of(5), iova_of(70),
+			  word_of(other, 70), T1_MARK(5)));
+	EXPECT_TRUE(unchanged_but(MEM, T1_PAGES, -1));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(6), iova_of(71),
+			  word_of(MEM, 71), T1_MARK(6)));
+	EXPECT_TRUE(unchanged_but(other, T1_PAGES, 70));
+
+	/* The last group takes the mappings along. */
+	pci_leave(&self->pci[EDU1]);
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	close(container);
+}
+
+/* After a fork the child gets the copies, and the device stays with us. */
+TEST_F(iommu, fork)
+{
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		*word_of(MEM, 20) = 1;
+		_exit(pages_locked());
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	*word_of(MEM, 21) = 0x21;
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(21), iova_of(20),
+			  word_of(MEM, 20), 0x21));
+}
+
+/* What the IOMMU can do */
+
+TEST_F(iommu, information)
+{
+	struct type1_info info;
+
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &info));
+	EXPECT_EQ(~(PAGE - 1), info.pgsizes);
+
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &info));
+	EXPECT_EQ(PAGE, info.pgsizes & -info.pgsizes);
+	EXPECT_EQ(0, info.pgsizes >> 48);
+	ASSERT_EQ(2, info.nr_ranges);
+	EXPECT_EQ(0, info.range[0].start);
+	EXPECT_EQ(MSI_FIRST - 1, info.range[0].end);
+	EXPECT_EQ(MSI_LAST + 1, info.range[1].start);
+	EXPECT_EQ((1ULL << 48) - 1, info.range[1].end);
+	/* This one cannot snoop by force. */
+	EXPECT_EQ(0, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
+
+	pci_leave(&self->pci[EDU0]);
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &info));
+	EXPECT_EQ(~(PAGE - 1), info.pgsizes);
+}
+
+TEST_F(iommu, mapping_over_a_hole)
+{
+	const __u64 end = 1ULL << 48;
+	static const struct {
+		__u64 iova, size;
+	} bad[] = {
+		{ MSI_FIRST, PAGE },
+		{ MSI_FIRST - PAGE, 2 * PAGE },
+		{ MSI_FIRST + 7 * PAGE, 3 * PAGE },
+		{ MSI_LAST + 1 - PAGE, 2 * PAGE },
+		{ MSI_FIRST - PAGE, MSI_LAST + 1 - MSI_FIRST + 2 * PAGE },
+		{ 1ULL << 48, PAGE },
+		{ (1ULL << 48) - PAGE, 2 * PAGE },
+		{ ~0ULL - PAGE + 1, PAGE },
+	};
+	unsigned int i;
+
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	for (i = 0; i < ARRAY_LEN(bad); i++)
+		EXPECT_EQ(-EINVAL, dma_map(CONTAINER, MEM, bad[i].iova,
+					   bad[i].size, T1_RW));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, dma_map(CONTAINER, MEM, MSI_FIRST - PAGE, PAGE, T1_RW));
+	EXPECT_EQ(0, dma_map(CONTAINER, MEM + PAGE, MSI_LAST + 1, PAGE, T1_RW));
+	EXPECT_EQ(0, dma_map(CONTAINER, MEM, end - PAGE, PAGE, T1_RW));
+	EXPECT_TRUE(lands(&self->pci[EDU0], MSI_LAST + 1, MSI_FIRST - PAGE,
+			  word_of(MEM, 0), T1_MARK(1)));
+	EXPECT_EQ(3, LOCKED(&self->use));
+	EXPECT_EQ(3 * PAGE, dma_unmap_all(CONTAINER));
+}
+
+/* Mappings that were there before the group: it is refused, nothing changes. */
+static void conflict(struct __test_metadata *_metadata, rig_t *self,
+		     __u64 iova, int error)
+{
+	const int *dev = self->use.t.device;
+
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dma_map(CONTAINER, MEM, iova, 4 * PAGE, T1_RW));
+	ASSERT_EQ(2, pin(dev[0], iova, 2, BOTH));
+	EXPECT_EQ(2, LOCKED(&self->use));
+	EXPECT_EQ(error, join_pci(self, EDU0));
+	EXPECT_EQ(2, LOCKED(&self->use));
+	EXPECT_EQ(2, HELD(&self->use));
+	EXPECT_EQ(T1_MARK(1), load(dev[0], iova + PAGE));
+	ASSERT_EQ(3, pin(dev[0], iova_of(0), 3, BOTH));
+	EXPECT_EQ(5, LOCKED(&self->use));
+
+	EXPECT_EQ(4 * PAGE, dma_unmap(CONTAINER, iova, 4 * PAGE));
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(5), iova_of(6),
+			  word_of(MEM, 6), T1_MARK(5)));
+}
+
+TEST_F(iommu, group_that_cannot_have_a_mapping_reserved)
+{
+	conflict(_metadata, self, MSI_FIRST + PAGE, -EINVAL);
+}
+
+TEST_F(iommu, group_that_cannot_have_a_mapping_too_high)
+{
+	if (stock_differs())
+		SKIP(return, "stock finds out when it maps: EFAULT");
+	conflict(_metadata, self, 1ULL << 52, -EINVAL);
+}
+
+TEST_F(iommu, group_that_cannot_have_a_mapping_no_memory)
+{
+	char *gone = marked_memory(8);
+
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dma_map(CONTAINER, gone, ELSEWHERE, 8 * PAGE, T1_RW));
+	ASSERT_EQ(2, pin(self->use.t.device[0], ELSEWHERE, 2, BOTH));
+	ASSERT_EQ(0, munmap(gone + 4 * PAGE, 4 * PAGE));
+	EXPECT_EQ(-EFAULT, join_pci(self, EDU0));
+	EXPECT_EQ(2, LOCKED(&self->use));
+	EXPECT_EQ(2, HELD(&self->use));
+	EXPECT_EQ(8 * PAGE, dma_unmap(CONTAINER, ELSEWHERE, 8 * PAGE));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(5), iova_of(6),
+			  word_of(MEM, 6), T1_MARK(5)));
+}
+
+/* Large pages */
+
+#define IOMMU_MAP	"/sys/kernel/tracing/events/iommu/map/"
+#define TRACE		"/sys/kernel/tracing/trace"
+
+/* How many calls of the IOMMU's layer mapped a range, and the least of them */
+struct steps {
+	unsigned int calls;
+	unsigned long smallest;
+};
+
+static struct steps steps_of(int container, char *mem, __u64 iova, size_t size)
+{
+	struct steps steps = { .smallest = -1UL };
+	unsigned long first, len;
+	char line[256];
+	FILE *trace;
+
+	close(open(TRACE, O_WRONLY | O_TRUNC | O_CLOEXEC));
+	if (write_file(IOMMU_MAP "enable", "1") ||
+	    dma_map(container, mem, iova, size, T1_RW))
+		return steps;
+	write_file(IOMMU_MAP "enable", "0");
+	trace = fopen(TRACE, "r");
+	while (trace && fgets(line, sizeof(line), trace)) {
+		char *at = strstr(line, "iova=0x"), *of = strstr(line, "size=");
+
+		if (!at || !of)
+			continue;
+		first = strtoul(at + 5, NULL, 16);
+		len = strtoul(of + 5, NULL, 0);
+		if (first < iova || first >= iova + size)
+			continue;
+		steps.calls++;
+		if (len < steps.smallest)
+			steps.smallest = len;
+	}
+	if (trace)
+		fclose(trace);
+	return steps;
+}
+
+/* SIZE bytes in large pages, or NULL */
+static char *huge_memory(size_t size)
+{
+	char *mem = fresh_memory((size + LARGE) / PAGE, PROT_READ | PROT_WRITE);
+
+	mem = (char *)(((uintptr_t)mem + LARGE - 1) & ~(LARGE - 1));
+	madvise(mem, size, MADV_HUGEPAGE);
+	mark_memory(mem, size / PAGE);
+	return mem;
+}
+
+TEST_F(iommu, large_pages)
+{
+	const size_t size = 4 * LARGE;
+	struct type1_test_page page;
+	struct steps steps;
+	char *mem = huge_memory(size);
+	unsigned int i;
+
+	ASSERT_EQ(0, join_mdev(self, 0));
+	page = page_at(self->use.t.device[0], mem);
+	if (!(page.flags & TYPE1_TEST_PAGE_LARGE))
+		SKIP(return, "got no large page");
+	ASSERT_EQ(0, begin_mapped(self));
+
+	steps = steps_of(CONTAINER, mem, ELSEWHERE, size);
+	EXPECT_GE(4, steps.calls);
+	EXPECT_LE(LARGE, steps.smallest);
+	EXPECT_EQ(T1_PAGES + size / PAGE, LOCKED(&self->use));
+	for (i = 0; i < size / PAGE; i += 511)
+		EXPECT_TRUE(lands(&self->pci[EDU0], ELSEWHERE + i * PAGE,
+				  iova_of(0), word_of(MEM, 0), T1_MARK(i)));
+	EXPECT_EQ(size, dma_unmap(CONTAINER, ELSEWHERE, size));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(T1_PAGES, HELD(&self->use));
+
+	/* And where large pages are forbidden */
+	ASSERT_EQ(0, type1_parameter("disable_hugepages", 1));
+	steps = steps_of(CONTAINER, mem, ELSEWHERE, LARGE);
+	ASSERT_EQ(0, type1_parameter("disable_hugepages", 0));
+	EXPECT_EQ(LARGE / PAGE, steps.calls);
+	EXPECT_EQ(PAGE, steps.smallest);
+	EXPECT_TRUE(lands(&self->pci[EDU0], ELSEWHERE + 100 * PAGE, iova_of(0),
+			  word_of(MEM, 0), T1_MARK(100)));
+}
+
+/* A large page that begins at neither of both ends, and a part of one */
+TEST_F(iommu, large_pages_askew)
+{
+	char *mem = huge_memory(2 * LARGE);
+	const size_t size = LARGE + 3 * PAGE;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, dma_map(CONTAINER, mem + 5 * PAGE, ELSEWHERE + 7 * PAGE,
+			     size, T1_RW));
+	EXPECT_EQ(T1_PAGES + size / PAGE, LOCKED(&self->use));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(1), ELSEWHERE + 7 * PAGE,
+			  word_of(mem, 5), T1_MARK(1)));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(2),
+			  ELSEWHERE + 7 * PAGE + LARGE,
+			  word_of(mem, 5 + 512), T1_MARK(2)));
+	*word_of(mem, 5) = T1_MARK(5);
+	*word_of(mem, 5 + 512) = T1_MARK(5 + 512);
+	EXPECT_TRUE(unchanged_but(mem, 2 * LARGE / PAGE, -1));
+	EXPECT_EQ(size, dma_unmap(CONTAINER, ELSEWHERE, LARGE * 2));
+	EXPECT_EQ(T1_PAGES, HELD(&self->use));
+}
+
+TEST_F(iommu, hugetlb)
+{
+	const size_t size = 2 * LARGE;
+	char was[32];
+	char *mem;
+
+	ASSERT_LT(0, read_file("/proc/sys/vm/nr_hugepages", was, sizeof(was)));
+	ASSERT_EQ(0, write_file("/proc/sys/vm/nr_hugepages", "4"));
+	ASSERT_EQ(0, begin_mapped(self));
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		   MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	mark_memory(mem, size / PAGE);
+	ASSERT_EQ(0, dma_map(CONTAINER, mem, ELSEWHERE, size, T1_RW));
+	EXPECT_EQ(T1_PAGES + size / PAGE, LOCKED(&self->use));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(3), ELSEWHERE + 700 * PAGE,
+			  word_of(mem, 700), T1_MARK(3)));
+	/* The device's until it is unmapped */
+	ASSERT_EQ(0, munmap(mem, size));
+	EXPECT_EQ(T1_PAGES + size / PAGE, LOCKED(&self->use));
+	EXPECT_EQ(0, edu_write(&self->pci[EDU0], ELSEWHERE + LARGE, 64));
+	EXPECT_EQ(size, dma_unmap(CONTAINER, ELSEWHERE, size));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(0, write_file("/proc/sys/vm/nr_hugepages", was));
+}
+
+/* Locked memory */
+
+/* No more than that: a failure costs nothing, and says so once. */
+TEST_F(iommu, row_29_limit_of_locked_memory)
+{
+	char *large = fresh_memory(LARGE / PAGE * 64, PROT_READ | PROT_WRITE);
+	int log;
+
+	expect_dmesg("RLIMIT_MEMLOCK|locked");
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, limit_memlock(pages_locked() + 100));
+	ASSERT_EQ(0, dma_map(CONTAINER, MEM, T1_IOVA, 100 * PAGE, T1_RW));
+	log = kmsg_open();
+	EXPECT_EQ(-ENOMEM, dma_map(CONTAINER, MEM + 100 * PAGE, iova_of(100),
+				   PAGE, T1_RW));
+	EXPECT_EQ(-ENOMEM, dma_map(CONTAINER, large, ELSEWHERE, 64 * LARGE,
+				   T1_RW));
+	EXPECT_GE(2, kmsg_count(log, "vfio"));
+	close(log);
+	EXPECT_EQ(100, LOCKED(&self->use));
+	EXPECT_EQ(100, HELD(&self->use));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(99), iova_of(1),
+			  word_of(MEM, 1), T1_MARK(99)));
+	EXPECT_EQ(100 * PAGE, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, dma_map(CONTAINER, MEM, T1_IOVA, 100 * PAGE, T1_RW));
+}
+
+/* A group that would have to lock too much stays outside. */
+TEST_F(iommu, limit_when_a_group_joins)
+{
+	const int *dev = self->use.t.device;
+
+	expect_dmesg("RLIMIT_MEMLOCK|locked");
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, limit_memlock(pages_locked() + T1_PAGES - 1));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(7, pin(dev[0], T1_IOVA, 7, BOTH));
+	EXPECT_EQ(-ENOMEM, join_pci(self, EDU0));
+	EXPECT_EQ(7, LOCKED(&self->use));
+	EXPECT_EQ(7, HELD(&self->use));
+	ASSERT_EQ(0, limit_memlock(pages_locked() - 7 + T1_PAGES));
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(7, unpin(dev[0], T1_IOVA, 7));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+}
+
+TEST_F(iommu, row_19_last_iommu_group_leaves)
+{
+	const int *dev = self->use.t.device;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, join_mdev(self, 1));
+	ASSERT_EQ(10, pin(dev[0], T1_IOVA, 10, BOTH));
+	ASSERT_EQ(10, pin(dev[1], iova_of(5), 10, BOTH));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	pci_leave(&self->pci[EDU0]);
+	EXPECT_EQ(15, LOCKED(&self->use));
+	EXPECT_EQ(15, HELD(&self->use));
+	EXPECT_EQ(T1_MARK(14), load(dev[1], iova_of(14)));
+	EXPECT_EQ(10, unpin(dev[0], T1_IOVA, 10));
+	EXPECT_EQ(10, LOCKED(&self->use));
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(10, unpin(dev[1], iova_of(5), 10));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	pci_leave(&self->pci[EDU0]);
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, HELD(&self->use));
+	ASSERT_EQ(1, pin(dev[0], T1_IOVA, 1, BOTH));
+	EXPECT_EQ(1, LOCKED(&self->use));
+}
+
+/*
+ * Devices come and go, memory is mapped, unmapped, pinned and unpinned, in
+ * random order: what must be locked is known at each step.
+ */
+#define WALK_MAPS	2
+#define WALK_PAGES	48U
+
+struct walk {
+	bool pci[2], mdev[MDEVS], mapped[WALK_MAPS];
+	unsigned char pins[MDEVS][WALK_MAPS][WALK_PAGES];
+};
+
+static const __u64 walk_iova[WALK_MAPS] = { T1_IOVA, ELSEWHERE };
+
+static unsigned int walk_locked(const struct walk *w)
+{
+	unsigned int map, page, n, pages = 0;
+
+	for (map = 0; map < WALK_MAPS; map++) {
+		if (w->mapped[map] && (w->pci[0] || w->pci[1])) {
+			pages += WALK_PAGES;
+			continue;
+		}
+		for (page = 0; page < WALK_PAGES; page++) {
+			for (n = 0; n < MDEVS; n++)
+				if (w->pins[n][map][page])
+					break;
+			pages += n < MDEVS;
+		}
+	}
+	return pages;
+}
+
+static bool walk_empty(const struct walk *w)
+{
+	return !w->pci[0] && !w->pci[1] && !w->mdev[0] && !w->mdev[1];
+}
+
+/* The container forgets everything with its last group. */
+static void walk_left(rig_t *self, struct walk *w)
+{
+	if (walk_empty(w)) {
+		memset(w, 0, sizeof(*w));
+		self->has_driver = false;
+	}
+}
+
+static int walk_pci(rig_t *self, struct walk *w, unsigned int n)
+{
+	if (!w->pci[n]) {
+		w->pci[n] = true;
+		return join_pci(self, EDU0 + n);
+	}
+	pci_leave(&self->pci[EDU0 + n]);
+	w->pci[n] = false;
+	walk_left(self, w);
+	return 0;
+}
+
+static int walk_mdev(rig_t *self, struct walk *w, unsigned int n)
+{
+	if (!w->mdev[n]) {
+		w->mdev[n] = true;
+		return join_mdev(self, n);
+	}
+	type1_leave(&self->use.t, n);
+	w->mdev[n] = false;
+	memset(w->pins[n], 0, sizeof(w->pins[n]));
+	walk_left(self, w);
+	return 0;
+}
+
+static int walk_map(rig_t *self, struct walk *w, unsigned int map)
+{
+	unsigned int n;
+	long long ret;
+
+	if (!self->has_driver)
+		return 0;
+	if (!w->mapped[map]) {
+		w->mapped[map] = true;
+		return dma_map(CONTAINER, MEM + map * WALK_PAGES * PAGE,
+			       walk_iova[map], WALK_PAGES * PAGE, T1_RW);
+	}
+	ret = dma_unmap(CONTAINER, walk_iova[map], WALK_PAGES * PAGE);
+	if (ret != WALK_PAGES * PAGE)
+		return ret < 0 ? ret : -EIO;
+	w->mapped[map] = false;
+	for (n = 0; n < MDEVS; n++)
+		memset(w->pins[n][map], 0, WALK_PAGES);
+	return 0;
+}
+
+static int walk_pin(rig_t *self, struct walk *w, unsigned int n,
+		    unsigned int map, unsigned int first, unsigned int count)
+{
+	__u64 word[WALK_PAGES];
+	unsigned int i;
+	long ret;
+
+	ret = pin_words(self->use.t.device[n], walk_iova[map] + first * PAGE,
+			count, BOTH, word);
+	if (!w->mapped[map])
+		return ret == -EINVAL ? 0 : -EIO;
+	if (ret != count)
+		return ret < 0 ? ret : -EIO;
+	for (i = 0; i < count; i++) {
+		if (word[i] != T1_MARK(map * WALK_PAGES + first + i))
+			return -EBADMSG;
+		w->pins[n][map][first + i]++;
+	}
+	return 0;
+}
+
+static int walk_unpin(rig_t *self, struct walk *w, unsigned int n,
+		      unsigned int map, unsigned int first, unsigned int count)
+{
+	unsigned int i, pinned = 0;
+	long ret;
+
+	for (i = first; i < first + count; i++) {
+		pinned += !!w->pins[n][map][i];
+		w->pins[n][map][i] -= !!w->pins[n][map][i];
+	}
+	ret = unpin(self->use.t.device[n], walk_iova[map] + first * PAGE,
+		    count);
+	return ret == pinned ? 0 : -EIO;
+}
+
+static int walk_use(rig_t *self, struct walk *w)
+{
+	unsigned int n = rand() % MDEVS, map = rand() % WALK_MAPS;
+	unsigned int first = rand() % WALK_PAGES;
+	unsigned int count = 1 + rand() % (WALK_PAGES - first);
+
+	if (!w->mdev[n])
+		return 0;
+	if (rand() % 2)
+		return walk_pin(self, w, n, map, first, count);
+	return walk_unpin(self, w, n, map, first, count);
+}
+
+static int walk_step(rig_t *self, struct walk *w)
+{
+	switch (rand() % 8) {
+	case 0:	return walk_pci(self, w, rand() % 2);
+	case 1:	return walk_mdev(self, w, rand() % MDEVS);
+	case 2:	return walk_map(self, w, rand() % WALK_MAPS);
+	default: return walk_use(self, w);
+	}
+}
+
+static void walk(struct __test_metadata *_metadata, rig_t *self,
+		 unsigned int seed)
+{
+	struct walk w = {};
+	int i, ret = 0;
+
+	srand(seed);
+	for (i = 0; i < 400 && !ret; i++) {
+		ret = walk_step(self, &w);
+		if (ret || LOCKED(&self->use) != walk_locked(&w)) {
+			TH_LOG("step %d: %d, locked %lld, not %u", i, ret,
+			       LOCKED(&self->use), walk_locked(&w));
+			ret = ret ? ret : -EIO;
+		}
+	}
+	EXPECT_EQ(0, ret);
+}
+
+TEST_F(iommu, any_order_1)
+{
+	walk(_metadata, self, 1);
+}
+
+TEST_F(iommu, any_order_2)
+{
+	walk(_metadata, self, 2);
+}
+
+TEST_F(iommu, any_order_3)
+{
+	walk(_metadata, self, 3);
+}
+
+/* A device with an IOMMU and one without see the same memory. */
+TEST_F(iommu, both_kinds_see_the_same)
+{
+	const int *dev = self->use.t.device;
+
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(4, pin(dev[0], T1_IOVA, 4, BOTH));
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	ASSERT_EQ(4, pin(dev[0], iova_of(4), 4, BOTH));
+	ASSERT_EQ(0, store(dev[0], iova_of(1), 0x77));
+	ASSERT_EQ(0, store(dev[0], iova_of(5), 0x78));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(1), iova_of(2),
+			  word_of(MEM, 2), 0x77));
+	EXPECT_EQ(0x77, load(dev[0], iova_of(2)));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(5), iova_of(6),
+			  word_of(MEM, 6), 0x78));
+	EXPECT_EQ(0x78, load(dev[0], iova_of(6)));
+	EXPECT_EQ(T1_PAGES * PAGE, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(8, news(dev[0]).unpinned);
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+/* Dirty pages */
+
+static unsigned int bits_in(const __u64 *bitmap, unsigned int words)
+{
+	unsigned int i, bits = 0;
+
+	for (i = 0; i < words; i++)
+		bits += __builtin_popcountll(bitmap[i]);
+	return bits;
+}
+
+#define WORDS	(T1_PAGES / 64)
+
+TEST_F(iommu, all_is_dirty)
+{
+	__u64 bitmap[WORDS] = {};
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, dirty_start(CONTAINER));
+	ASSERT_EQ(0, dirty_get(CONTAINER, T1_IOVA, T1_PAGES * PAGE, bitmap,
+			       sizeof(bitmap)));
+	EXPECT_EQ(T1_PAGES, bits_in(bitmap, WORDS));
+	/* It can write whenever it likes. */
+	memset(bitmap, 0, sizeof(bitmap));
+	ASSERT_EQ(0, dirty_get(CONTAINER, T1_IOVA, T1_PAGES * PAGE, bitmap,
+			       sizeof(bitmap)));
+	EXPECT_EQ(T1_PAGES, bits_in(bitmap, WORDS));
+	memset(bitmap, 0, sizeof(bitmap));
+	EXPECT_EQ(T1_PAGES * PAGE, dma_unmap_dirty(CONTAINER, T1_IOVA,
+						   T1_PAGES * PAGE, bitmap,
+						   sizeof(bitmap)));
+	EXPECT_EQ(T1_PAGES, bits_in(bitmap, WORDS));
+	EXPECT_EQ(0, dirty_stop(CONTAINER));
+}
+
+/* What it may have written stays dirty when it has left, until it is read. */
+TEST_F(iommu, row_12_dirty_when_it_leaves)
+{
+	const int *dev = self->use.t.device;
+	__u64 bitmap[WORDS] = {};
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(3, pin(dev[0], iova_of(70), 3, BOTH));
+	ASSERT_EQ(0, dirty_start(CONTAINER));
+	ASSERT_EQ(0, dirty_get(CONTAINER, T1_IOVA, T1_PAGES * PAGE, bitmap,
+			       sizeof(bitmap)));
+	EXPECT_EQ(T1_PAGES, bits_in(bitmap, WORDS));
+	pci_leave(&self->pci[EDU0]);
+	memset(bitmap, 0, sizeof(bitmap));
+	ASSERT_EQ(0, dirty_get(CONTAINER, T1_IOVA, T1_PAGES * PAGE, bitmap,
+			       sizeof(bitmap)));
+	EXPECT_EQ(T1_PAGES, bits_in(bitmap, WORDS));
+	/* From here on it is known who writes. */
+	memset(bitmap, 0, sizeof(bitmap));
+	ASSERT_EQ(0, dirty_get(CONTAINER, T1_IOVA, T1_PAGES * PAGE, bitmap,
+			       sizeof(bitmap)));
+	EXPECT_EQ(3, bits_in(bitmap, WORDS));
+	EXPECT_TRUE(bit_of(bitmap, 70) && bit_of(bitmap, 71) &&
+		    bit_of(bitmap, 72));
+
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	memset(bitmap, 0, sizeof(bitmap));
+	ASSERT_EQ(0, dirty_get(CONTAINER, T1_IOVA, T1_PAGES * PAGE, bitmap,
+			       sizeof(bitmap)));
+	EXPECT_EQ(T1_PAGES, bits_in(bitmap, WORDS));
+	EXPECT_EQ(0, dirty_stop(CONTAINER));
+}
+
+/* Memory of a device */
+
+TEST_F(iommu, row_10_memory_of_a_device)
+{
+	struct pci *memory = &self->pci[MEMORY];
+	char *bar;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_pci(self, MEMORY));
+	ASSERT_LE(4 * LARGE / 2, memory->bar_size);
+	bar = memory->bar;
+	mark_memory(bar, 16);
+	/* Not from its beginning on */
+	ASSERT_EQ(0, dma_map(CONTAINER, bar + 3 * PAGE, ELSEWHERE, 4 * PAGE,
+			     T1_RW));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(T1_PAGES, HELD(&self->use));
+	EXPECT_TRUE(lands(&self->pci[EDU0], ELSEWHERE + PAGE, iova_of(1),
+			  word_of(MEM, 1), T1_MARK(4)));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(9), ELSEWHERE + 2 * PAGE,
+			  word_of(bar, 5), T1_MARK(9)));
+	EXPECT_TRUE(unchanged_but(bar, 16, 5));
+	EXPECT_EQ(4 * PAGE, dma_unmap(CONTAINER, ELSEWHERE, 4 * PAGE));
+
+	/* And all of it, which may go in large steps */
+	ASSERT_EQ(0, dma_map(CONTAINER, bar, ELSEWHERE, memory->bar_size,
+			     T1_RW));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(10),
+			  ELSEWHERE + memory->bar_size - PAGE,
+			  word_of(bar, memory->bar_size / PAGE - 1),
+			  T1_MARK(10)));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(11), ELSEWHERE + LARGE,
+			  word_of(bar, LARGE / PAGE), T1_MARK(11)));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(memory->bar_size, dma_unmap(CONTAINER, ELSEWHERE,
+					      memory->bar_size));
+	EXPECT_EQ(0, *word_of(bar, 20));
+}
+
+TEST_F(iommu, row_10_memory_that_may_be_read)
+{
+	struct pci *memory = &self->pci[MEMORY];
+	char *view;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_pci(self, MEMORY));
+	mark_memory(memory->bar, 16);
+	view = mmap(NULL, VIEW_SIZE, PROT_READ, MAP_SHARED, memory->device,
+		    memory->bar_offset);
+	ASSERT_NE(MAP_FAILED, view);
+	self->view = view;
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, view, ELSEWHERE, VIEW_SIZE,
+				   T1_RW));
+	ASSERT_EQ(0, dma_map(CONTAINER, view, ELSEWHERE, VIEW_SIZE, T1_READ));
+	EXPECT_TRUE(lands(&self->pci[EDU0], ELSEWHERE + 2 * PAGE, iova_of(1),
+			  word_of(MEM, 1), T1_MARK(2)));
+	ASSERT_EQ(0, edu_write(&self->pci[EDU0], ELSEWHERE + 3 * PAGE, 8));
+	EXPECT_EQ(T1_MARK(3), *word_of(memory->bar, 3));
+}
+
+/* A device's registers, read by another device */
+TEST_F(iommu, registers_of_a_device)
+{
+	struct pci *other = &self->pci[EDU1];
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_pci(self, EDU1));
+	ASSERT_EQ(0, dma_map(CONTAINER, other->bar, ELSEWHERE, other->bar_size,
+			     T1_RW));
+	*word_of(MEM, 0) = 0;
+	ASSERT_EQ(0, edu_copy(&self->pci[EDU0], ELSEWHERE, T1_IOVA, 4));
+	EXPECT_EQ(EDU_ID, *(__u32 *)MEM);
+}
+
+TEST_F(iommu, row_30_memory_of_a_device_is_free)
+{
+	struct pci *memory = &self->pci[MEMORY];
+
+	ASSERT_EQ(0, join_pci(self, MEMORY));
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, limit_memlock(pages_locked()));
+	ASSERT_EQ(0, dma_map(CONTAINER, memory->bar, ELSEWHERE,
+			     memory->bar_size, T1_RW));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(memory->bar_size, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+/* New addresses for what is mapped */
+
+static int update_vaddr(int container, const void *vaddr, __u64 iova,
+			__u64 size)
+{
+	return dma_map(container, vaddr, iova, size, VFIO_DMA_MAP_FLAG_VADDR);
+}
+
+static long long drop_vaddr(int container, __u64 iova, __u64 size)
+{
+	return dma_unmap_flags(container, iova, size,
+			       VFIO_DMA_UNMAP_FLAG_VADDR);
+}
+
+static char *map_memfd(int fd, unsigned int pages)
+{
+	return mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    0);
+}
+
+/* In two mappings of 32 pages each, beside each other */
+#define MOVED	64U
+#define PART	(MOVED / 2 * PAGE)
+
+static int begin_moved(rig_t *self, int *fd, char **mem)
+{
+	int ret;
+
+	*fd = memfd_create("moved", MFD_CLOEXEC);
+	if (*fd < 0 || ftruncate(*fd, MOVED * PAGE))
+		return -errno;
+	*mem = map_memfd(*fd, MOVED);
+	mark_memory(*mem, MOVED);
+	ret = join_pci(self, EDU0);
+	if (!ret)
+		ret = dma_map(CONTAINER, *mem, T1_IOVA, PART, T1_RW);
+	if (!ret)
+		ret = dma_map(CONTAINER, *mem + PART, T1_IOVA + PART, PART,
+			      T1_RW);
+	return ret;
+}
+
+TEST_F(iommu, new_address)
+{
+	char *mem, *hole;
+	int fd;
+
+	ASSERT_EQ(0, begin_moved(self, &fd, &mem));
+	EXPECT_EQ(1, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR));
+	EXPECT_EQ(MOVED, LOCKED(&self->use));
+	EXPECT_EQ(2 * PART, drop_vaddr(CONTAINER, T1_IOVA, 2 * PART));
+	EXPECT_EQ(MOVED, LOCKED(&self->use));
+	ASSERT_EQ(0, munmap(mem, MOVED * PAGE));
+	hole = fresh_memory(MOVED, PROT_NONE);
+	/* The device goes on meanwhile. */
+	ASSERT_EQ(0, edu_copy(&self->pci[EDU0], iova_of(3), iova_of(40), 64));
+
+	mem = map_memfd(fd, MOVED);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(0, update_vaddr(CONTAINER, mem, T1_IOVA, PART));
+	EXPECT_EQ(0, update_vaddr(CONTAINER, mem + PART, T1_IOVA + PART, PART));
+	EXPECT_EQ(T1_MARK(3), *word_of(mem, 40));
+	EXPECT_EQ(MOVED, LOCKED(&self->use));
+	EXPECT_EQ(MOVED, HELD(&self->use));
+
+	/* The new address is what counts for a device that comes later. */
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(1, pin(self->use.t.device[0], iova_of(5), 1, BOTH));
+	EXPECT_EQ(T1_MARK(5), load(self->use.t.device[0], iova_of(5)));
+	EXPECT_EQ(2 * PART, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	munmap(hole, MOVED * PAGE);
+	close(fd);
+}
+
+TEST_F(iommu, new_address_errors)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_VADDR | T1_READ,
+		.iova = T1_IOVA,
+		.size = PART,
+	};
+	const __u64 next = T1_IOVA + PART;
+	char *mem;
+	int fd;
+
+	ASSERT_EQ(0, begin_moved(self, &fd, &mem));
+	map.vaddr = (uintptr_t)mem;
+	EXPECT_EQ(-EINVAL, update_vaddr(CONTAINER, mem, T1_IOVA, PART));
+	EXPECT_EQ(-EINVAL, drop_vaddr(CONTAINER, T1_IOVA, PART - PAGE));
+	EXPECT_EQ(-EINVAL, dma_unmap_flags(CONTAINER, T1_IOVA, PART,
+					   VFIO_DMA_UNMAP_FLAG_VADDR |
+					   VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP));
+	EXPECT_EQ(0, drop_vaddr(CONTAINER, ELSEWHERE, PART));
+
+	ASSERT_EQ(PART, drop_vaddr(CONTAINER, next, PART));
+	/* All of a range or nothing of it */
+	EXPECT_EQ(-EINVAL, drop_vaddr(CONTAINER, T1_IOVA, 2 * PART));
+	EXPECT_EQ(-EINVAL, update_vaddr(CONTAINER, mem, T1_IOVA, PART));
+	ASSERT_EQ(PART, drop_vaddr(CONTAINER, T1_IOVA, PART));
+
+	EXPECT_EQ(-EINVAL, file_ioctl(CONTAINER, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(-EINVAL, update_vaddr(CONTAINER, mem, T1_IOVA, PART - PAGE));
+	EXPECT_EQ(-EINVAL, update_vaddr(CONTAINER, mem, T1_IOVA, 2 * PART));
+	EXPECT_EQ(-EINVAL, update_vaddr(CONTAINER, mem + 1, T1_IOVA, PART));
+	EXPECT_EQ(-ENOENT, update_vaddr(CONTAINER, mem, ELSEWHERE, PART));
+	EXPECT_EQ(-EEXIST, dma_map(CONTAINER, mem, T1_IOVA, PART, T1_RW));
+	/* Whoever comes would need the memory. */
+	EXPECT_EQ(-EBUSY, join_pci(self, EDU1));
+	EXPECT_EQ(-EBUSY, join_mdev(self, 0));
+
+	EXPECT_EQ(0, update_vaddr(CONTAINER, mem, T1_IOVA, PART));
+	EXPECT_EQ(PART, dma_unmap(CONTAINER, next, PART));
+	EXPECT_EQ(PART / PAGE, LOCKED(&self->use));
+	EXPECT_EQ(PART / PAGE, HELD(&self->use));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	EXPECT_EQ(0, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR));
+	EXPECT_EQ(-EBUSY, drop_vaddr(CONTAINER, T1_IOVA, PART));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(3), iova_of(4),
+			  word_of(mem, 4), T1_MARK(3)));
+	close(fd);
+}
+
+TEST_F(iommu, new_address_of_everything)
+{
+	char *mem;
+	int fd;
+
+	ASSERT_EQ(0, begin_moved(self, &fd, &mem));
+	EXPECT_EQ(2 * PART, dma_unmap_flags(CONTAINER, 0, 0,
+					    VFIO_DMA_UNMAP_FLAG_VADDR |
+					    VFIO_DMA_UNMAP_FLAG_ALL));
+	EXPECT_EQ(MOVED, LOCKED(&self->use));
+	EXPECT_EQ(2 * PART, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, HELD(&self->use));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	close(fd);
+}
+
+/* Processes that end, or become another */
+
+static void keep_over_exec(int fd)
+{
+	fcntl(fd, F_SETFD, 0);
+}
+
+/*
+ * The second life of this program. Its arguments: the container, and a memfd
+ * of what is mapped, or -1.
+ */
+static int after_exec(char **arg)
+{
+	const int container = atoi(arg[0]), fd = atoi(arg[1]);
+	const long long before = pages_locked();
+	char *mem;
+
+	if (fd >= 0) {
+		mem = map_memfd(fd, MOVED);
+		if (mem == MAP_FAILED ||
+		    update_vaddr(container, mem, T1_IOVA, PART) ||
+		    update_vaddr(container, mem + PART, T1_IOVA + PART, PART))
+			return 1;
+		if (pages_locked() - before != MOVED)
+			return 2;
+	}
+	if (dma_unmap_all(container) != 2 * PART)
+		return 3;
+	if (pages_locked() != before)
+		return 4;
+	return 0;
+}
+
+static void start_again(int container, int fd)
+{
+	char word[2][16];
+
+	snprintf(word[0], sizeof(word[0]), "%d", container);
+	snprintf(word[1], sizeof(word[1]), "%d", fd);
+	execl("/proc/self/exe", "type1_iommu", "--after-exec", word[0], word[1],
+	      NULL);
+	_exit(127);
+}
+
+/* A process that maps, becomes another program and goes on there. */
+static int exec_with_maps(rig_t *self, bool moves)
+{
+	int fd, status;
+	char *mem;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		if (begin_moved(self, &fd, &mem) ||
+		    (moves && drop_vaddr(CONTAINER, T1_IOVA, 2 * PART) < 0))
+			_exit(126);
+		keep_over_exec(CONTAINER);
+		keep_over_exec(self->pci[EDU0].group);
+		keep_over_exec(self->pci[EDU0].device);
+		keep_over_exec(fd);
+		start_again(CONTAINER, moves ? fd : -1);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return status;
+}
+
+TEST_F(iommu, row_6_exec)
+{
+	EXPECT_EQ(0, exec_with_maps(self, false));
+}
+
+TEST_F(iommu, row_6_exec_and_new_address)
+{
+	EXPECT_EQ(0, exec_with_maps(self, true));
+}
+
+/* Another process takes away what we mapped: it was charged to us. */
+TEST_F(iommu, row_6_unmapped_by_another)
+{
+	int fd, status;
+	char *mem;
+	pid_t pid;
+
+	ASSERT_EQ(0, begin_moved(self, &fd, &mem));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		keep_over_exec(CONTAINER);
+		start_again(CONTAINER, -1);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, HELD(&self->use));
+	close(fd);
+}
+
+TEST_F(iommu, killed_with_maps)
+{
+	int status, i;
+	pid_t pid;
+
+	for (i = 0; i < 2; i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			if (begin_mapped(self) || join_mdev(self, 0) ||
+			    pin(self->use.t.device[0], T1_IOVA, 9, BOTH) != 9)
+				_exit(1);
+			raise(SIGKILL);
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status));
+		EXPECT_TRUE(WAIT_FOR(!HELD(&self->use), SOON));
+		/* The container is still open here, and can be used again. */
+	}
+	ASSERT_EQ(0, begin_mapped(self));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(1), iova_of(2),
+			  word_of(MEM, 2), T1_MARK(1)));
+}
+
+/* Who maps much can be stopped, and has then mapped nothing. */
+TEST_F(iommu, signal_stops_a_long_map)
+{
+	const unsigned int pages = LARGE / PAGE * 256;
+	char *mem = fresh_memory(pages, PROT_READ | PROT_WRITE);
+	char path[64];
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, madvise(mem, pages * PAGE, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(dma_map(CONTAINER, mem, T1_IOVA, pages * PAGE, T1_RW) ?
+		      1 : 0);
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	EXPECT_TRUE(WAIT_FOR(proc_value(path, "VmRSS") > 16 * 1024, SOON));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, dma_unmap_all(CONTAINER));
+	ASSERT_EQ(0, use_map(&self->use));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+}
+
+int main(int argc, char **argv)
+{
+	static const char * const modules[] = { TYPE1_TEST, "vfio_pci", NULL };
+
+	if (argc == 4 && !strcmp(argv[1], "--after-exec"))
+		return after_exec(argv + 2);
+	mdev_test_begin(argc, argv, modules);
+	exit(test_harness_run(argc, argv));
+}
