@@ -6,7 +6,7 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to make check and make demo.
-export KVER KERNEL LANE TESTS TYPE1
+export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 modules: ## build the modules for the running kernel (KVER=<version>, KDIR=<build tree>)
@@ -27,7 +27,7 @@ check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER
 demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12)
 	@tools/demo/demo
 
-bench: ## measure against the kernel's mdev.ko, in virtual machines (KVER=)
+bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVER=, ROWS=)
 	@tools/testing/bench/run
 
 lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol versions
