@@ -8,8 +8,9 @@
  * contiguous range and gives struct pages: each run of consecutive numbers is
  * one call of the core's. A call pins all of its pages or none.
  *
- * An external user's struct vfio_group is the vfio_mdev it was got for; it
- * holds a reference to that and to this module.
+ * An external user's struct vfio_group is the struct device of the mediated
+ * device it was got for; it holds a reference to that, so that giving it back
+ * takes no lock, and to this module.
  *
  * The core's functions may be called for an open device only: each function is
  * a call in the sense of vfio_mdev_call.c. No other lock.
@@ -194,17 +195,9 @@ int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
 }
 EXPORT_SYMBOL(vfio_mdev_unpin_pages);
 
-static struct vfio_mdev *to_external_user(struct vfio_group *group)
+static struct device *to_external_user(struct vfio_group *group)
 {
-	return (struct vfio_mdev *)group;
-}
-
-/* Within a call, which it does not end. */
-static struct vfio_group *vfio_mdev_get_external_user(struct vfio_mdev *vm)
-{
-	get_device(&vm->vdev.device);
-	__module_get(THIS_MODULE);
-	return (struct vfio_group *)vm;
+	return (struct device *)group;
 }
 
 /**
@@ -219,13 +212,14 @@ static struct vfio_group *vfio_mdev_get_external_user(struct vfio_mdev *vm)
 struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
 {
 	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
-	struct vfio_group *group;
 
 	if (!vm)
 		return ERR_PTR(-ENODEV);
-	group = vfio_mdev_get_external_user(vm);
+	/* Open, it holds this module. */
+	__module_get(THIS_MODULE);
+	get_device(dev);
 	vfio_mdev_end(vm);
-	return group;
+	return (struct vfio_group *)dev;
 }
 EXPORT_SYMBOL_GPL(vfio_group_get_external_user_from_dev);
 
@@ -247,12 +241,15 @@ static int vfio_mdev_match_group(struct device *dev, const void *file)
  *
  * Context: process context.
  * Return: as vfio_group_get_external_user_from_dev(), for the mediated device
- * of the group.
+ * of the group; ERR_PTR(-EINVAL) when @filep is not a group's.
  */
 struct vfio_group *vfio_group_get_external_user(struct file *filep)
 {
 	struct vfio_group *group;
 	struct device *dev;
+
+	if (!vfio_file_is_group(filep))
+		return ERR_PTR(-EINVAL);
 
 	dev = bus_find_device(&mdev_bus_type, NULL, filep,
 			      vfio_mdev_match_group);
@@ -272,7 +269,7 @@ EXPORT_SYMBOL_GPL(vfio_group_get_external_user);
  */
 void vfio_group_put_external_user(struct vfio_group *group)
 {
-	vfio_put_device(&to_external_user(group)->vdev);
+	put_device(to_external_user(group));
 	module_put(THIS_MODULE);
 }
 EXPORT_SYMBOL_GPL(vfio_group_put_external_user);
@@ -292,14 +289,8 @@ int vfio_group_pin_pages(struct vfio_group *group,
 			 unsigned long *user_iova_pfn, int npage, int prot,
 			 unsigned long *phys_pfn)
 {
-	struct vfio_mdev *vm = to_external_user(group);
-	int ret;
-
-	if (!vfio_mdev_begin(vm, VFIO_MDEV_PINNABLE))
-		return -ENODEV;
-	ret = vfio_mdev_pin(vm, user_iova_pfn, npage, prot, phys_pfn);
-	vfio_mdev_end(vm);
-	return ret;
+	return vfio_mdev_pin_pages(to_external_user(group), user_iova_pfn, npage,
+				   prot, phys_pfn);
 }
 EXPORT_SYMBOL(vfio_group_pin_pages);
 
@@ -315,14 +306,8 @@ EXPORT_SYMBOL(vfio_group_pin_pages);
 int vfio_group_unpin_pages(struct vfio_group *group,
 			   unsigned long *user_iova_pfn, int npage)
 {
-	struct vfio_mdev *vm = to_external_user(group);
-	int ret;
-
-	if (!vfio_mdev_begin(vm, VFIO_MDEV_OPEN))
-		return -ENODEV;
-	ret = vfio_mdev_unpin(vm, user_iova_pfn, npage);
-	vfio_mdev_end(vm);
-	return ret;
+	return vfio_mdev_unpin_pages(to_external_user(group), user_iova_pfn,
+				     npage);
 }
 EXPORT_SYMBOL(vfio_group_unpin_pages);
 
@@ -343,10 +328,11 @@ EXPORT_SYMBOL(vfio_group_unpin_pages);
 int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
 		     void *data, size_t len, bool write)
 {
-	struct vfio_mdev *vm = to_external_user(group);
+	struct vfio_mdev *vm;
 	int ret;
 
-	if (!vfio_mdev_begin(vm, VFIO_MDEV_OPEN))
+	vm = vfio_mdev_begin_dev(to_external_user(group), VFIO_MDEV_OPEN);
+	if (!vm)
 		return -ENODEV;
 	ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);
 	vfio_mdev_end(vm);

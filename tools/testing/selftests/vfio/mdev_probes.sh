@@ -117,8 +117,8 @@ has_functions mdev_uuid mdev_from_dev mdev_parent_dev mdev_dev mdev_get_drvdata 
 	mdev_register_device mdev_unregister_device mdev_register_driver \
 	vfio_pin_pages vfio_unpin_pages vfio_register_notifier \
 	vfio_unregister_notifier vfio_group_pin_pages vfio_group_unpin_pages \
-	vfio_group_get_external_user_from_dev vfio_group_put_external_user \
-	vfio_dma_rw vfio_info_add_capability \
+	vfio_group_get_external_user vfio_group_get_external_user_from_dev \
+	vfio_group_put_external_user vfio_dma_rw vfio_info_add_capability \
 	vfio_set_irqs_validate_and_prepare
 lacks_functions mdev_register_parent mdev_unregister_parent \
 	mdev_get_type_group_id mtype_get_parent_dev

@@ -914,6 +914,56 @@ TEST_F(v5_4, keeps_its_handle)
 	EXPECT_EQ(0, set_parameter(V5_4, "keep_handle", "0"));
 }
 
+static long take_group(struct use *use, __s32 fd)
+{
+	return file_ioctl(use->user.device, VENDOR_GROUP, &fd);
+}
+
+/* The other way to a handle: the file of a group, of this device or another */
+TEST_F(v5_4, handle_of_a_group)
+{
+	struct use *use = &self->use;
+	char uuid[UUID_LEN], *mem = make_memory();
+	struct mdev_user other;
+	int device;
+
+	ASSERT_EQ(0, make_device(V5_4, V5_4, uuid_make(uuid)));
+	ASSERT_EQ(0, mdev_open(uuid, &other));
+	memset(mem, 0x77, PAGE);
+
+	ASSERT_EQ(0, take_group(use, use->user.group));
+	name_pages(use, 0, 2, FIRST);
+	ASSERT_EQ(2, pin(use, 2, BOTH));
+	EXPECT_EQ(MARK(1), load(use->user.device, use->phys_pfn[1]));
+	EXPECT_EQ(2, unpin(use, 2));
+
+	/* The other's memory: none, then some */
+	ASSERT_EQ(0, take_group(use, other.group));
+	EXPECT_EQ(-EINVAL, pin(use, 2, BOTH));
+	ASSERT_EQ(0, map_memory(other.container, mem));
+	ASSERT_EQ(2, pin(use, 2, BOTH));
+	EXPECT_EQ(0x7777777777777777UL,
+		  load(use->user.device, use->phys_pfn[0]));
+	EXPECT_EQ(MARK(1), load(use->user.device, use->phys_pfn[1]));
+	EXPECT_EQ(2, unpin(use, 2));
+
+	/* None of these is the group of an open device. */
+	EXPECT_EQ(-EBADF, take_group(use, -1));
+	EXPECT_EQ(-EINVAL, take_group(use, use->user.container));
+	EXPECT_EQ(-EINVAL, take_group(use, use->user.device));
+	EXPECT_EQ(-EINVAL, take_group(use, new_eventfd()));
+	device = other.device;
+	other.device = -1;
+	close(device);
+	EXPECT_EQ(-ENODEV, take_group(use, other.group));
+	EXPECT_EQ(-ENODEV, pin(use, 2, BOTH));
+
+	mdev_close(&other);
+	EXPECT_EQ(0, mdev_remove(uuid));
+	ASSERT_EQ(0, take_group(use, use->user.group));
+	EXPECT_EQ(0, touch(use->uuid, FIRST));
+}
+
 TEST_F(v5_11, is_asked)
 {
 	struct use *use = &self->use;

@@ -9,6 +9,7 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -242,6 +243,30 @@ static long v5_dma(struct v5_memory *memory, void __user *arg)
 	return ret;
 }
 
+/* As KVM and others do it, who know no more of the user than his descriptor */
+static long v5_group(struct v5_memory *memory, s32 __user *arg)
+{
+	struct vfio_group *group;
+	struct file *file;
+	s32 fd;
+
+	if (get_user(fd, arg))
+		return -EFAULT;
+	file = fget(fd);
+	if (!file)
+		return -EBADF;
+	group = vfio_group_get_external_user(file);
+	fput(file);
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+
+	v5_memory_put(memory);
+	mutex_lock(&memory->lock);
+	memory->group = group;
+	mutex_unlock(&memory->lock);
+	return 0;
+}
+
 static long v5_news(struct v5_memory *memory, void __user *arg)
 {
 	struct vendor_news news;
@@ -265,6 +290,8 @@ long v5_memory_ioctl(struct v5_memory *memory, unsigned int cmd,
 		return v5_notifier(memory, arg);
 	case VENDOR_DMA:
 		return v5_dma(memory, arg);
+	case VENDOR_GROUP:
+		return v5_group(memory, arg);
 	case VENDOR_NEWS:
 		return v5_news(memory, arg);
 	default:

@@ -104,5 +104,7 @@ struct vendor_dma {
 #define VENDOR_SIGNAL	_IO('v', 5)
 /* For drivers with a handle of an external user */
 #define VENDOR_DMA	_IOW('v', 6, struct vendor_dma)
+/* Has them take another one, of the file of a group that the user names */
+#define VENDOR_GROUP	_IOW('v', 7, __s32)
 
 #endif /* _VENDOR_ABI_H */
