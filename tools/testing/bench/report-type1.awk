@@ -163,7 +163,7 @@ function ratio(a, b)
 function at_most(name, stock, floor,    most)
 {
 	most = aims[name]
-	if (most == "any")
+	if (most == "any" || !judged)
 		return ""
 	if (most == "")
 		return stock * worse
