@@ -123,7 +123,8 @@ static int do_unmap(struct t1_container *c, struct vfio_iommu_type1_dma_unmap *u
 	return t1_unmap(c, unmap->iova, &unmap->size, unmap->flags, &bitmap);
 }
 
-static long unmap_dma(struct t1_container *c, void __user *arg)
+static long unmap_dma(struct t1_container *c,
+		      struct vfio_iommu_type1_dma_unmap __user *arg)
 {
 	size_t least = offsetofend(struct vfio_iommu_type1_dma_unmap, size);
 	struct vfio_iommu_type1_dma_unmap unmap;
@@ -133,10 +134,10 @@ static long unmap_dma(struct t1_container *c, void __user *arg)
 		return -EFAULT;
 	if (unmap.argsz < least)
 		return -EINVAL;
-	ret = do_unmap(c, &unmap, arg + least);
+	ret = do_unmap(c, &unmap, (void __user *)arg + least);
 	if (ret)
 		return ret;
-	return copy_to_user(arg, &unmap, least) ? -EFAULT : 0;
+	return put_user(unmap.size, &arg->size);
 }
 
 static long get_dirty(struct t1_container *c, u32 argsz, size_t least,

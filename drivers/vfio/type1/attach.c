@@ -51,7 +51,7 @@ static bool maps_fit(struct t1_container *c, const struct t1_ranges *ranges)
 
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m && fit; m = t1_map_next(m))
-		fit = t1_ranges_hold(ranges, m->iova, t1_map_last(m));
+		fit = t1_ranges_hold(ranges, m->iova, m->last);
 	mutex_unlock(&c->maps_lock);
 	return fit;
 }

@@ -45,7 +45,7 @@ DEFINE_SHOW_ATTRIBUTE(domains);
 
 static int mappings_show(struct seq_file *seq, void *unused)
 {
-	static const char * const states[] = { "new", "ready", "going", "dead" };
+	static const char * const states[] = { "new", "ready", "going" };
 	struct t1_container *c = seq->private;
 	unsigned long charged, bytes;
 	struct t1_map *m;
@@ -62,7 +62,7 @@ static int mappings_show(struct seq_file *seq, void *unused)
 		state = m->state;
 		t1_map_unlock(m);
 		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
-			   t1_map_last(m), m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
+			   m->last, m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
 			   m->prot & IOMMU_WRITE ? "w" : "-", states[state],
 			   backed ? "yes" : "no", charged, bytes);
 	}

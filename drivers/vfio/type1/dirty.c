@@ -21,9 +21,9 @@
 
 static unsigned long *bits_alloc(struct t1_map *m)
 {
-	if (m->npages > T1_DIRTY_MAX_PAGES)
+	if (t1_map_npages(m) > T1_DIRTY_MAX_PAGES)
 		return ERR_PTR(-EINVAL);
-	return kvzalloc(T1_DIRTY_BYTES(m->npages), GFP_KERNEL_ACCOUNT) ?:
+	return kvzalloc(T1_DIRTY_BYTES(t1_map_npages(m)), GFP_KERNEL_ACCOUNT) ?:
 		ERR_PTR(-ENOMEM);
 }
 
@@ -56,7 +56,7 @@ static void set_bits(struct t1_map *m, unsigned long *bits)
 	old = m->dirty;
 	m->dirty = bits;
 	if (bits)
-		t1_record_mark(&m->local, m->align, m->npages, bits, 0);
+		t1_record_mark(&m->local, m->align, t1_map_npages(m), bits, 0);
 	t1_map_unlock(m);
 	kvfree(old);
 }
@@ -131,7 +131,7 @@ void t1_dirty_all(struct t1_container *c)
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
 		t1_map_lock(m);
-		t1_dirty_mark(m, 0, m->npages);
+		t1_dirty_mark(m, 0, t1_map_npages(m));
 		t1_map_unlock(m);
 	}
 	mutex_unlock(&c->maps_lock);
@@ -254,8 +254,8 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m,
 	bits = (unsigned long *)__get_free_page(GFP_KERNEL);
 	if (!bits)
 		return -ENOMEM;
-	for (page = 0; page < m->npages && !ret; page += n) {
-		n = min(m->npages - page, BUFFER_PAGES);
+	for (page = 0; page < t1_map_npages(m) && !ret; page += n) {
+		n = min(t1_map_npages(m) - page, BUFFER_PAGES);
 		at = ((m->iova - base) >> PAGE_SHIFT) + page;
 		take(c, m, page, n, bits);
 		if (shift) {

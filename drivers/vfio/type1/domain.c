@@ -136,21 +136,14 @@ static int map_rest(struct t1_container *c, struct t1_domain *only,
 
 /* Record what was pinned, or give it back. */
 static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
-		       struct page **pages, unsigned long pfn,
-		       struct t1_spare *spare)
+		       struct t1_source *src, struct t1_spare *spare)
 {
 	struct t1_record *record = &m->backing->record;
-	unsigned long done = 0;
 	long ret = 0;
 
 	t1_record_lock(record);
-	while (done < n) {
-		if (pfn == ~0UL)
-			ret = t1_record_add(record, page + done + m->align, n - done,
-					    pages + done, spare);
-		else
-			ret = t1_record_add_io(record, page + done + m->align,
-					       n - done, pfn + done, spare);
+	while (n) {
+		ret = t1_record_add(record, page + m->align, n, src, spare);
 		if (ret == -EAGAIN) {
 			t1_record_unlock(record);
 			ret = t1_spare_fill(record, spare);
@@ -158,11 +151,13 @@ static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
 		}
 		if (ret < 0)
 			break;
-		done += ret;
+		t1_source_skip(src, ret);
+		page += ret;
+		n -= ret;
 	}
 	t1_record_unlock(record);
-	if (done < n && pfn == ~0UL)
-		t1_unpin(pages + done, n - done, false);
+	if (n && src->pages)
+		t1_unpin(src->pages, n, false);
 	return ret < 0 ? ret : 0;
 }
 
@@ -194,21 +189,22 @@ static int back_fill(struct t1_container *c, struct t1_map *m,
 		     struct t1_domain *only, struct page **pages,
 		     struct t1_gup *gup, struct t1_spare *spare)
 {
-	unsigned long page = 0, n, pfn, counted;
+	unsigned long page = 0, n, counted;
+	struct t1_source src;
 	struct extent e = { };
 	long got;
 	int ret;
 
-	while (page < m->npages) {
+	while (page < t1_map_npages(m)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		n = STRETCH_PAGES - ((page + m->align) & (STRETCH_PAGES - 1));
-		n = min(n, m->npages - page);
-		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &pfn);
+		n = min(n, t1_map_npages(m) - page);
+		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &src);
 		if (got < 0)
 			return got;
 		counted = m->backing->record.counted;
-		ret = back_record(m, page, got, pages, pfn, spare);
+		ret = back_record(m, page, got, &src, spare);
 		if (ret)
 			return ret;
 		counted = m->backing->record.counted - counted;
@@ -239,7 +235,7 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	if (!pages || !m->backing)
 		goto free;
 	t1_record_init(&m->backing->record);
-	ret = t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, m->npages);
+	ret = t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m));
 	if (ret)
 		goto free;
 	ret = back_fill(c, m, only, pages, &gup, &spare);
@@ -267,7 +263,7 @@ int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only
 	lockdep_assert_held(&c->domains_lock);
 	if (!m->backing)
 		return back_new(c, m, only);
-	ret = map_recorded(c, only, m, &e, 0, m->npages - 1);
+	ret = map_recorded(c, only, m, &e, 0, t1_map_npages(m) - 1);
 	return ret ?: map_rest(c, only, m, &e);
 }
 
@@ -294,7 +290,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		return;
 	if (only && b->live) {
 		/* As much of it as was mapped. */
-		domain_unmap(only, m, m->npages);
+		domain_unmap(only, m, t1_map_npages(m));
 		return;
 	}
 	if (only)
@@ -307,7 +303,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 	t1_map_unlock(m);
 	/* Rather lose the memory than have a device write to what is another's. */
 	if (!WARN_ONCE(!unmapped, "vfio_iommu_type1: the IOMMU driver has not unmapped IOVA %#lx to %#lx, its pages are lost\n",
-		       m->iova, t1_map_last(m)))
+		       m->iova, m->last))
 		t1_record_release(&b->record, m->prot & IOMMU_WRITE);
 	kfree(b);
 }

@@ -7,8 +7,8 @@
  * many callers pin it, and is charged as locked memory unless an IOMMU domain's
  * mapping is charged for it.
  *
- * Pinning what is pinned is a look-up under the mapping's lock. For the rest
- * the caller counts itself in flight in the mapping, so that an unmap waits,
+ * Pinning what is pinned is a look-up, under the mapping's lock or without. For
+ * the rest the caller counts itself in flight in the mapping, so that an unmap waits,
  * and pins without the lock: pages, then the charge, then they are recorded. A
  * page that another caller has recorded meanwhile is given back and his is
  * counted. Whether to charge is decided under the lock as the page is
@@ -28,176 +28,212 @@ static unsigned long map_page(struct t1_map *m, unsigned long iova)
 	return (iova - m->iova) >> PAGE_SHIFT;
 }
 
-/* Pages that were got, and are being recorded. */
+/* A call's pins in one mapping, from where they cannot be had by a look-up. */
 struct pinning {
 	struct t1_container *c;
 	struct t1_map *m;
-	struct t1_spare spare;
 	struct t1_gup gup;
-	unsigned long charged;	/* of them, in advance */
-	unsigned long recorded;	/* by the whole call */
+	struct t1_spare spare;
+	unsigned long charged;	/* in advance, for what is to be recorded */
+	unsigned long recorded;
 };
 
-static unsigned long count_locked(struct page **pages, unsigned long n)
+/* Have pages that are to be recorded charged, unless a domain is charged. */
+static int pin_charge(struct pinning *p, unsigned long counted)
 {
-	unsigned long i, counted = 0;
-
-	for (i = 0; i < n; i++)
-		counted += !PageReserved(pages[i]);
-	return counted;
-}
-
-/* Have what is about to be recorded charged, or not; unlocks if it must. */
-static int pin_charge(struct pinning *p, struct page **pages, unsigned long n)
-{
-	struct t1_map *m = p->m;
-	unsigned long counted;
 	int ret;
 
-	t1_assert_map_held(m);
-	while (!t1_map_is_backed(m)) {
-		counted = count_locked(pages, n);
-		if (p->charged >= counted)
-			return 0;
-		t1_map_unlock(m);
-		counted -= p->charged;
-		ret = t1_owner_charge(m->owner, counted, false);
-		if (ret)
-			trace_limit_exceeded(p->c->id, m->iova, counted);
-		else
-			p->charged += counted;
-		t1_map_lock(m);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	if (p->charged >= counted)
+		return 0;
+	counted -= p->charged;
+	ret = t1_owner_charge(p->m->owner, counted, false);
+	if (ret)
+		trace_limit_exceeded(p->c->id, p->m->iova, counted);
+	else
+		p->charged += counted;
+	return ret;
 }
 
 /* Another caller was first: take his page, and give ours back. */
-static long pin_raced(struct pinning *p, unsigned long index, struct page **page)
+static long pin_raced(struct pinning *p, unsigned long index, struct page **page,
+		      bool io)
 {
 	struct page *ours = *page;
 	long n;
 
 	n = t1_record_raise(&p->m->local, index, 1, page, &p->spare);
-	if (n != 1)
-		return n;
-	t1_map_unlock(p->m);
-	t1_unpin(&ours, 1, false);
-	t1_map_lock(p->m);
-	return 1;
+	if (n == 1 && !io) {
+		t1_map_unlock(p->m);
+		t1_unpin(&ours, 1, false);
+		t1_map_lock(p->m);
+	}
+	return n;
+}
+
+/* Record pages, of which @counted are to be charged; how many were, or errno. */
+static long pin_record_some(struct pinning *p, unsigned long index,
+			    unsigned long n, struct t1_source *src,
+			    unsigned long counted, struct page **pages)
+{
+	struct t1_map *m = p->m;
+	unsigned long before = m->local.counted;
+	long ret;
+
+	/* The last domain may have gone since. */
+	if (unlikely(p->charged < counted && !t1_map_is_backed(m))) {
+		t1_map_unlock(m);
+		ret = pin_charge(p, counted);
+		t1_map_lock(m);
+		return ret;
+	}
+	ret = t1_record_add(&m->local, index, n, src, &p->spare);
+	if (ret > 0) {
+		p->recorded += ret;
+		/* With a domain it is charged already: ours is given back. */
+		if (!t1_map_is_backed(m)) {
+			m->charged += m->local.counted - before;
+			p->charged -= m->local.counted - before;
+		}
+	} else if (!ret) {
+		ret = pin_raced(p, index, pages, !src->pages);
+	}
+	if (ret == -EAGAIN) {
+		t1_map_unlock(m);
+		ret = t1_spare_fill(&m->local, &p->spare);
+		t1_map_lock(m);
+	}
+	return ret;
 }
 
 /*
- * Record @n pages, or I/O memory from @pfn on. Those that could not be are
- * given back, and the number of those that were is in @done.
+ * Record what was got for @pages, and how many of it in @done; the rest is
+ * given back.
  */
 static int pin_record(struct pinning *p, unsigned long index, unsigned long n,
-		      struct page **pages, unsigned long pfn, unsigned long *done)
+		      struct t1_source *src, struct page **pages,
+		      unsigned long *done)
 {
-	struct t1_map *m = p->m;
-	unsigned long counted;
+	unsigned long counted = n - src->nreserved, before;
 	long ret = 0;
 
-	t1_assert_map_held(m);
+	t1_assert_map_held(p->m);
 	for (*done = 0; *done < n; *done += ret) {
-		if (pfn != ~0UL) {
-			ret = t1_record_add_io(&m->local, index + *done, n - *done,
-					       pfn + *done, &p->spare);
-		} else {
-			ret = pin_charge(p, pages + *done, n - *done);
-			if (ret)
-				break;
-			counted = m->local.counted;
-			ret = t1_record_add(&m->local, index + *done, n - *done,
-					    pages + *done, &p->spare);
-			counted = m->local.counted - counted;
-			if (!t1_map_is_backed(m)) {
-				m->charged += counted;
-				p->charged -= counted;
-			}
-		}
-		if (ret > 0)
-			p->recorded += ret;
-		if (!ret)
-			ret = pin_raced(p, index + *done, pages + *done);
-		if (ret == -EAGAIN) {
-			t1_map_unlock(m);
-			ret = t1_spare_fill(&m->local, &p->spare);
-			t1_map_lock(m);
-		}
+		before = p->m->local.counted;
+		ret = pin_record_some(p, index + *done, n - *done, src, counted,
+				      pages + *done);
 		if (ret < 0)
 			break;
+		counted -= min(counted, p->m->local.counted - before);
+		t1_source_skip(src, ret);
 	}
-	if (*done < n && pfn == ~0UL) {
-		t1_map_unlock(m);
-		t1_unpin(pages + *done, n - *done, false);
-		t1_map_lock(m);
+	if (unlikely(*done < n && src->pages)) {
+		t1_map_unlock(p->m);
+		t1_unpin(src->pages, n - *done, false);
+		t1_map_lock(p->m);
 	}
 	return ret < 0 ? ret : 0;
 }
 
-/* Get pages for a stretch of what is not pinned, and record them. */
-static int pin_hole(struct pinning *p, unsigned long index, unsigned long n,
-		    struct page **pages, unsigned long *done)
+/* There is no page to hand out for most I/O memory. */
+static long pages_of_io(struct t1_source *src, struct page **pages, long n)
 {
-	struct t1_map *m = p->m;
-	unsigned long pfn, i;
-	long got;
+	long i;
 
-	*done = 0;
-	n = t1_record_hole(&m->local, index, n);
-	if (!n)
-		return -EOVERFLOW;
-	t1_map_unlock(m);
-	got = t1_gup_pages(&p->gup, m->vaddr + ((index - m->align) << PAGE_SHIFT), n,
-			   pages, &pfn);
-	for (i = 0; got > 0 && pfn != ~0UL && i < got; i++) {
-		/* There is no page to hand out for most I/O memory. */
-		if (pfn_valid(pfn + i))
-			pages[i] = pfn_to_page(pfn + i);
-		else
-			got = i ?: -EINVAL;
-	}
-	t1_map_lock(m);
-	return got < 0 ? got : pin_record(p, index, got, pages, pfn, done);
+	for (i = 0; i < n && pfn_valid(src->pfn + i); i++)
+		pages[i] = pfn_to_page(src->pfn + i);
+	return i ?: -EINVAL;
 }
 
-/* What cannot be had by a look-up; the mapping's lock is held, and is again. */
+/*
+ * Get pages for a hole and record them. The mapping's lock is not held, and is
+ * held after this.
+ */
+static int pin_hole(struct pinning *p, unsigned long index, unsigned long hole,
+		    struct page **pages, bool backed, unsigned long *done)
+{
+	struct t1_map *m = p->m;
+	struct t1_source src;
+	long got, ret;
+
+	*done = 0;
+	got = t1_gup_pages(&p->gup, m->vaddr + ((index - m->align) << PAGE_SHIFT),
+			   hole, pages, &src);
+	if (unlikely(got > 0 && !src.pages))
+		got = pages_of_io(&src, pages, got);
+	ret = min(got, 0L);
+	if (got > 0 && !backed) {
+		ret = pin_charge(p, got - min_t(unsigned long, got, src.nreserved));
+		if (ret && src.pages)
+			t1_unpin(pages, got, false);
+	}
+	t1_map_lock(m);
+	if (ret)
+		return ret;
+	src.nreserved = min_t(unsigned long, src.nreserved, got);
+	return pin_record(p, index, got, &src, pages, done);
+}
+
+/*
+ * Pin what a look-up does not find; the mapping's lock is held, and released.
+ * What is pinned in the end is in @done.
+ */
 static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 		      struct page **pages, unsigned long *done)
 {
 	struct t1_map *m = p->m;
-	unsigned long got;
-	long ret;
+	unsigned long hole, got;
+	bool begun = false, backed;
+	long ret = 0;
 
-	t1_map_unlock(m);
-	ret = t1_gup_begin(&p->gup, m->owner->mm, m->prot & IOMMU_WRITE, n - *done);
-	t1_map_lock(m);
-	if (ret)
-		return ret;
-	while (*done < n) {
-		ret = t1_record_raise(&m->local, index + *done, n - *done,
-				      pages + *done, &p->spare);
-		if (ret > 0) {
+	m->inflight++;
+	for (;;) {
+		while (*done < n) {
+			ret = t1_record_raise(&m->local, index + *done, n - *done,
+					      pages + *done, &p->spare);
+			if (ret <= 0)
+				break;
 			*done += ret;
 			ret = 0;
-		} else if (ret == -EAGAIN) {
-			t1_map_unlock(m);
+		}
+		if ((ret && ret != -EAGAIN) || *done == n)
+			break;
+		hole = n - *done;
+		if (hole > 1 && !ret)
+			hole = t1_record_hole(&m->local, index + *done, hole);
+		backed = t1_map_is_backed(m);
+		t1_map_unlock(m);
+		if (ret) {
 			ret = t1_spare_fill(&m->local, &p->spare);
 			t1_map_lock(m);
-		} else if (!ret) {
-			ret = pin_hole(p, index + *done, n - *done, pages + *done, &got);
-			*done += got;
+			if (ret)
+				break;
+			continue;
 		}
-		if (ret)
+		if (!begun)
+			ret = t1_gup_begin(&p->gup, m->owner->mm,
+					   m->prot & IOMMU_WRITE, n - *done);
+		if (ret) {
+			t1_map_lock(m);
+			break;
+		}
+		begun = true;
+		ret = pin_hole(p, index + *done, hole, pages + *done, backed, &got);
+		*done += got;
+		if (ret || *done == n)
 			break;
 	}
-	t1_map_unlock(m);
-	t1_gup_end(&p->gup);
-	t1_spare_end(&m->local, &p->spare);
-	t1_owner_uncharge(m->owner, p->charged);
-	t1_map_lock(m);
+	if (!ret)
+		t1_dirty_mark(m, index - m->align, n);
+	if (unlikely(p->charged || p->spare.stretch || p->spare.has_place ||
+		     (begun && p->gup.how != T1_GUP_OWN))) {
+		t1_map_unlock(m);
+		if (begun)
+			t1_gup_end(&p->gup);
+		t1_spare_end(&m->local, &p->spare);
+		t1_owner_uncharge(m->owner, p->charged);
+		t1_map_lock(m);
+	}
+	t1_map_leave(p->c, m);
 	return ret;
 }
 
@@ -206,35 +242,36 @@ static int pin_in_map(struct t1_container *c, struct t1_map *m,
 		      unsigned long iova, unsigned long n, struct page **pages,
 		      unsigned long *done, unsigned long *recorded)
 {
-	unsigned long first = map_page(m, iova), index = first + m->align;
-	long ret;
+	struct pinning p = { .c = c, .m = m };
+	int ret;
 
-	for (*done = 0; *done < n; *done += ret) {
-		/* Without memory to grow into: that it is asked for is told below. */
-		struct t1_spare none = { };
-
-		ret = t1_record_raise(&m->local, index + *done, n - *done,
-				      pages + *done, &none);
-		if (ret <= 0)
-			break;
-	}
-	if (likely(*done == n)) {
-		t1_dirty_mark(m, first, n);
-		t1_map_unlock(m);
-		return 0;
-	}
-
-	m->inflight++;
-	if (ret == 0 || ret == -EAGAIN) {
-		struct pinning p = { .c = c, .m = m };
-
-		ret = pin_slowly(&p, index, n, pages, done);
-		*recorded += p.recorded;
-	}
-	if (!ret)
-		t1_dirty_mark(m, first, n);
-	t1_map_leave(c, m);
+	*done = 0;
+	ret = pin_slowly(&p, map_page(m, iova) + m->align, n, pages, done);
+	*recorded += p.recorded;
 	return ret;
+}
+
+/*
+ * Raise the counts of what is pinned, without a lock, from the first page on.
+ * It holds the mapping as somebody holds the pages, and an unmap that has begun
+ * finds them pinned.
+ */
+static unsigned long pin_pinned(struct t1_container *c, unsigned long iova,
+				unsigned long npages, int prot,
+				struct page **pages)
+{
+	unsigned long done = 0;
+	struct t1_map *m;
+
+	rcu_read_lock_sched();
+	m = t1_map_search(c, iova);
+	if (likely(m && READ_ONCE(m->state) == T1_MAP_READY &&
+		   (m->prot & prot) == prot && !READ_ONCE(m->dirty)))
+		done = t1_record_raise_fast(&m->local, map_page(m, iova) + m->align,
+					    min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1),
+					    pages);
+	rcu_read_unlock_sched();
+	return done;
 }
 
 /* A group that pins writes to what it pins only. */
@@ -276,21 +313,25 @@ int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
 		 unsigned long iova, unsigned long npages, int prot,
 		 struct page **pages)
 {
-	unsigned long done = 0, recorded = 0, n, last;
+	unsigned long done, recorded = 0, n;
 	struct t1_map *m;
 	int ret = 0;
 
-	if (!c->v2)
+	if (unlikely(!c->v2))
 		return -EACCES;
 	if (unlikely(READ_ONCE(c->vaddr_invalid)))
 		return -EBUSY;
 	iova &= PAGE_MASK;
-	if (list_empty(&c->devices) || !npages ||
-	    check_add_overflow(iova, (npages << PAGE_SHIFT) - 1, &last))
+	if (unlikely(list_empty(&c->devices)))
 		return -EINVAL;
 
-	while (done < npages) {
-		m = t1_map_get(c, iova + (done << PAGE_SHIFT), false);
+	done = pin_pinned(c, iova, npages, prot, pages);
+	while (unlikely(done < npages)) {
+		/* Nothing is mapped past the end of the address space. */
+		if (done && iova + (done << PAGE_SHIFT) < iova)
+			m = NULL;
+		else
+			m = t1_map_get(c, iova + (done << PAGE_SHIFT), false);
 		if (!m) {
 			ret = -EINVAL;
 			break;
@@ -301,7 +342,7 @@ int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
 			break;
 		}
 		n = min(npages - done,
-			m->npages - map_page(m, iova + (done << PAGE_SHIFT)));
+			t1_map_npages(m) - map_page(m, iova + (done << PAGE_SHIFT)));
 		ret = pin_in_map(c, m, iova + (done << PAGE_SHIFT), n, pages + done,
 				 &n, &recorded);
 		done += n;
@@ -311,7 +352,7 @@ int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
 	if (unlikely(ret)) {
 		t1_unpin_pages(c, iova, done);
 		memset(pages, 0, npages * sizeof(*pages));
-	} else if (recorded || atomic_read(&c->nunscoped)) {
+	} else if (recorded || unlikely(atomic_read(&c->nunscoped))) {
 		group_pinned(c, group, recorded);
 	}
 	trace_pin_pages(c->id, iova, npages, recorded, ret);
@@ -323,12 +364,12 @@ static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 			 unsigned long iova, unsigned long n)
 {
 	unsigned long index = map_page(m, iova) + m->align, done, charged = 0;
-	bool dirty = m->prot & IOMMU_WRITE;
 	struct t1_batch batch;
 
 	batch.npages = 0;
 	batch.nrun = 0;
 	batch.counted = 0;
+	batch.all = false;
 	done = t1_record_drop(&m->local, index, n, &batch);
 	if (!batch.npages && !batch.nrun) {
 		t1_map_unlock(m);
@@ -342,17 +383,14 @@ static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 		}
 		t1_map_unlock(m);
 		batch.counted = 0;
-		t1_batch_release(&batch, dirty);
-		t1_map_lock(m);
-		if (done == n)
+		t1_batch_release(&batch, m->prot & IOMMU_WRITE);
+		if (done == n && !batch.npages)
 			break;
+		t1_map_lock(m);
 		done += t1_record_drop(&m->local, index + done, n - done, &batch);
 	}
-	if (charged) {
-		t1_map_unlock(m);
-		t1_owner_uncharge(m->owner, charged);
-		t1_map_lock(m);
-	}
+	t1_owner_uncharge(m->owner, charged);
+	t1_map_lock(m);
 	t1_map_leave(c, m);
 }
 
@@ -380,7 +418,7 @@ void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 		if (!m)
 			continue;
 		n = min(npages - done,
-			m->npages - map_page(m, iova + (done << PAGE_SHIFT)));
+			t1_map_npages(m) - map_page(m, iova + (done << PAGE_SHIFT)));
 		unpin_in_map(c, m, iova + (done << PAGE_SHIFT), n);
 	}
 }
@@ -442,7 +480,7 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 		if (!m)
 			return -EINVAL;
 		offset = iova - m->iova;
-		n = min_t(unsigned long, len - 1, t1_map_last(m) - iova) + 1;
+		n = min_t(unsigned long, len - 1, m->last - iova) + 1;
 		if (!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))) {
 			t1_map_unlock(m);
 			return -EPERM;
@@ -505,6 +543,6 @@ void t1_tell_unmap(struct t1_container *c, struct t1_map *m)
 
 	down_read(&c->devices_lock);
 	list_for_each_entry(vdev, &c->devices, iommu_entry)
-		vdev->ops->dma_unmap(vdev, m->iova, (u64)m->npages << PAGE_SHIFT);
+		vdev->ops->dma_unmap(vdev, m->iova, (u64)t1_map_size(m));
 	up_read(&c->devices_lock);
 }

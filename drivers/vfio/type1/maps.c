@@ -32,23 +32,6 @@ static struct t1_map *to_map(struct rb_node *node)
 	return node ? rb_entry(node, struct t1_map, node) : NULL;
 }
 
-static struct t1_map *search(struct t1_container *c, unsigned long iova)
-{
-	struct rb_node *node = rcu_dereference_raw(c->maps.rb_node);
-
-	while (node) {
-		struct t1_map *m = rb_entry(node, struct t1_map, node);
-
-		if (iova < m->iova)
-			node = rcu_dereference_raw(node->rb_left);
-		else if (iova > t1_map_last(m))
-			node = rcu_dereference_raw(node->rb_right);
-		else
-			return m;
-	}
-	return NULL;
-}
-
 /**
  * t1_map_get - find a mapping that may be used, and lock it
  * @c: the container
@@ -60,13 +43,13 @@ static struct t1_map *search(struct t1_container *c, unsigned long iova)
  */
 struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going)
 {
-	struct t1_map *m;
 	unsigned int seq;
+	struct t1_map *m;
 
 	rcu_read_lock();
 	do {
 		seq = read_seqcount_begin(&c->maps_seq);
-		m = search(c, iova);
+		m = t1_map_search(c, iova);
 	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
 	if (m) {
 		t1_map_lock(m);
@@ -88,7 +71,7 @@ struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going
  */
 void t1_map_leave(struct t1_container *c, struct t1_map *m)
 {
-	bool last = !--m->inflight && m->state != T1_MAP_READY;
+	bool last = !--m->inflight && unlikely(m->state != T1_MAP_READY);
 
 	t1_map_unlock(m);
 	if (last)
@@ -112,8 +95,10 @@ struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova)
 	while (node) {
 		struct t1_map *m = to_map(node);
 
-		if (iova <= t1_map_last(m)) {
+		if (iova <= m->last) {
 			first = m;
+			if (iova >= m->iova)
+				break;
 			node = node->rb_left;
 		} else {
 			node = node->rb_right;
@@ -144,9 +129,9 @@ static int insert(struct t1_container *c, struct t1_map *new)
 		struct t1_map *m = to_map(*link);
 
 		parent = *link;
-		if (t1_map_last(new) < m->iova)
+		if (new->last < m->iova)
 			link = &parent->rb_left;
-		else if (new->iova > t1_map_last(m))
+		else if (new->iova > m->last)
 			link = &parent->rb_right;
 		else
 			return -EEXIST;
@@ -185,15 +170,17 @@ static void tell_change(struct t1_container *c)
 static void set_state(struct t1_map *m, enum t1_map_state state)
 {
 	t1_map_lock(m);
-	m->state = state;
+	WRITE_ONCE(m->state, state);
 	t1_map_unlock(m);
 }
 
-/* The last of a mapping that is not in the tree and that no domain maps. */
+/*
+ * The last of a mapping that is not in the tree and that no domain maps. Who
+ * found it before sees that it is not ready, under its lock, within a grace
+ * period.
+ */
 static void map_free(struct t1_map *m)
 {
-	/* Who found it in the tree sees that it has left. */
-	set_state(m, T1_MAP_DEAD);
 	t1_owner_uncharge(m->owner, m->charged);
 	kvfree(m->dirty);
 	t1_owner_put(m->owner);
@@ -282,19 +269,21 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	if (!size || check_add_overflow(iova, size - 1, &last) ||
 	    check_add_overflow(vaddr, size - 1, &end))
 		return -EINVAL;
-	m = kzalloc(sizeof(*m), GFP_KERNEL);
+	m = kmalloc(sizeof(*m), GFP_KERNEL);
 	if (!m)
 		return -ENOMEM;
-	m->iova = iova;
-	m->vaddr = vaddr;
-	m->npages = size >> PAGE_SHIFT;
-	m->align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1);
-	m->prot = prot;
-	t1_record_init(&m->local);
 
 	down_read(&c->domains_lock);
 	complete = c->tracking || !list_empty(&c->domains);
-	m->state = complete ? T1_MAP_NEW : T1_MAP_READY;
+	*m = (struct t1_map){
+		.iova = iova,
+		.last = last,
+		.vaddr = vaddr,
+		.prot = prot,
+		.state = complete ? T1_MAP_NEW : T1_MAP_READY,
+		.align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1),
+	};
+	t1_record_init(&m->local);
 	if ((iova | vaddr | size) & (t1_pgsize(c) - 1) ||
 	    !t1_ranges_hold(c->ranges, iova, last))
 		ret = -EINVAL;
@@ -362,7 +351,7 @@ int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
 		ret = -EINVAL;
 	else if (!m || m->iova > last)
 		ret = -ENOENT;
-	else if (m->iova != iova || t1_map_last(m) != last || !m->vaddr_invalid ||
+	else if (m->iova != iova || m->last != last || !m->vaddr_invalid ||
 		 m->state != T1_MAP_READY)
 		ret = -EINVAL;
 	else
@@ -412,60 +401,102 @@ bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long las
 	if (m && m->iova < iova)
 		return true;
 	m = t1_map_first(c, last);
-	return m && m->iova <= last && t1_map_last(m) != last;
+	return m && m->iova <= last && m->last != last;
 }
 
-static void unmap_undo(struct t1_container *c, struct list_head *going)
+static void unmap_undo(struct t1_container *c, struct t1_map *going)
 {
-	struct t1_map *m, *next;
-
 	mutex_lock(&c->maps_lock);
-	list_for_each_entry_safe(m, next, going, link) {
-		list_del(&m->link);
-		set_state(m, T1_MAP_READY);
-	}
+	for (; going; going = going->next)
+		set_state(going, T1_MAP_READY);
 	tell_change(c);
 	mutex_unlock(&c->maps_lock);
 }
 
-/* List what is to go; -EAGAIN: another call has its hands on some. */
+/*
+ * List what is to go; -EAGAIN: another call has its hands on some. If nobody
+ * uses any of it, it is idle, and stays so.
+ */
 static int unmap_list(struct t1_container *c, unsigned long iova,
-		      unsigned long last, bool all, struct list_head *going)
+		      unsigned long last, bool all, struct t1_map **going,
+		      bool *idle)
 {
-	struct t1_map *m;
+	bool splits = c->v2 && !all;
+	struct t1_map *m, **end = going;
 
 	lockdep_assert_held(&c->maps_lock);
-	if (c->v2 && !all && t1_maps_split(c, iova, last))
-		return -EINVAL;
+	*idle = true;
+	*going = NULL;
 	for (m = t1_map_first(c, iova); m && m->iova <= last; m = t1_map_next(m)) {
+		if (splits && (m->iova < iova || m->last > last))
+			return -EINVAL;
 		/* The first version takes its start for a mapping's, or nothing. */
 		if (m->iova < iova)
 			break;
 		if (m->state != T1_MAP_READY)
 			return -EAGAIN;
-		set_state(m, T1_MAP_GOING);
-		list_add_tail(&m->link, going);
+		t1_map_lock(m);
+		WRITE_ONCE(m->state, T1_MAP_GOING);
+		if (m->inflight || !t1_record_empty(&m->local))
+			*idle = false;
+		t1_map_unlock(m);
+		m->next = NULL;
+		*end = m;
+		end = &m->next;
 	}
 	return 0;
 }
 
+/* Take what is listed, and is not mapped by a domain, out of the tree. */
+static void unmap_erase(struct t1_container *c, struct t1_map *going)
+{
+	for (; going; going = going->next)
+		erase(c, going);
+	tell_change(c);
+}
+
+/* Free what has left the tree; how much that was. */
+static u64 unmap_free(struct t1_container *c, struct t1_map *going)
+{
+	struct t1_map *m;
+	u64 size = 0;
+
+	while ((m = going)) {
+		going = m->next;
+		size += t1_map_size(m);
+		trace_unmap_dma(c->id, m->iova, t1_map_size(m));
+		map_free(m);
+		cond_resched();
+	}
+	return size;
+}
+
+/*
+ * List what is to go. What is idle, and mapped by no domain, has left the tree
+ * after that.
+ */
 static int unmap_gather(struct t1_container *c, unsigned long iova,
-			unsigned long last, bool all, struct list_head *going)
+			unsigned long last, bool all, bool erase,
+			struct t1_map **going, bool *idle)
 {
 	unsigned long changes;
 	int ret;
 
 	for (;;) {
 		mutex_lock(&c->maps_lock);
+		ret = unmap_list(c, iova, last, all, going, idle);
+		if (!ret && *idle && erase)
+			unmap_erase(c, *going);
 		changes = c->changes;
-		ret = unmap_list(c, iova, last, all, going);
 		mutex_unlock(&c->maps_lock);
-		if (ret != -EAGAIN)
-			return ret;
-		if (!list_empty(going)) {
-			unmap_undo(c, going);
+		if (!ret)
+			return 0;
+		if (*going) {
+			unmap_undo(c, *going);
 			changes++;
 		}
+		if (ret != -EAGAIN)
+			return ret;
 		if (wait_event_killable(c->wait, READ_ONCE(c->changes) != changes))
 			return -EINTR;
 	}
@@ -478,7 +509,7 @@ static void warn_pinned(struct t1_container *c, struct t1_map *m, const char *wh
 		return;
 	c->warned = true;
 	pr_warn("vfio_iommu_type1: driver %s has not unpinned pages at IOVA %#lx to %#lx when told to: %s\n",
-		driver, m->iova, t1_map_last(m), what);
+		driver, m->iova, m->last, what);
 }
 
 /* Whose driver it may be, as far as can be told. */
@@ -519,30 +550,20 @@ static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 }
 
 /* Unmap what is listed, which nobody uses: cannot fail. */
-static u64 unmap_finish(struct t1_container *c, struct list_head *going)
+static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 {
-	struct t1_map *m, *next;
-	u64 size = 0;
+	struct t1_map *m;
 
 	if (!list_empty(&c->domains)) {
-		list_for_each_entry(m, going, link) {
+		for (m = going; m; m = m->next) {
 			t1_unback_map(c, m, NULL);
 			cond_resched();
 		}
 	}
 	mutex_lock(&c->maps_lock);
-	list_for_each_entry(m, going, link)
-		erase(c, m);
-	tell_change(c);
+	unmap_erase(c, going);
 	mutex_unlock(&c->maps_lock);
-	list_for_each_entry_safe(m, next, going, link) {
-		list_del(&m->link);
-		size += (u64)m->npages << PAGE_SHIFT;
-		trace_unmap_dma(c->id, m->iova, (u64)m->npages << PAGE_SHIFT);
-		map_free(m);
-		cond_resched();
-	}
-	return size;
+	return unmap_free(c, going);
 }
 
 /**
@@ -563,20 +584,26 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 {
 	bool all = flags & VFIO_DMA_UNMAP_FLAG_ALL;
 	bool dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	LIST_HEAD(going);
+	bool simple, idle;
+	struct t1_map *going = NULL;
 	unsigned long last;
 	struct t1_map *m;
 	int ret;
 
 	down_read(&c->domains_lock);
+	simple = !dirty && list_empty(&c->domains);
 	ret = unmap_last(c, iova, *size, all, &last);
 	if (!ret && dirty && (!c->tracking || bitmap->pgsize != t1_pgsize(c)))
 		ret = -EINVAL;
 	if (!ret)
-		ret = unmap_gather(c, iova, last, all, &going);
+		ret = unmap_gather(c, iova, last, all, simple, &going, &idle);
 	if (ret)
 		goto unlock;
-	list_for_each_entry(m, &going, link) {
+	if (simple && idle) {
+		*size = unmap_free(c, going);
+		goto unlock;
+	}
+	for (m = going; m; m = m->next) {
 		ret = unmap_quiesce(c, m);
 		if (!ret && dirty)
 			ret = t1_dirty_report(c, m, iova, bitmap);
@@ -584,9 +611,9 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 			break;
 	}
 	if (ret)
-		unmap_undo(c, &going);
+		unmap_undo(c, going);
 	else
-		*size = unmap_finish(c, &going);
+		*size = unmap_finish(c, going);
 unlock:
 	up_read(&c->domains_lock);
 	return ret;
@@ -606,10 +633,11 @@ unlock:
  */
 int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 {
-	LIST_HEAD(going);
+	struct t1_map *going = NULL;
 	unsigned long last;
-	struct t1_map *m, *next;
+	struct t1_map *m;
 	u64 done = 0;
+	bool idle;
 	int ret;
 
 	down_read(&c->domains_lock);
@@ -619,23 +647,20 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 	}
 	ret = unmap_last(c, iova, *size, all, &last);
 	if (!ret)
-		ret = unmap_gather(c, iova, last, all, &going);
-	if (ret) {
-		unmap_undo(c, &going);
+		ret = unmap_gather(c, iova, last, all, false, &going, &idle);
+	if (ret)
 		goto unlock;
-	}
 	mutex_lock(&c->maps_lock);
-	list_for_each_entry(m, &going, link)
+	for (m = going; m; m = m->next)
 		if (m->vaddr_invalid)
 			ret = -EINVAL;
-	list_for_each_entry_safe(m, next, &going, link) {
-		list_del(&m->link);
+	for (m = going; m; m = m->next) {
 		t1_map_lock(m);
 		m->state = T1_MAP_READY;
 		if (!ret) {
 			m->vaddr_invalid = true;
 			c->vaddr_invalid++;
-			done += (u64)m->npages << PAGE_SHIFT;
+			done += (u64)t1_map_size(m);
 		}
 		t1_map_unlock(m);
 	}
@@ -658,21 +683,22 @@ unlock:
  */
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 {
-	LIST_HEAD(going);
+	struct t1_map *going = NULL;
 	struct t1_map *m;
 
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
 		set_state(m, T1_MAP_GOING);
-		list_add_tail(&m->link, &going);
+		m->next = going;
+		going = m;
 	}
 	mutex_unlock(&c->maps_lock);
-	list_for_each_entry(m, &going, link) {
+	for (m = going; m; m = m->next) {
 		if (t1_record_empty(&m->local))
 			continue;
 		warn_pinned(c, m, "they are unpinned now, repair the driver",
 			    group ? t1_group_driver(group) : "(none)");
 		t1_record_release(&m->local, m->prot & IOMMU_WRITE);
 	}
-	unmap_finish(c, &going);
+	unmap_finish(c, going);
 }

@@ -11,10 +11,13 @@
 #ifndef _VFIO_TYPE1_PAGES_H
 #define _VFIO_TYPE1_PAGES_H
 
+#include <linux/bits.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/xarray.h>
 
+struct cred;
 struct task_struct;
 
 /* Pages are recorded by stretches of 2 MiB, the size of a huge page. */
@@ -26,12 +29,14 @@ struct task_struct;
  * @refs: one for each mapping
  * @mm: the address space, kept from being freed but not from being emptied
  * @task: whose RLIMIT_MEMLOCK counts
+ * @cred: the credentials that it had then
  * @lock_cap: the task was capable of CAP_IPC_LOCK: no limit
  */
 struct t1_owner {
 	refcount_t refs;
 	struct mm_struct *mm;
 	struct task_struct *task;
+	const struct cred *cred;
 	bool lock_cap;
 };
 
@@ -64,11 +69,26 @@ struct t1_gup {
 	bool write;
 };
 
+/**
+ * struct t1_source - pages that were got
+ * @pages: them, one pin of each, or NULL: it is I/O memory
+ * @pfn: the first of it, consecutive
+ * @run: how many from the start on are known to be consecutive and alike, at
+ *	least one
+ * @nreserved: how many are reserved; it may be that none has to be looked at
+ */
+struct t1_source {
+	struct page **pages;
+	unsigned long pfn;
+	unsigned long run;
+	unsigned long nreserved;
+};
+
 int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write,
 		 unsigned long npages);
 void t1_gup_end(struct t1_gup *gup);
 long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
-		  struct page **pages, unsigned long *io_pfn);
+		  struct page **pages, struct t1_source *src);
 
 bool t1_page_is_bare(struct page *page);
 void t1_unpin(struct page **pages, unsigned long npages, bool dirty);
@@ -97,7 +117,7 @@ struct t1_record {
  * @place: which
  */
 struct t1_spare {
-	struct t1_stretch *stretch;
+	void *stretch;
 	unsigned int form;
 	unsigned int room;
 	bool wants_place;
@@ -112,6 +132,7 @@ struct t1_spare {
  * @run: the first of @nrun consecutive pages
  * @nrun: how many
  * @counted: pages that counted as locked memory, of this and earlier batches
+ * @all: whatever is pinned is to go, however often
  * @pages: single pages
  */
 struct t1_batch {
@@ -119,13 +140,107 @@ struct t1_batch {
 	unsigned int nrun;
 	struct page *run;
 	unsigned long counted;
+	bool all;
 	struct page *pages[64];
 };
+
+/* The next pages of a source. */
+static inline void t1_source_skip(struct t1_source *src, unsigned long n)
+{
+	if (src->pages)
+		src->pages += n;
+	src->pfn += n;
+	src->run = src->run > n ? src->run - n : 1;
+}
 
 static inline void t1_record_init(struct t1_record *record)
 {
 	xa_init(&record->stretches);
 	record->counted = 0;
+}
+
+/*
+ * A word stands for a slot of a full stretch: the page's number, its count, and
+ * what is special about it; 0 is not pinned. A full stretch is a page of words,
+ * and its entry in the array is tagged.
+ */
+#define T1_WORD_COUNT		GENMASK_ULL(21, 0)
+#define T1_WORD_PFN_SHIFT	22
+#define T1_WORD_SPECIAL_SHIFT	62
+#define T1_STRETCH_FULL		1UL
+
+static inline unsigned long t1_word_pfn(u64 word)
+{
+	return word << (64 - T1_WORD_SPECIAL_SHIFT) >> (64 - T1_WORD_SPECIAL_SHIFT) >>
+	       T1_WORD_PFN_SHIFT;
+}
+
+/* Its count is neither 0 nor the highest. */
+static inline bool t1_word_can_raise(u64 word)
+{
+	return ((word - 1) & T1_WORD_COUNT) < T1_WORD_COUNT - 1;
+}
+
+/* Find a stretch; shorter than xa_load(), which must do for all arrays. */
+static inline void *t1_record_stretch(const struct t1_record *record,
+				      unsigned long index)
+{
+	unsigned long place = index >> STRETCH_SHIFT;
+	void *entry = rcu_dereference_raw(record->stretches.xa_head);
+	struct xa_node *node;
+
+	if (xa_is_node(entry)) {
+		node = xa_to_node(entry);
+		if (place >> node->shift >= XA_CHUNK_SIZE)
+			return NULL;
+		do {
+			node = xa_to_node(entry);
+			entry = rcu_dereference_raw(node->slots[(place >> node->shift) &
+								XA_CHUNK_MASK]);
+		} while (xa_is_node(entry));
+	} else if (place) {
+		return NULL;
+	}
+	/* A place that is reserved, or about to move. */
+	return xa_is_internal(entry) ? NULL : entry;
+}
+
+/**
+ * t1_record_raise_fast - pin what is pinned once more, if that is easy
+ * @record: where
+ * @index: of the first
+ * @npages: how many
+ * @pages: filled in
+ *
+ * Context: under rcu_read_lock_sched(), without the lock.
+ * Return: how many were from the first on; t1_record_raise() knows about the
+ * others.
+ */
+static inline unsigned long t1_record_raise_fast(struct t1_record *record,
+						 unsigned long index,
+						 unsigned long npages,
+						 struct page **pages)
+{
+	unsigned long done = 0, slot, end;
+	u64 *word, old;
+	void *s;
+
+	while (done < npages) {
+		s = t1_record_stretch(record, index + done);
+		if (!s || xa_pointer_tag(s) != T1_STRETCH_FULL)
+			break;
+		slot = (index + done) & (STRETCH_PAGES - 1);
+		end = min(npages, done + STRETCH_PAGES - slot);
+		for (word = xa_untag_pointer(s) + slot * sizeof(*word); done < end; word++) {
+			old = READ_ONCE(*word);
+			do {
+				if (unlikely(!t1_word_can_raise(old)))
+					return done;
+			} while (unlikely(!try_cmpxchg(word, &old, old + 1)));
+			pages[done++] = pfn_to_page(t1_word_pfn(old));
+		}
+	}
+	return done;
 }
 
 /* Nothing is pinned. Reliable under the lock. */
@@ -140,11 +255,8 @@ long t1_record_raise(struct t1_record *record, unsigned long index,
 unsigned long t1_record_hole(struct t1_record *record, unsigned long index,
 			     unsigned long npages);
 long t1_record_add(struct t1_record *record, unsigned long index,
-		   unsigned long npages, struct page **pages,
+		   unsigned long npages, const struct t1_source *src,
 		   struct t1_spare *spare);
-long t1_record_add_io(struct t1_record *record, unsigned long index,
-		      unsigned long npages, unsigned long pfn,
-		      struct t1_spare *spare);
 int t1_spare_fill(struct t1_record *record, struct t1_spare *spare);
 void t1_spare_end(struct t1_record *record, struct t1_spare *spare);
 

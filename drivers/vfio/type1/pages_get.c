@@ -98,25 +98,51 @@ static long follow_io(struct t1_gup *gup, unsigned long vaddr,
 	return done;
 }
 
+/* What there is to know about pages, while they are at hand. */
+static void look_at(struct page **pages, unsigned long n,
+		    struct t1_source *src)
+{
+	unsigned long i, step, run = 1;
+	struct folio *folio;
+
+	while (run < n && pages[run] == nth_page(pages[0], run))
+		run++;
+	src->pages = pages;
+	src->nreserved = 0;
+	for (i = 0; i < n; i += step) {
+		step = 1;
+		if (unlikely(PageReserved(pages[i]))) {
+			src->nreserved++;
+			run = 1;
+			if (t1_page_is_bare(pages[i]))
+				unpin_user_page(pages[i]);
+		} else if (i < run && PageCompound(pages[i])) {
+			/* All of a folio is reserved, or none. */
+			folio = page_folio(pages[i]);
+			step = folio_nr_pages(folio) - folio_page_idx(folio, pages[i]);
+			step = min(step, run - i);
+		}
+	}
+	src->run = run;
+}
+
 /**
  * t1_gup_pages - pin some pages
  * @gup: the way into the address space
  * @vaddr: where from; a multiple of the page size
  * @npages: how many, at most; no more than INT_MAX
- * @pages: filled in
- * @io_pfn: of the first of consecutive pages of I/O memory, in the case that
- *	this is what was found; else ~0UL, and @pages is filled in
+ * @pages: filled in, unless it is I/O memory that was found
+ * @src: what was
  *
  * Context: process context. Sleeps, may take the mmap_lock.
  * Return: how many, at least one; an errno, and none.
  */
 long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
-		  struct page **pages, unsigned long *io_pfn)
+		  struct page **pages, struct t1_source *src)
 {
 	unsigned int flags = FOLL_LONGTERM | (gup->write ? FOLL_WRITE : 0);
-	long ret, i;
+	long ret;
 
-	*io_pfn = ~0UL;
 	if (gup->how == T1_GUP_REMOTE) {
 		mmap_read_lock(gup->mm);
 		ret = vfio_compat_pin_user_pages_remote(gup->mm, vaddr, npages,
@@ -125,17 +151,18 @@ long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 	} else {
 		ret = pin_user_pages_fast(vaddr, npages, flags, pages);
 	}
-	if (ret > 0) {
-		for (i = 0; !gup->write && i < ret; i++)
-			if (t1_page_is_bare(pages[i]))
-				unpin_user_page(pages[i]);
+	if (likely(ret > 0)) {
+		look_at(pages, ret, src);
 		return ret;
 	}
 	if (ret == -EFAULT) {
 		mmap_read_lock(gup->mm);
 		ret = follow_io(gup, vfio_compat_untagged_addr(gup->mm, vaddr),
-				npages, io_pfn);
+				npages, &src->pfn);
 		mmap_read_unlock(gup->mm);
+		src->pages = NULL;
+		src->run = ret > 0 ? ret : 1;
+		src->nreserved = src->run;
 	}
 	return ret ?: -EFAULT;
 }

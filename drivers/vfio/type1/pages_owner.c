@@ -12,6 +12,7 @@
  * spinlock or that lock held.
  */
 #include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -32,10 +33,10 @@ static DEFINE_RATELIMIT_STATE(limit_messages, 5 * HZ, 1);
  */
 struct t1_owner *t1_owner_current(struct t1_owner *like)
 {
-	bool lock_cap = capable(CAP_IPC_LOCK);
 	struct t1_owner *owner;
 
-	if (like && like->mm == current->mm && like->lock_cap == lock_cap &&
+	/* What a task is capable of changes with its credentials only. */
+	if (like && like->mm == current->mm && like->cred == current_cred() &&
 	    like->task == current->group_leader) {
 		refcount_inc(&like->refs);
 		return like;
@@ -44,10 +45,11 @@ struct t1_owner *t1_owner_current(struct t1_owner *like)
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&owner->refs, 1);
+	owner->cred = get_current_cred();
 	owner->mm = current->mm;
 	mmgrab(owner->mm);
 	owner->task = get_task_struct(current->group_leader);
-	owner->lock_cap = lock_cap;
+	owner->lock_cap = capable(CAP_IPC_LOCK);
 	return owner;
 }
 
@@ -61,6 +63,7 @@ void t1_owner_put(struct t1_owner *owner)
 {
 	if (!owner || !refcount_dec_and_test(&owner->refs))
 		return;
+	put_cred(owner->cred);
 	put_task_struct(owner->task);
 	mmdrop(owner->mm);
 	kfree(owner);

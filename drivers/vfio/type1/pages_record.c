@@ -9,26 +9,31 @@
  *	few	some pages, sorted by their slot in the stretch: 10 bytes each
  *	run	physically consecutive pages, each pinned once, as a bitmap:
  *		96 bytes for all
- *	full	a word for each slot, pinned or not: 4 KiB
+ *	full	a word for each slot, pinned or not: a page of them
  *
- * A word has a page's number, its count, and what is special about it; 0 is
- * not pinned. A run that is pinned a second time becomes one of the others. A
- * form changes only when pages are added or raised, so dropping needs no
- * memory; it frees a stretch with its last page.
+ * A run that is pinned a second time becomes one of the others. A form changes
+ * only when pages are added or raised, so dropping needs no memory; it frees a
+ * stretch with its last page. A full stretch stays full.
  *
- * The lock of the array guards all of this, and is a spinlock: memory to grow
- * into is a struct t1_spare. A function that finds it lacking says what it
+ * The lock of the array guards all of this, but for one thing: a word of a full
+ * stretch that is not 0 may be raised without it, as that is what a driver does
+ * most. So a full stretch is freed after a grace period, words are changed by
+ * cmpxchg, and only who holds the lock makes them 0 or something else again.
+ *
+ * The lock is a spinlock: memory to grow into is a struct t1_spare. A function that finds it lacking says what it
  * wants in it and returns -EAGAIN; the caller unlocks, has it filled, and
  * calls again. What is dropped is collected in a struct t1_batch and released
  * unlocked, as that may sleep.
  */
 #include <linux/bitmap.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "pages.h"
 
 enum { FEW, RUN, FULL };
 
+/* What few and run begin with. */
 struct t1_stretch {
 	u16 form;
 	u16 npinned;		/* slots that are */
@@ -47,16 +52,6 @@ struct t1_run {
 	DECLARE_BITMAP(pinned, STRETCH_PAGES);
 };
 
-struct t1_full {
-	struct t1_stretch head;
-	u64 *word;
-};
-
-#define WORD_COUNT	GENMASK_ULL(21, 0)
-#define WORD_PFN	GENMASK_ULL(61, 22)
-#define WORD_PFN_SHIFT	22
-#define WORD_SPECIAL_SHIFT 62
-
 #define SLOT(index)	((index) & (STRETCH_PAGES - 1))
 
 /* More than so many are better off in a full one; so few need no run. */
@@ -65,34 +60,52 @@ struct t1_full {
 #define FEW_MOST	FEW_ROOM(1024)
 #define RUN_LEAST	6
 
-static struct t1_few *to_few(struct t1_stretch *s)
+static unsigned int form_of(void *s)
 {
-	return container_of(s, struct t1_few, head);
+	if (xa_pointer_tag(s) == T1_STRETCH_FULL)
+		return FULL;
+	return ((struct t1_stretch *)s)->form;
 }
 
-static struct t1_run *to_run(struct t1_stretch *s)
+static struct t1_few *to_few(void *s)
 {
-	return container_of(s, struct t1_run, head);
+	return s;
 }
 
-static struct t1_full *to_full(struct t1_stretch *s)
+static struct t1_run *to_run(void *s)
 {
-	return container_of(s, struct t1_full, head);
+	return s;
+}
+
+static u64 *to_words(void *s)
+{
+	return xa_untag_pointer(s);
+}
+
+/* How many slots of a stretch are pinned: of a full one, its page knows. */
+static unsigned int npinned(void *s)
+{
+	if (form_of(s) == FULL)
+		return page_private(virt_to_page(to_words(s)));
+	return ((struct t1_stretch *)s)->npinned;
+}
+
+static void add_npinned(void *s, int n)
+{
+	if (form_of(s) == FULL)
+		set_page_private(virt_to_page(to_words(s)), npinned(s) + n);
+	else
+		((struct t1_stretch *)s)->npinned += n;
 }
 
 static u64 word_make(unsigned long pfn, unsigned int special)
 {
-	return (u64)special << WORD_SPECIAL_SHIFT | (u64)pfn << WORD_PFN_SHIFT | 1;
-}
-
-static unsigned long word_pfn(u64 word)
-{
-	return (word & WORD_PFN) >> WORD_PFN_SHIFT;
+	return (u64)special << T1_WORD_SPECIAL_SHIFT | (u64)pfn << T1_WORD_PFN_SHIFT | 1;
 }
 
 static unsigned int word_special(u64 word)
 {
-	return word >> WORD_SPECIAL_SHIFT;
+	return word >> T1_WORD_SPECIAL_SHIFT;
 }
 
 static unsigned int page_special(struct page *page)
@@ -102,36 +115,12 @@ static unsigned int page_special(struct page *page)
 	return t1_page_is_bare(page) ? T1_PAGE_RESERVED | T1_PAGE_BARE : T1_PAGE_RESERVED;
 }
 
-/*
- * What is to be added: pages, or I/O memory from a page on.
- */
-struct source {
-	struct page **pages;
-	unsigned long pfn;
-};
-
-static u64 source_word(const struct source *src, unsigned long i)
+static u64 source_word(const struct t1_source *src, unsigned long i)
 {
-	if (src->pages)
-		return word_make(page_to_pfn(src->pages[i]), page_special(src->pages[i]));
-	return word_make(src->pfn + i, T1_PAGE_RESERVED | T1_PAGE_BARE);
-}
-
-/* How many of them are consecutive, and alike. */
-static unsigned long source_run(const struct source *src, unsigned long n)
-{
-	struct page **pages = src->pages;
-	unsigned int special;
-	unsigned long i;
-
-	if (!pages)
-		return n;
-	special = page_special(pages[0]);
-	for (i = 1; i < n; i++)
-		if (page_to_pfn(pages[i]) != page_to_pfn(pages[i - 1]) + 1 ||
-		    page_special(pages[i]) != special)
-			break;
-	return i;
+	if (!src->pages)
+		return word_make(src->pfn + i, T1_PAGE_RESERVED | T1_PAGE_BARE);
+	return word_make(page_to_pfn(src->pages[i]),
+			 src->nreserved ? page_special(src->pages[i]) : 0);
 }
 
 /*
@@ -189,35 +178,38 @@ static void few_delete(struct t1_few *few, unsigned int at)
  * All forms.
  */
 
-/* The next slot that is pinned at or behind a slot, or STRETCH_PAGES; its word. */
-static unsigned int stretch_next(struct t1_stretch *s, unsigned int slot, u64 *word)
+/* The next slot from one on and before @end that is pinned, or @end; its word. */
+static unsigned int stretch_next(void *s, unsigned int slot, unsigned int end,
+				 u64 *word)
 {
 	unsigned int at;
+	u64 *words;
 
-	switch (s->form) {
+	switch (form_of(s)) {
 	case FEW:
 		at = few_find(to_few(s), slot);
-		if (at == s->npinned)
-			return STRETCH_PAGES;
+		if (at == npinned(s) || few_slots(to_few(s))[at] >= end)
+			return end;
 		*word = to_few(s)->word[at];
 		return few_slots(to_few(s))[at];
 	case RUN:
-		slot = find_next_bit(to_run(s)->pinned, STRETCH_PAGES, slot);
-		*word = word_make(to_run(s)->pfn + slot, s->special);
+		slot = find_next_bit(to_run(s)->pinned, end, slot);
+		*word = word_make(to_run(s)->pfn + slot, to_run(s)->head.special);
 		return slot;
 	default:
-		while (slot < STRETCH_PAGES && !to_full(s)->word[slot])
+		words = to_words(s);
+		while (slot < end && !words[slot])
 			slot++;
-		if (slot < STRETCH_PAGES)
-			*word = to_full(s)->word[slot];
+		if (slot < end)
+			*word = words[slot];
 		return slot;
 	}
 }
 
 /* Put a word where none is; there is room for it. */
-static void stretch_put(struct t1_stretch *s, unsigned int slot, u64 word)
+static void stretch_put(void *s, unsigned int slot, u64 word)
 {
-	switch (s->form) {
+	switch (form_of(s)) {
 	case FEW:
 		few_insert(to_few(s), few_find(to_few(s), slot), slot, word);
 		return;
@@ -225,33 +217,73 @@ static void stretch_put(struct t1_stretch *s, unsigned int slot, u64 word)
 		__set_bit(slot, to_run(s)->pinned);
 		break;
 	default:
-		to_full(s)->word[slot] = word;
+		WRITE_ONCE(to_words(s)[slot], word);
 	}
-	s->npinned++;
+	add_npinned(s, 1);
 }
 
-static void stretch_free(struct t1_stretch *s)
+static void free_words(struct rcu_head *rcu)
 {
-	if (s->form == FULL)
-		free_page((unsigned long)to_full(s)->word);
-	kfree(s);
+	__free_page(container_of(rcu, struct page, rcu_head));
+}
+
+/* A full one may be looked at without the lock. */
+static void stretch_free(void *s)
+{
+	if (form_of(s) == FULL)
+		call_rcu(&virt_to_page(to_words(s))->rcu_head, free_words);
+	else
+		kfree(s);
+}
+
+static void *stretch_alloc(unsigned int form, unsigned int room)
+{
+	struct t1_stretch *s;
+	size_t size;
+	u64 *words;
+
+	if (form == FULL) {
+		words = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!words)
+			return NULL;
+		set_page_private(virt_to_page(words), 0);
+		return xa_tag_pointer(words, T1_STRETCH_FULL);
+	}
+	size = form == RUN ? sizeof(struct t1_run) : kmalloc_size_roundup(FEW_BYTES(room));
+	s = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return NULL;
+	s->form = form;
+	s->room = form == FEW ? FEW_ROOM(size) : 0;
+	return s;
 }
 
 /* Would all its pages and @n more be one run? */
-static bool stretch_is_run(struct t1_stretch *s, unsigned int slot,
-			   const struct source *src, unsigned long n)
+static bool stretch_is_run(void *s, unsigned int slot,
+			   const struct t1_source *src, unsigned long n)
 {
 	u64 first = source_word(src, 0), word;
 	unsigned int at;
 
-	if (source_run(src, n) < n)
+	if (src->run < n)
 		return false;
 	if (!s)
 		return true;
-	for (at = 0; (at = stretch_next(s, at, &word)) < STRETCH_PAGES; at++)
-		if (word != word_make(word_pfn(first) - slot + at, word_special(first)))
+	for (at = 0; (at = stretch_next(s, at, STRETCH_PAGES, &word)) < STRETCH_PAGES; at++)
+		if (word != word_make(t1_word_pfn(first) - slot + at, word_special(first)))
 			return false;
 	return true;
+}
+
+/* Copy what is pinned into another stretch, and free it. */
+static void stretch_move(void *old, void *new)
+{
+	unsigned int at;
+	u64 word;
+
+	for (at = 0; (at = stretch_next(old, at, STRETCH_PAGES, &word)) < STRETCH_PAGES; at++)
+		stretch_put(new, at, word);
+	stretch_free(old);
 }
 
 /* Say what is wanted, unless it is there already. */
@@ -259,7 +291,7 @@ static bool spare_lacks(struct t1_spare *spare, unsigned int form,
 			unsigned int npages)
 {
 	if (spare->stretch && spare->form == form &&
-	    (form != FEW || spare->room >= npages))
+	    (form != FEW || to_few(spare->stretch)->head.room >= npages))
 		return false;
 	if (spare->stretch)
 		stretch_free(spare->stretch);
@@ -269,121 +301,99 @@ static bool spare_lacks(struct t1_spare *spare, unsigned int form,
 	return true;
 }
 
-static struct t1_stretch *spare_take(struct t1_spare *spare)
-{
-	struct t1_stretch *s = spare->stretch;
-
-	spare->stretch = NULL;
-	return s;
-}
+/* Most often there is memory for the array; else a place is asked for. */
+#define STORE_FLAGS	(GFP_NOWAIT | __GFP_NOWARN)
 
 /*
- * Replace a stretch, or none, by one that takes @n more pages from @slot on,
+ * Replace a stretch, or none, by one that takes @n more pages from @index on,
  * none of which is pinned.
  */
-static int stretch_grow(struct t1_record *record, unsigned long index,
-			struct t1_stretch **sp, const struct source *src,
-			unsigned long n, struct t1_spare *spare)
+static int stretch_grow(struct t1_record *record, unsigned long index, void **sp,
+			const struct t1_source *src, unsigned long n,
+			struct t1_spare *spare)
 {
-	struct t1_stretch *old = *sp, *new;
-	unsigned int total = (old ? old->npinned : 0) + n;
-	unsigned int slot = SLOT(index), form, at;
-	u64 word;
+	unsigned int total = (*sp ? npinned(*sp) : 0) + n, form;
+	void *new;
 
-	if (total >= RUN_LEAST && (!old || old->form == FEW) &&
-	    stretch_is_run(old, slot, src, n))
+	if (total >= RUN_LEAST && (!*sp || form_of(*sp) == FEW) &&
+	    stretch_is_run(*sp, SLOT(index), src, n))
 		form = RUN;
 	else
 		form = total <= FEW_MOST ? FEW : FULL;
-	if (!old && (!spare->has_place || spare->place != index >> STRETCH_SHIFT)) {
-		spare->wants_place = true;
-		spare->place_wanted = index >> STRETCH_SHIFT;
-	}
-	if (spare_lacks(spare, form, total) || spare->wants_place)
+	if (spare_lacks(spare, form, total))
 		return -EAGAIN;
 	new = spare->stretch;
 	if (form == RUN) {
-		to_run(new)->pfn = word_pfn(source_word(src, 0)) - slot;
-		new->special = word_special(source_word(src, 0));
+		to_run(new)->pfn = t1_word_pfn(source_word(src, 0)) - SLOT(index);
+		to_run(new)->head.special = word_special(source_word(src, 0));
 	}
-	if (xa_is_err(__xa_store(&record->stretches, index >> STRETCH_SHIFT, new, 0))) {
-		/* Who shared the place has given it up. */
-		spare->has_place = false;
+	/* Replacing an entry needs no memory, so it does not fail below. */
+	if (*sp)
+		stretch_move(*sp, new);
+	if (xa_is_err(__xa_store(&record->stretches, index >> STRETCH_SHIFT, new,
+				 STORE_FLAGS))) {
+		spare->wants_place = true;
+		spare->place_wanted = index >> STRETCH_SHIFT;
 		return -EAGAIN;
 	}
-	spare_take(spare);
-	if (old) {
-		for (at = 0; (at = stretch_next(old, at, &word)) < STRETCH_PAGES; at++)
-			stretch_put(new, at, word);
-		stretch_free(old);
-	}
+	spare->stretch = NULL;
 	*sp = new;
 	return 0;
 }
 
 /* How many slots from one on are not pinned, of @n. */
-static unsigned long stretch_hole(struct t1_stretch *s, unsigned int slot,
-				  unsigned long n)
+static unsigned long stretch_hole(void *s, unsigned int slot, unsigned long n)
 {
 	u64 word;
 
-	return min_t(unsigned long, stretch_next(s, slot, &word) - slot, n);
+	return stretch_next(s, slot, slot + n, &word) - slot;
 }
 
-static long record_add(struct t1_record *record, unsigned long index,
-		       unsigned long npages, struct source src,
-		       struct t1_spare *spare)
+/* Add a run of @n that fits into a run. */
+static long add_run(struct t1_record *record, struct t1_run *run,
+		    unsigned int slot, unsigned long n)
 {
-	unsigned int slot = SLOT(index);
-	unsigned long n = min(npages, STRETCH_PAGES - slot), run, counted, i;
-	struct t1_stretch *s;
-	u64 word;
-	int ret;
+	bitmap_set(run->pinned, slot, n);
+	run->head.npinned += n;
+	if (!run->head.special)
+		record->counted += n;
+	return n;
+}
 
-	lockdep_assert_held(&record->stretches.xa_lock);
-	s = xa_load(&record->stretches, index >> STRETCH_SHIFT);
-	if (s)
-		n = stretch_hole(s, slot, n);
-	if (!n)
-		return 0;
-	if (s && s->form == RUN) {
-		run = source_run(&src, n);
-		if (word_make(to_run(s)->pfn + slot, s->special) == source_word(&src, 0)) {
-			bitmap_set(to_run(s)->pinned, slot, run);
-			s->npinned += run;
-			if (!s->special)
-				record->counted += run;
-			return run;
-		}
-	}
-	if (!s || s->form == RUN || (s->form == FEW && s->npinned + n > s->room)) {
-		ret = stretch_grow(record, index, &s, &src, n, spare);
-		if (ret)
-			return ret;
-	}
-	if (s->form == RUN) {
-		bitmap_set(to_run(s)->pinned, slot, n);
-		s->npinned += n;
-		if (!s->special)
-			record->counted += n;
-		return n;
-	}
-	counted = record->counted;
-	if (s->form == FULL) {
-		for (i = 0; i < n; i++) {
-			word = source_word(&src, i);
-			to_full(s)->word[slot + i] = word;
+/* Add to a full one, up to what is pinned. */
+static long add_full(struct t1_record *record, void *s, unsigned int slot,
+		     unsigned long n, const struct t1_source *src)
+{
+	u64 word, *words = to_words(s) + slot;
+	unsigned long counted = 0, i;
+
+	if (src->nreserved) {
+		for (i = 0; i < n && !words[i]; i++) {
+			word = source_word(src, i);
+			WRITE_ONCE(words[i], word);
 			counted += !word_special(word);
 		}
-		s->npinned += n;
 	} else {
-		for (i = 0; i < n; i++) {
-			word = source_word(&src, i);
-			stretch_put(s, slot + i, word);
-			counted += !word_special(word);
-		}
+		for (i = 0; i < n && !words[i]; i++)
+			WRITE_ONCE(words[i], word_make(page_to_pfn(src->pages[i]), 0));
+		counted = i;
 	}
-	record->counted = counted;
+	add_npinned(s, i);
+	record->counted += counted;
+	return i;
+}
+
+static long add_few(struct t1_record *record, void *s, unsigned int slot,
+		    unsigned long n, const struct t1_source *src)
+{
+	unsigned long i;
+	u64 word;
+
+	for (i = 0; i < n; i++) {
+		word = source_word(src, i);
+		stretch_put(s, slot + i, word);
+		record->counted += !word_special(word);
+	}
 	return n;
 }
 
@@ -392,7 +402,7 @@ static long record_add(struct t1_record *record, unsigned long index,
  * @record: where
  * @index: of the first
  * @npages: how many
- * @pages: them, one pin of each
+ * @src: them
  * @spare: memory to grow into
  *
  * Context: the record's lock is held.
@@ -400,48 +410,67 @@ static long record_add(struct t1_record *record, unsigned long index,
  * already; -EAGAIN: call again after t1_spare_fill().
  */
 long t1_record_add(struct t1_record *record, unsigned long index,
-		   unsigned long npages, struct page **pages,
+		   unsigned long npages, const struct t1_source *src,
 		   struct t1_spare *spare)
 {
-	return record_add(record, index, npages, (struct source){ .pages = pages },
-			  spare);
-}
+	unsigned int slot = SLOT(index);
+	unsigned long n = min(npages, STRETCH_PAGES - slot);
+	void *s;
+	int ret;
 
-/**
- * t1_record_add_io - record I/O memory
- * @record: where
- * @index: of the first
- * @npages: how many
- * @pfn: the first of as many consecutive ones
- * @spare: memory to grow into
- *
- * Context: the record's lock is held.
- * Return: as t1_record_add().
- */
-long t1_record_add_io(struct t1_record *record, unsigned long index,
-		      unsigned long npages, unsigned long pfn,
-		      struct t1_spare *spare)
-{
-	return record_add(record, index, npages, (struct source){ .pfn = pfn }, spare);
+	lockdep_assert_held(&record->stretches.xa_lock);
+	s = t1_record_stretch(record, index);
+	if (s && form_of(s) == FULL)
+		return add_full(record, s, slot, n, src);
+	if (s)
+		n = stretch_hole(s, slot, n);
+	if (!n)
+		return 0;
+	if (s && form_of(s) == RUN &&
+	    word_make(to_run(s)->pfn + slot, to_run(s)->head.special) == source_word(src, 0))
+		return add_run(record, s, slot, min(n, src->run));
+	if (!s || form_of(s) == RUN || npinned(s) + n > to_few(s)->head.room) {
+		ret = stretch_grow(record, index, &s, src, n, spare);
+		if (ret)
+			return ret;
+	}
+	switch (form_of(s)) {
+	case FEW:
+		return add_few(record, s, slot, n, src);
+	case RUN:
+		return add_run(record, s, slot, n);
+	default:
+		return add_full(record, s, slot, n, src);
+	}
 }
 
 /* A run is about to be pinned again: make it one with counts. */
-static int run_widen(struct t1_record *record, unsigned long index,
-		     struct t1_stretch **sp, struct t1_spare *spare)
+static int run_widen(struct t1_record *record, unsigned long index, void **sp,
+		     struct t1_spare *spare)
 {
-	struct t1_stretch *old = *sp;
-	u64 word;
-	unsigned int at, form = old->npinned <= FEW_MOST ? FEW : FULL;
+	void *new;
 
-	if (spare_lacks(spare, form, old->npinned))
+	if (spare_lacks(spare, npinned(*sp) <= FEW_MOST ? FEW : FULL, npinned(*sp)))
 		return -EAGAIN;
-	*sp = spare_take(spare);
-	for (at = 0; (at = stretch_next(old, at, &word)) < STRETCH_PAGES; at++)
-		stretch_put(*sp, at, word);
+	new = spare->stretch;
+	spare->stretch = NULL;
+	stretch_move(*sp, new);
 	/* Replacing an entry needs no memory. */
-	__xa_store(&record->stretches, index >> STRETCH_SHIFT, *sp, 0);
-	stretch_free(old);
+	__xa_store(&record->stretches, index >> STRETCH_SHIFT, new, 0);
+	*sp = new;
 	return 0;
+}
+
+/* One more in a word that others may raise meanwhile; not if it is 0. */
+static bool word_raise(u64 *word)
+{
+	u64 old = READ_ONCE(*word);
+
+	do {
+		if (!t1_word_can_raise(old))
+			return false;
+	} while (!try_cmpxchg(word, &old, old + 1));
+	return true;
 }
 
 /**
@@ -463,39 +492,35 @@ long t1_record_raise(struct t1_record *record, unsigned long index,
 {
 	unsigned int slot = SLOT(index), at;
 	unsigned long n = min(npages, STRETCH_PAGES - slot), i;
-	struct t1_stretch *s;
 	u64 *word;
+	void *s;
 	int ret;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
-	s = xa_load(&record->stretches, index >> STRETCH_SHIFT);
+	s = t1_record_stretch(record, index);
 	if (!s)
 		return 0;
-	if (s->form == RUN) {
+	if (form_of(s) == RUN) {
 		if (!test_bit(slot, to_run(s)->pinned))
 			return 0;
 		ret = run_widen(record, index, &s, spare);
 		if (ret)
 			return ret;
 	}
-	if (s->form == FULL) {
-		word = to_full(s)->word + slot;
-		for (i = 0; i < n && word[i]; i++) {
-			if (unlikely((word[i] & WORD_COUNT) == WORD_COUNT))
-				return i ?: -EOVERFLOW;
-			pages[i] = pfn_to_page(word_pfn(++word[i]));
-		}
-		return i;
+	if (form_of(s) == FULL) {
+		word = to_words(s) + slot;
+	} else {
+		at = few_find(to_few(s), slot);
+		word = to_few(s)->word + at;
+		/* Those that are pinned without a gap. */
+		for (i = 0; i < n && at + i < npinned(s) &&
+		     few_slots(to_few(s))[at + i] == slot + i; i++)
+			;
+		n = i;
 	}
-	at = few_find(to_few(s), slot);
-	n = min_t(unsigned long, n, s->npinned - at);
-	word = to_few(s)->word + at;
-	for (i = 0; i < n && few_slots(to_few(s))[at + i] == slot + i; i++) {
-		if (unlikely((word[i] & WORD_COUNT) == WORD_COUNT))
-			return i ?: -EOVERFLOW;
-		pages[i] = pfn_to_page(word_pfn(++word[i]));
-	}
-	return i;
+	for (i = 0; i < n && word_raise(word + i); i++)
+		pages[i] = pfn_to_page(t1_word_pfn(word[i]));
+	return (i || !n || !word[0]) ? i : -EOVERFLOW;
 }
 
 /**
@@ -511,12 +536,12 @@ unsigned long t1_record_hole(struct t1_record *record, unsigned long index,
 			     unsigned long npages)
 {
 	unsigned long done = 0, n, hole;
-	struct t1_stretch *s;
+	void *s;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
 	while (done < npages) {
 		n = min(npages - done, STRETCH_PAGES - SLOT(index + done));
-		s = xa_load(&record->stretches, (index + done) >> STRETCH_SHIFT);
+		s = t1_record_stretch(record, index + done);
 		hole = s ? stretch_hole(s, SLOT(index + done), n) : n;
 		done += hole;
 		if (hole < n)
@@ -543,9 +568,6 @@ static void spare_leave_place(struct t1_record *record, struct t1_spare *spare)
  */
 int t1_spare_fill(struct t1_record *record, struct t1_spare *spare)
 {
-	struct t1_stretch *s;
-	size_t size;
-
 	if (spare->wants_place) {
 		spare_leave_place(record, spare);
 		if (xa_reserve(&record->stretches, spare->place_wanted,
@@ -555,34 +577,9 @@ int t1_spare_fill(struct t1_record *record, struct t1_spare *spare)
 		spare->has_place = true;
 		spare->wants_place = false;
 	}
-	if (spare->stretch)
-		return 0;
-	switch (spare->form) {
-	case FEW:
-		size = kmalloc_size_roundup(FEW_BYTES(spare->room));
-		break;
-	case RUN:
-		size = sizeof(struct t1_run);
-		break;
-	default:
-		size = sizeof(struct t1_full);
-	}
-	s = kzalloc(size, GFP_KERNEL_ACCOUNT);
-	if (!s)
-		return -ENOMEM;
-	s->form = spare->form;
-	if (s->form == FEW) {
-		s->room = FEW_ROOM(size);
-		spare->room = s->room;
-	} else if (s->form == FULL) {
-		to_full(s)->word = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		if (!to_full(s)->word) {
-			kfree(s);
-			return -ENOMEM;
-		}
-	}
-	spare->stretch = s;
-	return 0;
+	if (!spare->stretch)
+		spare->stretch = stretch_alloc(spare->form, spare->room);
+	return spare->stretch ? 0 : -ENOMEM;
 }
 
 /**
@@ -632,6 +629,15 @@ static unsigned int drop_run(struct t1_run *run, unsigned int slot,
 {
 	unsigned int from;
 
+	if (end == slot + 1) {
+		if (!test_bit(slot, run->pinned))
+			return end;
+		if (!batch_add(batch, run->pfn + slot, run->head.special, 1))
+			return slot;
+		__clear_bit(slot, run->pinned);
+		run->head.npinned--;
+		return end;
+	}
 	while ((from = find_next_bit(run->pinned, end, slot)) < end) {
 		slot = find_next_zero_bit(run->pinned, end, from);
 		if (!batch_add(batch, run->pfn + from, run->head.special, slot - from))
@@ -650,49 +656,66 @@ static unsigned int drop_few(struct t1_few *few, unsigned int slot,
 	while (at < few->head.npinned && few_slots(few)[at] < end) {
 		u64 *word = few->word + at;
 
-		if ((*word & WORD_COUNT) > 1) {
+		if (!batch->all && (*word & T1_WORD_COUNT) > 1) {
 			--*word;
 			at++;
 			continue;
 		}
-		if (!batch_add(batch, word_pfn(*word), word_special(*word), 1))
+		if (!batch_add(batch, t1_word_pfn(*word), word_special(*word), 1))
 			return few_slots(few)[at];
 		few_delete(few, at);
 	}
 	return end;
 }
 
-static unsigned int drop_full(struct t1_full *full, unsigned int slot,
-			      unsigned int end, struct t1_batch *batch)
+static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
+			      struct t1_batch *batch)
 {
-	for (; slot < end; slot++) {
-		u64 *word = full->word + slot;
+	u64 *word = to_words(s) + slot, *last = to_words(s) + end;
+	unsigned int dropped = 0, counted = 0, n = batch->npages;
+	u64 stays = batch->all ? T1_WORD_COUNT : 1, old;
 
-		if (!*word)
+	for (; word < last; word++) {
+		old = READ_ONCE(*word);
+		if (unlikely(!old))
 			continue;
-		if ((*word & WORD_COUNT) > 1) {
-			--*word;
+		if (unlikely(n == ARRAY_SIZE(batch->pages)))
+			break;
+		/* Others may raise it meanwhile. */
+		while ((old & T1_WORD_COUNT) > stays) {
+			if (try_cmpxchg(word, &old, old - 1))
+				goto next;
+		}
+		if (unlikely(!try_cmpxchg(word, &old, 0))) {
+			word--;
 			continue;
 		}
-		if (!batch_add(batch, word_pfn(*word), word_special(*word), 1))
-			break;
-		*word = 0;
-		full->head.npinned--;
+		dropped++;
+		if (likely(!word_special(old)))
+			counted++;
+		else if (word_special(old) & T1_PAGE_BARE)
+			continue;
+		batch->pages[n++] = pfn_to_page(t1_word_pfn(old));
+next:;
 	}
-	return slot;
+	batch->npages = n;
+	batch->counted += counted;
+	if (dropped)
+		add_npinned(s, -dropped);
+	return word - to_words(s);
 }
 
 /* Drop from a slot on; where that ended. */
-static unsigned int stretch_drop(struct t1_stretch *s, unsigned int slot,
-				 unsigned int end, struct t1_batch *batch)
+static unsigned int stretch_drop(void *s, unsigned int slot, unsigned int end,
+				 struct t1_batch *batch)
 {
-	switch (s->form) {
+	switch (form_of(s)) {
 	case FEW:
-		return drop_few(to_few(s), slot, end, batch);
+		return drop_few(s, slot, end, batch);
 	case RUN:
-		return drop_run(to_run(s), slot, end, batch);
+		return drop_run(s, slot, end, batch);
 	default:
-		return drop_full(to_full(s), slot, end, batch);
+		return drop_full(s, slot, end, batch);
 	}
 }
 
@@ -711,7 +734,7 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 			     unsigned long npages, struct t1_batch *batch)
 {
 	unsigned long done = 0, counted = batch->counted, n, end;
-	struct t1_stretch *s;
+	void *s;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
 	while (done < npages) {
@@ -719,10 +742,10 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 
 		n = min(npages - done, STRETCH_PAGES - slot);
 		end = slot + n;
-		s = xa_load(&record->stretches, (index + done) >> STRETCH_SHIFT);
+		s = t1_record_stretch(record, index + done);
 		if (s) {
 			end = stretch_drop(s, slot, end, batch);
-			if (!s->npinned) {
+			if (!npinned(s)) {
 				__xa_erase(&record->stretches,
 					   (index + done) >> STRETCH_SHIFT);
 				stretch_free(s);
@@ -763,23 +786,13 @@ void t1_batch_release(struct t1_batch *batch, bool dirty)
  */
 void t1_record_release(struct t1_record *record, bool dirty)
 {
-	struct t1_batch batch = { };
-	struct t1_stretch *s;
+	struct t1_batch batch = { .all = true };
 	unsigned long index;
+	void *s;
 
 	xa_for_each(&record->stretches, index, s) {
 		unsigned int slot = 0;
-		u64 word;
 
-		/* Whatever is pinned counts once now. */
-		while (s->form != RUN && (slot = stretch_next(s, slot, &word)) < STRETCH_PAGES) {
-			if (s->form == FULL)
-				to_full(s)->word[slot] = (word & ~WORD_COUNT) | 1;
-			else
-				to_few(s)->word[few_find(to_few(s), slot)] = (word & ~WORD_COUNT) | 1;
-			slot++;
-		}
-		slot = 0;
 		while (slot < STRETCH_PAGES) {
 			slot = stretch_drop(s, slot, STRETCH_PAGES, &batch);
 			if (slot < STRETCH_PAGES)
@@ -809,29 +822,31 @@ bool t1_record_extent(struct t1_record *record, unsigned long *index,
 		      unsigned long *npages)
 {
 	unsigned long place = *index >> STRETCH_SHIFT;
-	unsigned int slot = SLOT(*index), first;
-	struct t1_stretch *s;
+	unsigned int slot = SLOT(*index), first = 0;
+	void *s;
 	u64 word;
 
 	for (s = xa_find(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT); s;
 	     s = xa_find_after(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT)) {
 		if (place != *index >> STRETCH_SHIFT)
 			slot = 0;
-		first = stretch_next(s, slot, &word);
+		first = stretch_next(s, slot, STRETCH_PAGES, &word);
 		if (first < STRETCH_PAGES)
 			break;
 	}
 	if (!s || (place << STRETCH_SHIFT) + first > last)
 		return false;
 	*index = (place << STRETCH_SHIFT) + first;
-	*pfn = word_pfn(word);
-	if (s->form == RUN)
+	*pfn = t1_word_pfn(word);
+	slot = first + 1;
+	if (form_of(s) == RUN)
 		slot = find_next_zero_bit(to_run(s)->pinned, STRETCH_PAGES, first);
 	else
-		for (slot = first + 1; stretch_next(s, slot, &word) == slot && slot < STRETCH_PAGES &&
-		     word_pfn(word) == *pfn + slot - first; slot++)
-			;
-	*npages = min(slot - first, last - *index + 1);
+		while (slot < STRETCH_PAGES &&
+		       stretch_next(s, slot, slot + 1, &word) == slot &&
+		       t1_word_pfn(word) == *pfn + slot - first)
+			slot++;
+	*npages = min_t(unsigned long, slot - first, last - *index + 1);
 	return true;
 }
 
@@ -848,18 +863,19 @@ unsigned long t1_record_counted(struct t1_record *record, unsigned long index,
 				unsigned long npages)
 {
 	unsigned long done = 0, counted = 0, n;
-	struct t1_stretch *s;
 	unsigned int slot;
 	u64 word;
+	void *s;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
 	for (; done < npages; done += n) {
 		n = min(npages - done, STRETCH_PAGES - SLOT(index + done));
-		s = xa_load(&record->stretches, (index + done) >> STRETCH_SHIFT);
+		s = t1_record_stretch(record, index + done);
 		if (!s)
 			continue;
 		for (slot = SLOT(index + done);
-		     (slot = stretch_next(s, slot, &word)) < SLOT(index + done) + n; slot++)
+		     (slot = stretch_next(s, slot, SLOT(index + done) + n, &word)) <
+		     SLOT(index + done) + n; slot++)
 			counted += !word_special(word);
 	}
 	return counted;
@@ -879,18 +895,18 @@ void t1_record_mark(struct t1_record *record, unsigned long index,
 		    unsigned long npages, unsigned long *bitmap, unsigned long bit)
 {
 	unsigned long done = 0, n;
-	struct t1_stretch *s;
 	unsigned int slot, from;
 	u64 word;
+	void *s;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
 	for (; done < npages; done += n) {
 		from = SLOT(index + done);
 		n = min(npages - done, STRETCH_PAGES - from);
-		s = xa_load(&record->stretches, (index + done) >> STRETCH_SHIFT);
+		s = t1_record_stretch(record, index + done);
 		if (!s)
 			continue;
-		for (slot = from; (slot = stretch_next(s, slot, &word)) < from + n; slot++)
+		for (slot = from; (slot = stretch_next(s, slot, from + n, &word)) < from + n; slot++)
 			__set_bit(bit + done + slot - from, bitmap);
 	}
 }
@@ -904,12 +920,16 @@ void t1_record_mark(struct t1_record *record, unsigned long index,
  */
 unsigned long t1_record_bytes(struct t1_record *record)
 {
-	struct t1_stretch *s;
 	unsigned long place, bytes = 0;
+	void *s;
 
 	xa_lock(&record->stretches);
 	xa_for_each(&record->stretches, place, s)
-		bytes += ksize(s) + (s->form == FULL ? PAGE_SIZE : 0);
+		bytes += form_of(s) == FULL ? PAGE_SIZE : ksize(s);
 	xa_unlock(&record->stretches);
 	return bytes;
 }
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "pages_record_test.c"
+#endif

@@ -29,7 +29,7 @@
  * A pin, an unpin or an access takes only the last, so those of a container
  * run in parallel, and meet a map or an unmap in the same mapping only. It
  * finds the mapping under RCU, and counts as in flight in it while it does
- * anything that sleeps.
+ * anything that sleeps. A pin of what is pinned takes none: see local.c.
  *
  * devices_lock is taken for reading while drivers are told of an unmap, which
  * they answer by unpinning, below domains_lock; and for writing, by itself, to
@@ -118,14 +118,13 @@ struct t1_container {
  * enum t1_map_state - the life of a mapping
  * @T1_MAP_NEW: its pages are being mapped; nobody may use it
  * @T1_MAP_READY: it may be used
- * @T1_MAP_GOING: it is being unmapped; what is pinned may be unpinned
- * @T1_MAP_DEAD: it has left the tree
+ * @T1_MAP_GOING: it is being unmapped, or has left the tree; what is pinned may
+ *	be unpinned
  */
 enum t1_map_state {
 	T1_MAP_NEW,
 	T1_MAP_READY,
 	T1_MAP_GOING,
-	T1_MAP_DEAD,
 };
 
 /**
@@ -143,8 +142,8 @@ struct t1_backing {
 /**
  * struct t1_map - a mapping
  * @node: in the container's tree
- * @iova: of its first page
- * @npages: how many
+ * @iova: its first byte
+ * @last: its last
  * @vaddr: of its first page, in the owner's address space
  * @owner: whose memory it is
  * @local: what mediated devices have pinned; its lock is the mapping's
@@ -152,7 +151,7 @@ struct t1_backing {
  * @charged: pages that the owner is charged for: those that count of @backing
  *	while it is live, else those of @local
  * @dirty: a bit for each page, while dirty pages are tracked
- * @link: in the list of what is being unmapped
+ * @next: in the list of what is being unmapped
  * @rcu: after it has left the tree
  * @inflight: calls that use the mapping, or its owner, without its lock
  * @prot: IOMMU_READ, IOMMU_WRITE
@@ -166,7 +165,7 @@ struct t1_backing {
 struct t1_map {
 	struct rb_node node;
 	unsigned long iova;
-	unsigned long npages;
+	unsigned long last;
 	unsigned long vaddr;
 	struct t1_owner *owner;
 	struct t1_record local;
@@ -174,7 +173,7 @@ struct t1_map {
 	unsigned long charged;
 	unsigned long *dirty;
 	union {
-		struct list_head link;
+		struct t1_map *next;
 		struct rcu_head rcu;
 	};
 	unsigned int inflight;
@@ -216,9 +215,14 @@ struct t1_group {
 	struct rcu_head rcu;
 };
 
-static inline unsigned long t1_map_last(const struct t1_map *m)
+static inline unsigned long t1_map_size(const struct t1_map *m)
 {
-	return m->iova + (m->npages << PAGE_SHIFT) - 1;
+	return m->last - m->iova + 1;
+}
+
+static inline unsigned long t1_map_npages(const struct t1_map *m)
+{
+	return t1_map_size(m) >> PAGE_SHIFT;
 }
 
 /* The smallest page that all domains can map. */
@@ -244,6 +248,28 @@ static inline bool t1_map_is_backed(struct t1_map *m)
 {
 	t1_assert_map_held(m);
 	return m->backing && m->backing->live;
+}
+
+/*
+ * Find a mapping under RCU, for those who look at it again under its lock. It
+ * may be missed while the tree changes.
+ */
+static inline struct t1_map *t1_map_search(struct t1_container *c,
+					   unsigned long iova)
+{
+	struct rb_node *node = rcu_dereference_raw(c->maps.rb_node);
+
+	while (node) {
+		struct t1_map *m = rb_entry(node, struct t1_map, node);
+
+		if (iova < m->iova)
+			node = rcu_dereference_raw(node->rb_left);
+		else if (iova > m->last)
+			node = rcu_dereference_raw(node->rb_right);
+		else
+			return m;
+	}
+	return NULL;
 }
 
 /* maps.c */

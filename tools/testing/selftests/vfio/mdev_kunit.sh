@@ -12,10 +12,10 @@ said=/sys/kernel/debug/kunit
 need_root
 [ -d $said ] || skip_all "the kernel has no KUnit, or no debugfs is mounted"
 trap unload_all EXIT
-for module in mdev vfio_mdev mdev_pci; do
+for module in mdev vfio_mdev mdev_pci vfio_iommu_type1; do
 	need_module $module
 done
-suites=("$said"/*mdev*/results)
+suites=("$said"/*mdev*/results "$said"/*type1*/results)
 [ -e "${suites[0]}" ] || skip_all "the modules were built without KUnit tests"
 
 # What is wrong is refused in the log, too.
