@@ -14,10 +14,10 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
+#include "fault_util.h"
 #include "vfio_util.h"
 
 #define DEBUGFS		"/sys/kernel/debug"
-#define FAIL_NTH	"/proc/self/fail-nth"
 #define PANIC_ON_WARN	"/proc/sys/kernel/panic_on_warn"
 
 /* More than any of these calls asks for. */
@@ -58,62 +58,6 @@ struct attempt {
 
 /* Denial */
 
-static int allow_faults(const char *kind, const char *option, const char *value)
-{
-	char path[PATH_LEN];
-
-	snprintf(path, sizeof(path), DEBUGFS "/%s/%s", kind, option);
-	return write_file(path, value);
-}
-
-/* By themselves they spare whoever can wait, and say what they do. */
-static int faults_on(void)
-{
-	static const char * const kinds[] = {
-		"failslab", "fail_page_alloc", "fail_usercopy",
-	};
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; !ret && i < ARRAY_LEN(kinds); i++)
-		ret = allow_faults(kinds[i], "verbose", "0");
-	if (!ret)
-		ret = allow_faults("failslab", "ignore-gfp-wait", "N");
-	if (!ret)
-		ret = allow_faults("fail_page_alloc", "ignore-gfp-wait", "N");
-	if (!ret)
-		ret = allow_faults("fail_page_alloc", "min-order", "0");
-	if (!ret && exists(DEBUGFS "/kmemleak"))
-		write_file(DEBUGFS "/kmemleak", "off");
-	return ret;
-}
-
-/* Setting it is a copy from the user, which may be what is denied. */
-static void deny(struct faults *faults, unsigned int nth)
-{
-	char text[16];
-	ssize_t ret;
-
-	snprintf(text, sizeof(text), "%u", nth);
-	do {
-		ret = pwrite(faults->fail_nth, text, strlen(text), 0);
-	} while (ret < 0 && errno == EFAULT);
-	if (ret < 0)
-		abort();
-}
-
-/* No more denials. Was one due that did not come, but perhaps for this? */
-static bool deny_no_more(struct faults *faults)
-{
-	char text[16] = "1";
-
-	if (pread(faults->fail_nth, text, sizeof(text) - 1, 0) < 0 &&
-	    errno != EFAULT)
-		abort();
-	deny(faults, 0);
-	return atoi(text);
-}
-
 static bool may_be(int error)
 {
 	switch (error) {
@@ -138,9 +82,9 @@ static int try_nth(struct faults *faults, const struct attempt *attempt,
 		return ret;
 	}
 
-	deny(faults, nth);
+	deny(faults->fail_nth, nth);
 	done = attempt->act(faults);
-	*met = !deny_no_more(faults);
+	*met = !deny_no_more(faults->fail_nth);
 	if (!may_be(done)) {
 		ksft_print_msg("%u: failed with %s\n", nth, strerror(-done));
 		ret = done;

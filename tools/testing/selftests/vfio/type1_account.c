@@ -3,6 +3,7 @@
  * Locked memory: what is charged to whom, to the page, at each step; limits; and
  * processes that fork, exec, exit and are killed with pages pinned.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>

@@ -11,7 +11,7 @@
 #define SLOTS		192U	/* pages of the address space */
 #define MEMORY		256U	/* pages that are mapped there */
 #define LONGEST		24U
-#define STEPS		2500U
+#define STEPS		1500U
 #define NOT_MAPPED	(-1)
 
 /* Patterns */

@@ -129,6 +129,9 @@ static int type1_test_do(struct type1_test_job *job, u32 context)
 
 /* Pins */
 
+/* What is denied memory in a test is not to be the test device. */
+#define TYPE1_TEST_GFP	(GFP_KERNEL | __GFP_NOFAIL)
+
 static u64 type1_test_index(u64 iova)
 {
 	return iova >> PAGE_SHIFT;
@@ -148,12 +151,10 @@ static int type1_test_hold(struct type1_test *tt, u64 index, struct page *page)
 		held->count++;
 		return 0;
 	}
-	held = kmalloc(sizeof(*held), GFP_KERNEL);
-	if (!held)
-		return -ENOMEM;
+	held = kmalloc(sizeof(*held), TYPE1_TEST_GFP);
 	held->page = page;
 	held->count = 1;
-	ret = xa_err(xa_store(&tt->pins, index, held, GFP_KERNEL));
+	ret = xa_err(xa_store(&tt->pins, index, held, TYPE1_TEST_GFP));
 	if (ret)
 		kfree(held);
 	return ret;
@@ -312,11 +313,8 @@ static long type1_test_ioctl_pin(struct type1_test *tt, void *data)
 	if (arg->context >= TYPE1_TEST_CONTEXTS)
 		return -EINVAL;
 	/* What the core refuses by its number needs no room. */
-	if (arg->npage && arg->npage <= VFIO_PIN_PAGES_MAX_ENTRIES) {
-		pages = kcalloc(arg->npage, sizeof(*pages), GFP_KERNEL);
-		if (!pages)
-			return -ENOMEM;
-	}
+	if (arg->npage && arg->npage <= VFIO_PIN_PAGES_MAX_ENTRIES)
+		pages = kcalloc(arg->npage, sizeof(*pages), TYPE1_TEST_GFP);
 	ret = type1_test_pin_pages(tt, arg, pages);
 	if (ret > 0) {
 		err = type1_test_tell(arg, ret, pages);
@@ -548,7 +546,8 @@ static long type1_test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		if (copy_from_user(&arg, user, _IOC_SIZE(cmd)))
 			return -EFAULT;
 		ret = type1_test_commands[i].run(tt, &arg);
-		if (ret >= 0 && copy_to_user(user, &arg, _IOC_SIZE(cmd)))
+		if (ret >= 0 && _IOC_DIR(cmd) & _IOC_READ &&
+		    copy_to_user(user, &arg, _IOC_SIZE(cmd)))
 			return -EFAULT;
 		return ret;
 	}

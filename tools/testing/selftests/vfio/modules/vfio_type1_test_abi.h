@@ -39,13 +39,13 @@ struct type1_test_pin {
 	__u32 reserved;
 };
 
-#define TYPE1_TEST_PIN		_IOWR(VFIO_TYPE, VFIO_BASE + 100, struct type1_test_pin)
+#define TYPE1_TEST_PIN		_IOW(VFIO_TYPE, VFIO_BASE + 100, struct type1_test_pin)
 
 /*
  * Unpins once each page of a range that this device has pinned. Answers how
  * many these were; prot, pfns and words are unused.
  */
-#define TYPE1_TEST_UNPIN	_IOWR(VFIO_TYPE, VFIO_BASE + 101, struct type1_test_pin)
+#define TYPE1_TEST_UNPIN	_IOW(VFIO_TYPE, VFIO_BASE + 101, struct type1_test_pin)
 
 /* Reads or writes memory by the core's copying, len bytes at most. */
 struct type1_test_rw {
@@ -56,7 +56,7 @@ struct type1_test_rw {
 	__u32 context;
 };
 
-#define TYPE1_TEST_RW		_IOWR(VFIO_TYPE, VFIO_BASE + 102, struct type1_test_rw)
+#define TYPE1_TEST_RW		_IOW(VFIO_TYPE, VFIO_BASE + 102, struct type1_test_rw)
 
 /* Reads or writes the word at iova through this device's pin of its page. */
 struct type1_test_word {
@@ -106,7 +106,7 @@ struct type1_test_behave {
 	__u32 reserved;
 };
 
-#define TYPE1_TEST_BEHAVE	_IOWR(VFIO_TYPE, VFIO_BASE + 105, struct type1_test_behave)
+#define TYPE1_TEST_BEHAVE	_IOW(VFIO_TYPE, VFIO_BASE + 105, struct type1_test_behave)
 
 /* What it was told since it was last asked; iova and size of the last time. */
 struct type1_test_news {
