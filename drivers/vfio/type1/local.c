@@ -251,29 +251,6 @@ static int pin_in_map(struct t1_container *c, struct t1_map *m,
 	return ret;
 }
 
-/*
- * Raise the counts of what is pinned, without a lock, from the first page on.
- * It holds the mapping as somebody holds the pages, and an unmap that has begun
- * finds them pinned.
- */
-static unsigned long pin_pinned(struct t1_container *c, unsigned long iova,
-				unsigned long npages, int prot,
-				struct page **pages)
-{
-	unsigned long done = 0;
-	struct t1_map *m;
-
-	rcu_read_lock_sched();
-	m = t1_map_search(c, iova);
-	if (likely(m && READ_ONCE(m->state) == T1_MAP_READY &&
-		   (m->prot & prot) == prot && !READ_ONCE(m->dirty)))
-		done = t1_record_raise_fast(&m->local, map_page(m, iova) + m->align,
-					    min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1),
-					    pages);
-	rcu_read_unlock_sched();
-	return done;
-}
-
 /* A group that pins writes to what it pins only. */
 static void group_pinned(struct t1_container *c, struct iommu_group *group,
 			 unsigned long npages)
@@ -292,41 +269,16 @@ static void group_pinned(struct t1_container *c, struct iommu_group *group,
 	rcu_read_unlock();
 }
 
-/**
- * t1_pin_pages - pin pages for a device that no IOMMU translates for
- * @c: the container
- * @group: the device's
- * @iova: of the first; what it has below a page is ignored
- * @npages: how many
- * @prot: IOMMU_READ, IOMMU_WRITE: what the mapping must allow
- * @pages: filled in
- *
- * Context: process context of any task, with a device of the group open. Sleeps.
- * Return: @npages, or an errno and everything is as before: -EACCES: the
- * container is of the first version; -EBUSY: mappings have no address; -EINVAL:
- * not all is mapped, or no driver would be told of an unmap, or it is I/O
- * memory without pages; -EPERM: the mapping does not allow it; -ENOMEM: out of
- * memory, or of memory that may be locked; -EFAULT: the memory cannot be
- * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned four million times.
- */
-int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
-		 unsigned long iova, unsigned long npages, int prot,
-		 struct page **pages)
+/* What t1_pin_pages() could not have by a look-up, from page @done on. */
+static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
+			     unsigned long iova, unsigned long npages, int prot,
+			     struct page **pages, unsigned long done)
 {
-	unsigned long done, recorded = 0, n;
+	unsigned long recorded = 0, n;
 	struct t1_map *m;
 	int ret = 0;
 
-	if (unlikely(!c->v2))
-		return -EACCES;
-	if (unlikely(READ_ONCE(c->vaddr_invalid)))
-		return -EBUSY;
-	iova &= PAGE_MASK;
-	if (unlikely(list_empty(&c->devices)))
-		return -EINVAL;
-
-	done = pin_pinned(c, iova, npages, prot, pages);
-	while (unlikely(done < npages)) {
+	while (done < npages) {
 		/* Nothing is mapped past the end of the address space. */
 		if (done && iova + (done << PAGE_SHIFT) < iova)
 			m = NULL;
@@ -352,11 +304,63 @@ int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
 	if (unlikely(ret)) {
 		t1_unpin_pages(c, iova, done);
 		memset(pages, 0, npages * sizeof(*pages));
-	} else if (recorded || unlikely(atomic_read(&c->nunscoped))) {
+	} else if (recorded || atomic_read(&c->nunscoped)) {
 		group_pinned(c, group, recorded);
 	}
 	trace_pin_pages(c->id, iova, npages, recorded, ret);
 	return ret ?: npages;
+}
+
+/**
+ * t1_pin_pages - pin pages for a device that no IOMMU translates for
+ * @c: the container
+ * @group: the device's
+ * @iova: of the first; what it has below a page is ignored
+ * @npages: how many
+ * @prot: IOMMU_READ, IOMMU_WRITE: what the mapping must allow
+ * @pages: filled in
+ *
+ * Context: process context of any task, with a device of the group open. Sleeps.
+ * Return: @npages, or an errno and everything is as before: -EACCES: the
+ * container is of the first version; -EBUSY: mappings have no address; -EINVAL:
+ * not all is mapped, or no driver would be told of an unmap, or it is I/O
+ * memory without pages; -EPERM: the mapping does not allow it; -ENOMEM: out of
+ * memory, or of memory that may be locked; -EFAULT: the memory cannot be
+ * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned four million times.
+ */
+int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
+		 unsigned long iova, unsigned long npages, int prot,
+		 struct page **pages)
+{
+	unsigned long done = 0;
+	struct t1_map *m;
+
+	if (unlikely(!c->v2))
+		return -EACCES;
+	if (unlikely(READ_ONCE(c->vaddr_invalid)))
+		return -EBUSY;
+	if (unlikely(list_empty(&c->devices)))
+		return -EINVAL;
+	iova &= PAGE_MASK;
+
+	/*
+	 * Raise the counts of what is pinned. That needs no lock: as somebody
+	 * holds the pages, an unmap that has begun finds them pinned, and has
+	 * them unpinned.
+	 */
+	rcu_read_lock_sched();
+	m = t1_map_search(c, iova);
+	if (likely(m && READ_ONCE(m->state) == T1_MAP_READY &&
+		   !(prot & ~m->prot) && !READ_ONCE(m->dirty)))
+		done = t1_record_raise_fast(&m->local, map_page(m, iova) + m->align,
+					    min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1),
+					    pages);
+	rcu_read_unlock_sched();
+
+	if (unlikely(done < npages || atomic_read(&c->nunscoped)))
+		return pin_rest(c, group, iova, npages, prot, pages, done);
+	trace_pin_pages(c->id, iova, npages, 0, 0);
+	return npages;
 }
 
 /* Unpin in one mapping, whose lock is held, and is released. */

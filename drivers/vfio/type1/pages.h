@@ -164,21 +164,21 @@ static inline void t1_record_init(struct t1_record *record)
  * what is special about it; 0 is not pinned. A full stretch is a page of words,
  * and its entry in the array is tagged.
  */
-#define T1_WORD_COUNT		GENMASK_ULL(21, 0)
-#define T1_WORD_PFN_SHIFT	22
-#define T1_WORD_SPECIAL_SHIFT	62
+#define T1_WORD_ONE		(1ULL << 42)
+#define T1_WORD_MOST		(~0ULL << 42)
+#define T1_WORD_SPECIAL_SHIFT	40
+#define T1_WORD_PFN		GENMASK_ULL(39, 0)
 #define T1_STRETCH_FULL		1UL
 
 static inline unsigned long t1_word_pfn(u64 word)
 {
-	return word << (64 - T1_WORD_SPECIAL_SHIFT) >> (64 - T1_WORD_SPECIAL_SHIFT) >>
-	       T1_WORD_PFN_SHIFT;
+	return word & T1_WORD_PFN;
 }
 
 /* Its count is neither 0 nor the highest. */
 static inline bool t1_word_can_raise(u64 word)
 {
-	return ((word - 1) & T1_WORD_COUNT) < T1_WORD_COUNT - 1;
+	return word - T1_WORD_ONE < T1_WORD_MOST - T1_WORD_ONE;
 }
 
 /* Find a stretch; shorter than xa_load(), which must do for all arrays. */
@@ -222,7 +222,7 @@ static inline unsigned long t1_record_raise_fast(struct t1_record *record,
 						 struct page **pages)
 {
 	unsigned long done = 0, slot, end;
-	u64 *word, old;
+	u64 *words, old;
 	void *s;
 
 	while (done < npages) {
@@ -231,13 +231,14 @@ static inline unsigned long t1_record_raise_fast(struct t1_record *record,
 			break;
 		slot = (index + done) & (STRETCH_PAGES - 1);
 		end = min(npages, done + STRETCH_PAGES - slot);
-		for (word = xa_untag_pointer(s) + slot * sizeof(*word); done < end; word++) {
-			old = READ_ONCE(*word);
+		words = (u64 *)xa_untag_pointer(s) + slot - done;
+		for (; done < end; done++) {
+			old = READ_ONCE(words[done]);
 			do {
 				if (unlikely(!t1_word_can_raise(old)))
 					return done;
-			} while (unlikely(!try_cmpxchg(word, &old, old + 1)));
-			pages[done++] = pfn_to_page(t1_word_pfn(old));
+			} while (unlikely(!try_cmpxchg(&words[done], &old, old + T1_WORD_ONE)));
+			pages[done] = pfn_to_page(t1_word_pfn(old));
 		}
 	}
 	return done;

@@ -100,12 +100,12 @@ static void add_npinned(void *s, int n)
 
 static u64 word_make(unsigned long pfn, unsigned int special)
 {
-	return (u64)special << T1_WORD_SPECIAL_SHIFT | (u64)pfn << T1_WORD_PFN_SHIFT | 1;
+	return T1_WORD_ONE | (u64)special << T1_WORD_SPECIAL_SHIFT | pfn;
 }
 
 static unsigned int word_special(u64 word)
 {
-	return word >> T1_WORD_SPECIAL_SHIFT;
+	return (word >> T1_WORD_SPECIAL_SHIFT) & (T1_PAGE_RESERVED | T1_PAGE_BARE);
 }
 
 static unsigned int page_special(struct page *page)
@@ -469,7 +469,7 @@ static bool word_raise(u64 *word)
 	do {
 		if (!t1_word_can_raise(old))
 			return false;
-	} while (!try_cmpxchg(word, &old, old + 1));
+	} while (!try_cmpxchg(word, &old, old + T1_WORD_ONE));
 	return true;
 }
 
@@ -656,8 +656,8 @@ static unsigned int drop_few(struct t1_few *few, unsigned int slot,
 	while (at < few->head.npinned && few_slots(few)[at] < end) {
 		u64 *word = few->word + at;
 
-		if (!batch->all && (*word & T1_WORD_COUNT) > 1) {
-			--*word;
+		if (!batch->all && *word >= 2 * T1_WORD_ONE) {
+			*word -= T1_WORD_ONE;
 			at++;
 			continue;
 		}
@@ -673,7 +673,7 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 {
 	u64 *word = to_words(s) + slot, *last = to_words(s) + end;
 	unsigned int dropped = 0, counted = 0, n = batch->npages;
-	u64 stays = batch->all ? T1_WORD_COUNT : 1, old;
+	u64 stays = batch->all ? ~0ULL : 2 * T1_WORD_ONE - 1, old;
 
 	for (; word < last; word++) {
 		old = READ_ONCE(*word);
@@ -682,8 +682,8 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 		if (unlikely(n == ARRAY_SIZE(batch->pages)))
 			break;
 		/* Others may raise it meanwhile. */
-		while ((old & T1_WORD_COUNT) > stays) {
-			if (try_cmpxchg(word, &old, old - 1))
+		while (old > stays) {
+			if (try_cmpxchg(word, &old, old - T1_WORD_ONE))
 				goto next;
 		}
 		if (unlikely(!try_cmpxchg(word, &old, 0))) {
