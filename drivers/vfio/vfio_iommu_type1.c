@@ -281,6 +281,8 @@ static void __exit type1_exit(void)
 {
 	vfio_unregister_iommu_driver(&type1_ops);
 	t1_debugfs_exit();
+	/* Full stretches are freed by a function of ours. */
+	rcu_barrier();
 }
 module_exit(type1_exit);
 

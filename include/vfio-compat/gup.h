@@ -19,11 +19,15 @@ vfio_compat_pin_user_pages_remote(struct mm_struct *mm, unsigned long vaddr,
 #endif
 }
 
+static inline unsigned long vfio_compat_untagged_addr(struct mm_struct *mm,
+						      unsigned long addr)
+{
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
-#define vfio_compat_untagged_addr(mm, addr)	untagged_addr_remote(mm, addr)
+	return untagged_addr_remote(mm, addr);
 #else
-#define vfio_compat_untagged_addr(mm, addr)	untagged_addr(addr)
+	return untagged_addr(addr);
 #endif
+}
 
 /* The page of I/O memory that is mapped at an address, if any is right now. */
 static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
@@ -46,7 +50,7 @@ static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
 	follow_pfnmap_end(&args);
 	return ret;
 #else
-	spinlock_t *lock;
+	spinlock_t *lock;	/* of the page table */
 	pte_t *pte;
 	int ret = follow_pte(vma->vm_mm, vaddr, &pte, &lock);
 

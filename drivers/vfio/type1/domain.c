@@ -24,7 +24,7 @@
 #include "trace.h"
 
 /* The largest page of any IOMMU. */
-#define EXTENT_PAGES	(1UL << (30 - PAGE_SHIFT))
+#define EXTENT_PAGES	BIT(30 - PAGE_SHIFT)
 
 /* Consecutive pages of a mapping. */
 struct extent {
@@ -225,16 +225,22 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 		    struct t1_domain *only)
 {
 	struct t1_spare spare = { };
+	struct t1_backing *b;
 	struct page **pages;
 	struct t1_gup gup;
 	int ret = -ENOMEM;
 
 	BUILD_BUG_ON(STRETCH_PAGES * sizeof(*pages) > PAGE_SIZE);
 	pages = (struct page **)__get_free_page(GFP_KERNEL);
-	m->backing = kzalloc(sizeof(*m->backing), GFP_KERNEL_ACCOUNT);
-	if (!pages || !m->backing)
+	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
+	if (!pages || !b) {
+		kfree(b);
 		goto free;
-	t1_record_init(&m->backing->record);
+	}
+	t1_record_init(&b->record);
+	t1_map_lock(m);
+	m->backing = b;
+	t1_map_unlock(m);
 	ret = t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m));
 	if (ret)
 		goto free;
@@ -302,9 +308,11 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 	m->backing = NULL;
 	t1_map_unlock(m);
 	/* Rather lose the memory than have a device write to what is another's. */
-	if (!WARN_ONCE(!unmapped, "vfio_iommu_type1: the IOMMU driver has not unmapped IOVA %#lx to %#lx, its pages are lost\n",
-		       m->iova, m->last))
+	if (unmapped)
 		t1_record_release(&b->record, m->prot & IOMMU_WRITE);
+	else
+		WARN_ONCE(1, "vfio_iommu_type1: the IOMMU driver has not unmapped IOVA %#lx to %#lx, its pages are lost\n",
+			  m->iova, m->last);
 	kfree(b);
 }
 

@@ -128,17 +128,13 @@ static bool all_coherent(struct t1_container *c)
 int t1_check_extension(struct t1_container *c, unsigned long arg)
 {
 	switch (arg) {
-	case VFIO_TYPE1_IOMMU:
-	case VFIO_TYPE1v2_IOMMU:
-	case VFIO_TYPE1_NESTING_IOMMU:
-	case VFIO_UNMAP_ALL:
-		return 1;
+	case VFIO_DMA_CC_IOMMU:
+		return c && all_coherent(c);
 	case VFIO_UPDATE_VADDR:
 		/* Mediated devices use addresses at any time. */
 		return c && !READ_ONCE(c->nemulated);
-	case VFIO_DMA_CC_IOMMU:
-		return c && all_coherent(c);
 	default:
-		return 0;
+		return arg == VFIO_TYPE1_IOMMU || arg == VFIO_TYPE1v2_IOMMU ||
+		       arg == VFIO_TYPE1_NESTING_IOMMU || arg == VFIO_UNMAP_ALL;
 	}
 }

@@ -138,8 +138,9 @@ static int insert(struct t1_container *c, struct t1_map *new)
 	}
 	if (!c->avail)
 		return -ENOSPC;
+	/* This orders what is in the mapping before its being found, too. */
 	write_seqcount_begin(&c->maps_seq);
-	rb_link_node_rcu(&new->node, parent, link);
+	rb_link_node(&new->node, parent, link);
 	rb_insert_color(&new->node, &c->maps);
 	write_seqcount_end(&c->maps_seq);
 	c->avail--;

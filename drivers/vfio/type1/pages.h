@@ -22,7 +22,7 @@ struct task_struct;
 
 /* Pages are recorded by stretches of 2 MiB, the size of a huge page. */
 #define STRETCH_SHIFT	9
-#define STRETCH_PAGES	(1UL << STRETCH_SHIFT)
+#define STRETCH_PAGES	BIT(STRETCH_SHIFT)
 
 /**
  * struct t1_owner - whose memory it is, and who pays for locking it
@@ -103,8 +103,18 @@ struct t1_record {
 	unsigned long counted;
 };
 
-#define t1_record_lock(record)		xa_lock(&(record)->stretches)
-#define t1_record_unlock(record)	xa_unlock(&(record)->stretches)
+/* It is held from one function to another, which sparse cannot follow. */
+static inline void t1_record_lock(struct t1_record *record)
+{
+	xa_lock(&record->stretches);
+	__release(&record->stretches.xa_lock);
+}
+
+static inline void t1_record_unlock(struct t1_record *record)
+{
+	__acquire(&record->stretches.xa_lock);
+	xa_unlock(&record->stretches);
+}
 
 /**
  * struct t1_spare - memory for a record to grow into, got outside its lock
@@ -164,7 +174,7 @@ static inline void t1_record_init(struct t1_record *record)
  * what is special about it; 0 is not pinned. A full stretch is a page of words,
  * and its entry in the array is tagged.
  */
-#define T1_WORD_ONE		(1ULL << 42)
+#define T1_WORD_ONE		BIT_ULL(42)
 #define T1_WORD_MOST		(~0ULL << 42)
 #define T1_WORD_SPECIAL_SHIFT	40
 #define T1_WORD_PFN		GENMASK_ULL(39, 0)

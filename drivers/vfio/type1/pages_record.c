@@ -20,10 +20,10 @@
  * most. So a full stretch is freed after a grace period, words are changed by
  * cmpxchg, and only who holds the lock makes them 0 or something else again.
  *
- * The lock is a spinlock: memory to grow into is a struct t1_spare. A function that finds it lacking says what it
- * wants in it and returns -EAGAIN; the caller unlocks, has it filled, and
- * calls again. What is dropped is collected in a struct t1_batch and released
- * unlocked, as that may sleep.
+ * The lock is a spinlock: memory to grow into is a struct t1_spare. A function
+ * that finds it lacking says what it wants in it and returns -EAGAIN; the
+ * caller unlocks, has it filled, and calls again. What is dropped is collected
+ * in a struct t1_batch and released unlocked, as that may sleep.
  */
 #include <linux/bitmap.h>
 #include <linux/rcupdate.h>
@@ -598,7 +598,7 @@ void t1_spare_end(struct t1_record *record, struct t1_spare *spare)
 }
 
 /* So many at once are released without a chance to reschedule. */
-#define BATCH_RUN	(1U << 16)
+#define BATCH_RUN	BIT(16)
 
 /* Let go of @n consecutive pages; false if there is no room for them. */
 static bool batch_add(struct t1_batch *batch, unsigned long pfn,
@@ -906,7 +906,8 @@ void t1_record_mark(struct t1_record *record, unsigned long index,
 		s = t1_record_stretch(record, index + done);
 		if (!s)
 			continue;
-		for (slot = from; (slot = stretch_next(s, slot, from + n, &word)) < from + n; slot++)
+		for (slot = from;
+		     (slot = stretch_next(s, slot, from + n, &word)) < from + n; slot++)
 			__set_bit(bit + done + slot - from, bitmap);
 	}
 }

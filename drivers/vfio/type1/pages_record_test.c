@@ -4,7 +4,7 @@
 #include <linux/prandom.h>
 
 #define TEST_ORDER	5
-#define TEST_PAGES	(1U << TEST_ORDER)
+#define TEST_PAGES	BIT(TEST_ORDER)
 
 /* Consecutive pages, which are recorded as if they were somebody's. */
 struct record_test {
@@ -49,11 +49,11 @@ static long record_test_pin(struct record_test *t, unsigned long index,
 
 	for (done = 0; done < n; done += ret) {
 		t1_record_lock(&t->record);
-		ret = t1_record_raise(&t->record, index + done, min(n - done, TEST_PAGES + 0UL),
+		ret = t1_record_raise(&t->record, index + done, min(n - done, TEST_PAGES),
 				      raised, &t->spare);
 		if (!ret) {
 			hole = t1_record_hole(&t->record, index + done,
-					      min(n - done, TEST_PAGES + 0UL));
+					      min(n - done, TEST_PAGES));
 			for (i = 0; i < hole; i++)
 				pages[i] = t->pages + (from + (done + i) * step) % TEST_PAGES;
 			for (src.run = 1; src.run < hole &&

@@ -94,7 +94,7 @@ struct t1_container {
 	atomic_t nunscoped;
 	bool tracking;
 
-	struct mutex maps_lock;
+	struct mutex maps_lock;	/* of the following */
 	seqcount_mutex_t maps_seq;
 	struct rb_root maps;
 	unsigned int nmaps;
@@ -257,15 +257,15 @@ static inline bool t1_map_is_backed(struct t1_map *m)
 static inline struct t1_map *t1_map_search(struct t1_container *c,
 					   unsigned long iova)
 {
-	struct rb_node *node = rcu_dereference_raw(c->maps.rb_node);
+	struct rb_node *node = READ_ONCE(c->maps.rb_node);
 
 	while (node) {
 		struct t1_map *m = rb_entry(node, struct t1_map, node);
 
 		if (iova < m->iova)
-			node = rcu_dereference_raw(node->rb_left);
+			node = READ_ONCE(node->rb_left);
 		else if (iova > m->last)
-			node = rcu_dereference_raw(node->rb_right);
+			node = READ_ONCE(node->rb_right);
 		else
 			return m;
 	}
