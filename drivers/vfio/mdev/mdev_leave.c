@@ -114,7 +114,7 @@ int mdev_leave_prepare(struct mdev_instance *inst, int state)
 		int ret = -EBUSY;
 
 		if (!mdev_ask_soon(dev, count, &ret))
-			return -EBUSY;
+			return signal_pending(current) ? -EINTR : -EBUSY;
 		if (ret == -EBUSY)
 			dev_info(dev, "stays: it is in use, and its user cannot be asked to let it go\n");
 		if (ret != -EAGAIN)

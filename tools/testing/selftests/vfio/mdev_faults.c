@@ -12,10 +12,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "kselftest_harness.h"
 #include "fault_util.h"
-#include "vfio_util.h"
+#include "sample_util.h"
 
 #define DEBUGFS		"/sys/kernel/debug"
 #define PANIC_ON_WARN	"/proc/sys/kernel/panic_on_warn"
@@ -42,7 +43,8 @@ struct faults {
 	const char *vendor;
 	char uuid[UUID_LEN];
 	struct mdev_user user;
-	__s32 eventfd[MDEV_TEST_NUM_EDGES];
+	__s32 eventfd[MDEV_TEST_PCI_NR_MSIX];
+	char *mem;
 	int fail_nth;
 };
 
@@ -300,39 +302,59 @@ FIXTURE_VARIANT_ADD(faults, structured) {
 	.vendor = STRUCTURED,
 };
 
-FIXTURE_SETUP(faults)
+/* Is there somebody to be denied something? Says what will come of it. */
+static bool can_deny(void)
 {
-	struct faults *faults = &self->faults;
-
 	/* Who was denied something says so. */
 	expect_dmesg("[( ]-12( |\\)|$)|-ENOMEM|Unable to allocate memory");
 	expect_dmesg("can not set name properly!|driver_sysfs_add");
 	expect_dmesg("warn_alloc: .* callbacks suppressed");
-	if (access(FAIL_NTH, W_OK) || faults_on())
-		SKIP(return, "the kernel has no fault injection");
+	return !access(FAIL_NTH, W_OK) && !faults_on();
+}
+
+static int faults_begin(struct faults *faults, const char *vendor)
+{
+	int ret;
 
 	printf("# expect-warning: " KNOWN_BUG "\n");
 	printf("# expect-warning: : vmalloc error:\n");
 	printf("# expect-left: /sys/kernel/iommu_groups/\n");
-	ASSERT_LT(0, read_file(PANIC_ON_WARN, faults->panic_on_warn,
-			       sizeof(faults->panic_on_warn)));
-	ASSERT_EQ(0, write_file(PANIC_ON_WARN, "0"));
+	ret = read_file(PANIC_ON_WARN, faults->panic_on_warn,
+			sizeof(faults->panic_on_warn));
+	if (ret > 0)
+		ret = write_file(PANIC_ON_WARN, "0");
+	if (ret)
+		return ret;
 	faults->kmsg = kmsg_open();
-	ASSERT_LE(0, faults->kmsg);
-	faults->vendor = variant->vendor;
-	uuid_make(faults->uuid);
 	faults->fail_nth = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, faults->fail_nth);
-	ASSERT_EQ(0, env_setup(&faults->env, variant->vendor));
+	if (faults->kmsg < 0 || faults->fail_nth < 0)
+		return -EIO;
+	faults->vendor = vendor;
+	uuid_make(faults->uuid);
+	snapshot_take(&faults->env.before);
+	return 0;
+}
+
+static int faults_end(struct faults *faults)
+{
+	close(faults->fail_nth);
+	close(faults->kmsg);
+	return write_file(PANIC_ON_WARN, faults->panic_on_warn);
+}
+
+FIXTURE_SETUP(faults)
+{
+	if (!can_deny())
+		SKIP(return, "the kernel has no fault injection");
+	ASSERT_EQ(0, faults_begin(&self->faults, variant->vendor));
+	ASSERT_EQ(0, env_setup(&self->faults.env, variant->vendor));
 }
 
 FIXTURE_TEARDOWN(faults)
 {
 	if (!self->faults.vendor)
 		return;
-	close(self->faults.fail_nth);
-	close(self->faults.kmsg);
-	EXPECT_EQ(0, write_file(PANIC_ON_WARN, self->faults.panic_on_warn));
+	EXPECT_EQ(0, faults_end(&self->faults));
 	EXPECT_EQ(0, env_teardown(&self->faults.env));
 }
 
@@ -541,6 +563,81 @@ TEST_F(faults, commands)
 	EXPECT_LT(5, sweeps(&self->faults, &attempt));
 }
 
+/* Taking a device from its driver, and giving it back */
+
+static int driver_write(struct faults *faults, const char *file)
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), "/sys/bus/mdev/drivers/vfio_mdev/%s",
+		 file);
+	return write_file(path, faults->uuid);
+}
+
+static int bind_it(struct faults *faults)
+{
+	return driver_write(faults, "bind");
+}
+
+static int unbind_it(struct faults *faults)
+{
+	return driver_write(faults, "unbind");
+}
+
+/* A device without its driver has nothing of it. */
+static int is_bound(struct faults *faults, bool done)
+{
+	char path[PATH_LEN];
+
+	if (done)
+		return created(faults, true);
+	if (!mdev_exists(faults->uuid) || mdev_group(faults->uuid) >= 0 ||
+	    exists("%s", mdev_path(path, faults->uuid, "driver")))
+		return -EIO;
+	return 0;
+}
+
+static int is_unbound(struct faults *faults, bool done)
+{
+	return is_bound(faults, !done);
+}
+
+static int create_unbound(struct faults *faults)
+{
+	int ret = create(faults);
+
+	return ret ? ret : unbind_it(faults);
+}
+
+static int remove_again(struct faults *faults, bool done)
+{
+	return mdev_remove(faults->uuid);
+}
+
+TEST_F(faults, unbind)
+{
+	static const struct attempt attempt = {
+		.prepare = create,
+		.act = unbind_it,
+		.verify = is_unbound,
+		.undo = remove_again,
+	};
+
+	EXPECT_LT(1, sweeps(&self->faults, &attempt));
+}
+
+TEST_F(faults, bind)
+{
+	static const struct attempt attempt = {
+		.prepare = create_unbound,
+		.act = bind_it,
+		.verify = is_bound,
+		.undo = remove_again,
+	};
+
+	EXPECT_LT(10, sweeps(&self->faults, &attempt));
+}
+
 /* Registration of a parent */
 
 static int register_it(struct faults *faults)
@@ -574,4 +671,301 @@ TEST_F(faults, register_parent)
 	EXPECT_LT(20, sweeps(&self->faults, &attempt));
 }
 
-MDEV_TEST_MAIN(RAW, STRUCTURED)
+/* Cards, for the helpers of PCI-like devices */
+
+FIXTURE(cards) {
+	struct faults faults;
+};
+
+FIXTURE_SETUP(cards)
+{
+	if (!can_deny())
+		SKIP(return, "the kernel has no fault injection");
+	ASSERT_EQ(0, faults_begin(&self->faults, TEST_PCI));
+}
+
+FIXTURE_TEARDOWN(cards)
+{
+	if (!self->faults.vendor)
+		return;
+	EXPECT_EQ(0, faults_end(&self->faults));
+	EXPECT_TRUE(WAIT_FOR(sample_idle(TEST_PCI, &self->faults.env.before),
+			     A_WHILE));
+}
+
+static int card_create(struct faults *faults)
+{
+	char path[PATH_LEN];
+
+	return write_file(sample_path(path, TEST_PCI, "card", "create"),
+			  faults->uuid);
+}
+
+static int card_created(struct faults *faults, bool done)
+{
+	if (mdev_exists(faults->uuid) != done ||
+	    sample_available(TEST_PCI, "card") != 16 - done)
+		return -EIO;
+	return 0;
+}
+
+TEST_F(cards, create)
+{
+	static const struct attempt attempt = {
+		.act = card_create,
+		.verify = card_created,
+		.undo = uncreate,
+	};
+
+	EXPECT_LT(20, sweeps(&self->faults, &attempt));
+}
+
+/* Has the card as many messages as the user armed, and do they reach him? */
+static int card_sends(struct faults *faults, int count)
+{
+	int fd = faults->user.device, last = MDEV_TEST_PCI_NR_MSIX - 1;
+
+	if (file_ioctl(fd, MDEV_TEST_PCI_VECTORS, NULL) != count ||
+	    file_ioctl(fd, MDEV_TEST_PCI_MESSAGE, (void *)(long)last) != !!count)
+		return -EIO;
+	return fired(faults->eventfd[last]) == !!count ? 0 : -EIO;
+}
+
+static int card_opened(struct faults *faults, bool done)
+{
+	return done ? card_sends(faults, 0) : 0;
+}
+
+TEST_F(cards, open)
+{
+	static const struct attempt attempt = {
+		.prepare = card_create,
+		.act = open_it,
+		.verify = card_opened,
+		.undo = unopen,
+	};
+
+	self->faults.eventfd[MDEV_TEST_PCI_NR_MSIX - 1] = new_eventfd();
+	EXPECT_LT(10, sweeps(&self->faults, &attempt));
+}
+
+static int card_prepare(struct faults *faults)
+{
+	int ret = card_create(faults);
+
+	return ret ? ret : open_it(faults);
+}
+
+static int card_arm(struct faults *faults)
+{
+	struct {
+		struct vfio_irq_set set;
+		__s32 eventfd[MDEV_TEST_PCI_NR_MSIX];
+	} irqs = {
+		.set.argsz = sizeof(irqs),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+			     VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.set.count = MDEV_TEST_PCI_NR_MSIX,
+	};
+
+	memcpy(irqs.eventfd, faults->eventfd, sizeof(irqs.eventfd));
+	return file_ioctl(faults->user.device, VFIO_DEVICE_SET_IRQS, &irqs);
+}
+
+static int card_armed(struct faults *faults, bool done)
+{
+	return card_sends(faults, done ? MDEV_TEST_PCI_NR_MSIX : 0);
+}
+
+static int card_close(struct faults *faults, bool done)
+{
+	mdev_close(&faults->user);
+	return mdev_remove(faults->uuid);
+}
+
+TEST_F(cards, set_irqs)
+{
+	static const struct attempt attempt = {
+		.prepare = card_prepare,
+		.act = card_arm,
+		.verify = card_armed,
+		.undo = card_close,
+	};
+	unsigned int i;
+
+	for (i = 0; i < MDEV_TEST_PCI_NR_MSIX; i++)
+		self->faults.eventfd[i] = new_eventfd();
+	EXPECT_LT(2, sweeps(&self->faults, &attempt));
+}
+
+/* Pins */
+
+#define PIN_IOVA	0x100000UL
+
+FIXTURE(pins) {
+	struct faults faults;
+};
+
+FIXTURE_SETUP(pins)
+{
+	if (!can_deny())
+		SKIP(return, "the kernel has no fault injection");
+	ASSERT_EQ(0, faults_begin(&self->faults, PIN));
+	ASSERT_EQ(0, env_setup(&self->faults.env, PIN));
+	self->faults.mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+				-1, 0);
+	ASSERT_NE(MAP_FAILED, self->faults.mem);
+}
+
+FIXTURE_TEARDOWN(pins)
+{
+	if (!self->faults.vendor)
+		return;
+	EXPECT_EQ(0, faults_end(&self->faults));
+	EXPECT_EQ(0, env_teardown(&self->faults.env));
+	/* It holds vfio_mdev. */
+	EXPECT_EQ(0, module_unload(PIN));
+}
+
+static int pin_prepare(struct faults *faults)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)faults->mem,
+		.iova = PIN_IOVA,
+		.size = PAGE,
+	};
+	int ret = create(faults);
+
+	if (!ret)
+		ret = open_it(faults);
+	return ret ? ret : file_ioctl(faults->user.container,
+				      VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static int pin_it(struct faults *faults)
+{
+	return file_ioctl(faults->user.device, MDEV_TEST_PIN,
+			  (void *)PIN_IOVA);
+}
+
+/* Pinned once or not at all; the other way about it works, too. */
+static int pinned(struct faults *faults, bool done)
+{
+	int ret = 0;
+
+	if (!done)
+		ret = pin_it(faults);
+	if (!ret && pin_it(faults) != -EBUSY)
+		ret = -EIO;
+	if (!ret && file_ioctl(faults->user.device, MDEV_TEST_UNPIN, NULL) != 1)
+		ret = -EIO;
+	return ret;
+}
+
+TEST_F(pins, pin)
+{
+	static const struct attempt attempt = {
+		.prepare = pin_prepare,
+		.act = pin_it,
+		.verify = pinned,
+		.undo = card_close,
+	};
+
+	EXPECT_LE(0, sweeps(&self->faults, &attempt));
+}
+
+/* vfio_mdev itself */
+
+FIXTURE(modules) {
+	struct faults faults;
+};
+
+static int module_file(void)
+{
+	struct utsname uts;
+	char path[PATH_LEN];
+
+	uname(&uts);
+	snprintf(path, sizeof(path), "/lib/modules/%s/updates/vfio_mdev.ko",
+		 uts.release);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+FIXTURE_SETUP(modules)
+{
+	if (!can_deny())
+		SKIP(return, "the kernel has no fault injection");
+	self->faults.user.device = module_file();
+	if (self->faults.user.device < 0)
+		SKIP(return, "vfio_mdev.ko is not among the kernel's updates");
+	expect_dmesg("execmem: unable|bus_add_driver: |debugfs: out of free");
+	ASSERT_EQ(0, faults_begin(&self->faults, RAW));
+}
+
+FIXTURE_TEARDOWN(modules)
+{
+	if (!self->faults.vendor)
+		return;
+	close(self->faults.user.device);
+	EXPECT_EQ(0, faults_end(&self->faults));
+	EXPECT_EQ(0, module_load("vfio_mdev", NULL));
+}
+
+static int module_take_away(struct faults *faults)
+{
+	return module_loaded("vfio_mdev") ? module_unload("vfio_mdev") : 0;
+}
+
+/* Of some of its own failures Linux says that the file makes no sense. */
+static int module_insert(struct faults *faults)
+{
+	if (!syscall(SYS_finit_module, faults->user.device, "", 0))
+		return 0;
+	return errno == EINVAL ? -ENOMEM : -errno;
+}
+
+/* It is a driver on the bus, and serves devices, or is not there. */
+static int module_there(struct faults *faults, bool done)
+{
+	struct mdev_user user;
+	int ret;
+
+	if (module_loaded("vfio_mdev") != done ||
+	    exists("/sys/bus/mdev/drivers/vfio_mdev") != done)
+		return -EIO;
+	if (!done)
+		return 0;
+	ret = create(faults);
+	if (!ret)
+		ret = mdev_open(faults->uuid, &user);
+	if (!ret) {
+		ret = mdev_alive(&user);
+		mdev_close(&user);
+	}
+	mdev_remove(faults->uuid);
+	return ret;
+}
+
+static int module_undo(struct faults *faults, bool done)
+{
+	return module_take_away(faults);
+}
+
+/* Linux' loader and KUnit, whose tests it runs, lose memory: not looked at */
+TEST_F(modules, load)
+{
+	static const struct attempt attempt = {
+		.prepare = module_take_away,
+		.act = module_insert,
+		.verify = module_there,
+		.undo = module_undo,
+	};
+
+	EXPECT_LT(20, sweep(&self->faults, &attempt));
+}
+
+MDEV_TEST_MAIN(RAW, STRUCTURED, "mdev_pci", TEST_PCI)
