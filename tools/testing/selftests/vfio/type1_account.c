@@ -137,7 +137,7 @@ TEST_F(type1, row_29_one_line)
 	unsigned int i;
 
 	if (stock_differs())
-		SKIP(return, "the kernel's has a line for each page");
+		SKIP(return, "the kernel's has a line for each failure");
 	snprintf(limit, sizeof(limit), " %lu bytes", 10 * PAGE);
 	snprintf(wish, sizeof(wish), " %lu bytes", 512 * PAGE);
 	snprintf(task, sizeof(task), "row_29[%d]", getpid());

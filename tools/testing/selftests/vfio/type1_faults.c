@@ -14,7 +14,7 @@
 #define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
 #define ALL		(T1_PAGES * PAGE)
 /* More than any of these calls asks for */
-#define MAX_NTH		400
+#define MAX_NTH		3000
 
 FIXTURE(faults) {
 	struct type1_use use;
