@@ -9,10 +9,10 @@
  * vfio_pin_pages(). Some names mean different things in each, so a
  * translation unit sees exactly one of them.
  *
- * Drivers built outside a kernel tree see the classic interface. Inside a
- * kernel tree that carries this framework (there CONFIG_VFIO_MDEV_DEVICE comes
- * from the tree's own configuration) the modern one is shown. A source chooses
- * otherwise with one macro, before the first include or as a compiler flag:
+ * Drivers built outside a kernel tree see the classic interface. Where the
+ * kernel's own tree carries this framework (its configuration then has
+ * CONFIG_VFIO_MDEV_TREE) the modern one is shown. A source chooses otherwise
+ * with one macro, before the first include or as a compiler flag:
  *
  *	#define MDEV_INTERFACE MDEV_INTERFACE_MODERN
  */
@@ -25,7 +25,7 @@
 #define MDEV_INTERFACE_MODERN	2
 
 #ifndef MDEV_INTERFACE
-#if IS_ENABLED(CONFIG_VFIO_MDEV_DEVICE)
+#if IS_ENABLED(CONFIG_VFIO_MDEV_TREE)
 #define MDEV_INTERFACE		MDEV_INTERFACE_MODERN
 #else
 #define MDEV_INTERFACE		MDEV_INTERFACE_CLASSIC

@@ -13,7 +13,7 @@
 #include <linux/vfio.h>
 #include <vfio-compat/version.h>
 
-#if IS_ENABLED(CONFIG_VFIO_MDEV_DEVICE)
+#if IS_ENABLED(CONFIG_VFIO_MDEV_TREE)
 #include "../../drivers/vfio/vfio.h"
 #else
 

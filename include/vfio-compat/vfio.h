@@ -7,7 +7,7 @@
  * The kernel's own header; outside a kernel tree <linux/vfio.h> is a shadow of
  * it, for classic vendors.
  */
-#if IS_ENABLED(CONFIG_VFIO_MDEV_DEVICE)
+#if IS_ENABLED(CONFIG_VFIO_MDEV_TREE)
 #include <linux/vfio.h>
 #else
 #include_next <linux/vfio.h>
