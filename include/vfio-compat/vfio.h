@@ -44,6 +44,19 @@ static inline bool vfio_compat_on_iommufd(struct vfio_device *vdev)
 #endif
 }
 
+/*
+ * 6.6: where devices have files of their own, one may be open while the device
+ * is not. The core counts files, and one more while the device is registered.
+ */
+static inline bool vfio_compat_has_file(struct vfio_device *vdev)
+{
+#if IS_ENABLED(CONFIG_VFIO_DEVICE_CDEV)
+	return refcount_read(&vdev->refcount) > 1;
+#else
+	return false;
+#endif
+}
+
 /* 6.2: the core frees what vfio_alloc_device() allocated */
 static inline void vfio_compat_free_device(struct vfio_device *vdev)
 {

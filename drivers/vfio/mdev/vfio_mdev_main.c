@@ -26,12 +26,19 @@
  * open_device by, so the door is also kept at the match callback, which the
  * core asks before it opens a file by name. The wait for the user happens in
  * mdev.ko, which close_device wakes. The VFIO core has a wait of its own, with
- * the device's lock held and not to be interrupted, which is met only if
- * somebody unbinds the driver without mdev.ko.
+ * the device's lock held and not to be interrupted, for the last file. It is met
+ * only if somebody unbinds the driver without mdev.ko, or opens a file of the
+ * device's own (not a group's) after the question and never binds it to an
+ * iommufd. Who has such a file before cannot be asked.
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 
 #include "vfio_mdev.h"
+
+/* How often, and after how many milliseconds, to look if a file has gone */
+#define VFIO_MDEV_FILE_RETRIES	20
+#define VFIO_MDEV_FILE_INTERVAL	20
 
 /* May a new user come? Called with vm->lock held. */
 static int vfio_mdev_refused(struct vfio_mdev *vm)
@@ -314,6 +321,19 @@ static void vfio_mdev_remove(struct device *dev)
 	vfio_mdev_forget(vm);
 }
 
+/* A file without a user is one that is being closed, or is not bound yet. */
+static int vfio_mdev_wait_file(struct vfio_mdev *vm)
+{
+	unsigned int i;
+
+	for (i = 0; vfio_compat_has_file(&vm->vdev); i++) {
+		if (i == VFIO_MDEV_FILE_RETRIES)
+			return -EBUSY;
+		msleep(VFIO_MDEV_FILE_INTERVAL);
+	}
+	return 0;
+}
+
 static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
 {
 	struct vfio_mdev *vm = dev_get_drvdata(dev);
@@ -324,7 +344,7 @@ static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
 	spin_unlock(&vm->lock);
 
 	if (!open)
-		return 0;
+		return vfio_mdev_wait_file(vm);
 	if (!vm->ops->request)
 		return -EBUSY;
 	/* Being opened, or closed: either ends, and says so */
