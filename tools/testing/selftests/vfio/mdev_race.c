@@ -192,14 +192,16 @@ static int step_remove(struct worker *worker)
 	return mdev_remove(worker->uuid);
 }
 
+/* Registered half of the time, also where each step takes long. */
 static int step_reregister(struct worker *worker)
 {
+	long long start = now_ms();
 	int ret;
 
 	ret = parent_unregister(worker->vendor, worker->parent);
 	if (!ret)
 		ret = parent_register(worker->vendor, worker->parent);
-	sleep_ms(10);
+	sleep_ms(10 + now_ms() - start);
 	return ret;
 }
 
