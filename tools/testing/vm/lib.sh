@@ -39,6 +39,12 @@ is_uml()
 	[[ $1 == *-uml ]]
 }
 
+# is_intree KVER: is it built from a tree that has our files in it?
+is_intree()
+{
+	[[ $1 == *-intree-* ]]
+}
+
 # uml_kernels WHICH: those of User Mode Linux, built if need be; all, or the one
 # that WHICH names by its version or its series.
 uml_kernels()
@@ -56,11 +62,32 @@ uml_kernels()
 	done
 }
 
+# intree_kernels WHICH: those of the in-tree lane, built if need be; all, or those
+# that WHICH names by their version or their series.
+intree_kernels()
+{
+	local series kind kinds="debug builtin"
+
+	for series in "$oldest" "$newest"; do
+		[ "$series" != "$newest" ] || kinds="debug iommufd builtin"
+		for kind in $kinds; do
+			case $1 in
+			''|"$series"|"$series".*-intree-"$kind")
+				"$top/tools/testing/intree/build" "$series" "$kind" ||
+					return 1
+				;;
+			esac
+		done
+	done
+}
+
 # kernel_dir KVER: the directory that holds boot/ and lib/modules/KVER.
 kernel_dir()
 {
 	if is_uml "$1"; then
 		"$top/tools/testing/uml/build" "$(series_of "$1")"
+	elif is_intree "$1"; then
+		ls -d "$cache/intree/$1"
 	else
 		"$top/scripts/fetch-kernel" "$1"
 	fi || die "there is no image of kernel $1 to boot"
@@ -106,7 +133,7 @@ boot_image()
 
 	kernel=$(kernel_dir "$1") || return 1
 	bzimage=$kernel/boot/vmlinuz-$1
-	if is_uml "$1"; then
+	if is_uml "$1" || is_intree "$1"; then
 		echo "$bzimage"
 		return
 	fi
