@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Containers with IOMMU domains of two kinds, each with its own: what is mapped
+ * is mapped in all of them, and what fails in one leaves nothing in any. The
+ * IOMMU and its devices are software (modules/vfio_type1_iommu.c).
+ */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "kselftest_harness.h"
+#include "modules/vfio_type1_iommu_abi.h"
+#include "type1_lib.h"
+
+#define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
+#define PARAMETERS	"/sys/module/" TYPE1_IOMMU "/parameters/"
+#define PRESENT		PARAMETERS "present"
+#define SMALL		TYPE1_IOMMU_SMALL
+#define PAGES		64U	/* of what is mapped mostly */
+#define ELSEWHERE	0x80000000ULL
+
+FIXTURE(domains) {
+	struct type1_use use;
+	int group[TYPE1_IOMMU_DEVICES];
+	int device[TYPE1_IOMMU_DEVICES];
+	bool has_driver;
+};
+
+#define data_t		FIXTURE_DATA(domains)
+#define CONTAINER	(self->use.t.container)
+#define MEM		(self->use.mem)
+
+FIXTURE_SETUP(domains)
+{
+	unsigned int i;
+
+	expect_dmesg("allow_unsafe_interrupts");
+	for (i = 0; i < TYPE1_IOMMU_DEVICES; i++) {
+		self->group[i] = -1;
+		self->device[i] = -1;
+	}
+	MEM = marked_memory(T1_PAGES);
+	self->use.held = pages_held();
+	self->use.locked = pages_locked();
+	ASSERT_EQ(0, write_file(PRESENT, "1"));
+	/* Nothing raises interrupts here. */
+	ASSERT_EQ(0, type1_parameter("allow_unsafe_interrupts", 1));
+	ASSERT_EQ(0, type1_bare(&self->use.t));
+}
+
+static void leave(data_t *self, unsigned int n)
+{
+	if (self->device[n] >= 0)
+		close(self->device[n]);
+	if (self->group[n] >= 0)
+		close(self->group[n]);
+	self->device[n] = -1;
+	self->group[n] = -1;
+}
+
+FIXTURE_TEARDOWN(domains)
+{
+	unsigned int i;
+
+	for (i = 0; i < TYPE1_IOMMU_DEVICES; i++)
+		leave(self, i);
+	use_end(&self->use);
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, write_file(PRESENT, "0"));
+	EXPECT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
+}
+
+static int set_driver(data_t *self)
+{
+	int ret;
+
+	if (self->has_driver)
+		return 0;
+	ret = file_ioctl(CONTAINER, VFIO_SET_IOMMU,
+			 (void *)VFIO_TYPE1v2_IOMMU);
+	self->has_driver = !ret;
+	return ret;
+}
+
+static int join_group(data_t *self, unsigned int n)
+{
+	char path[PATH_LEN], group[32];
+	int ret;
+
+	snprintf(path, sizeof(path),
+		 "/sys/bus/platform/devices/" TYPE1_IOMMU ".%u/iommu_group", n);
+	ret = link_name(path, group, sizeof(group));
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
+	self->group[n] = open(path, O_RDWR | O_CLOEXEC);
+	if (self->group[n] < 0)
+		return -errno;
+	return file_ioctl(self->group[n], VFIO_GROUP_SET_CONTAINER, &CONTAINER);
+}
+
+static int join(data_t *self, unsigned int n)
+{
+	char name[32];
+	int ret;
+
+	ret = join_group(self, n);
+	if (!ret)
+		ret = set_driver(self);
+	if (!ret) {
+		snprintf(name, sizeof(name), TYPE1_IOMMU ".%u", n);
+		self->device[n] = ioctl(self->group[n],
+					VFIO_GROUP_GET_DEVICE_FD, name);
+		ret = self->device[n] < 0 ? -errno : 0;
+	}
+	if (ret)
+		leave(self, n);
+	return ret;
+}
+
+static int join_mdev(data_t *self, unsigned int n)
+{
+	return set_driver(self) ? : type1_join(&self->use.t, n);
+}
+
+static int map_some(data_t *self, __u64 iova)
+{
+	return dma_map(CONTAINER, MEM, iova, PAGES * PAGE, T1_RW);
+}
+
+static long dma(data_t *self, unsigned int n, __u64 iova, __u64 *word,
+		bool write)
+{
+	struct type1_iommu_dma arg = {
+		.iova = iova,
+		.data = (uintptr_t)word,
+		.len = sizeof(*word),
+		.write = write,
+	};
+
+	return file_ioctl(self->device[n], TYPE1_IOMMU_DMA, &arg);
+}
+
+/* What the device reads there, or a negated errno */
+static __u64 peek(data_t *self, unsigned int n, __u64 iova)
+{
+	__u64 word = 0;
+	long ret = dma(self, n, iova, &word, false);
+
+	return ret ? (__u64)ret : word;
+}
+
+static long poke(data_t *self, unsigned int n, __u64 iova, __u64 word)
+{
+	return dma(self, n, iova, &word, true);
+}
+
+static struct type1_iommu_state state(data_t *self, unsigned int n)
+{
+	struct type1_iommu_state state = {};
+
+	file_ioctl(self->device[n], TYPE1_IOMMU_STATE, &state);
+	return state;
+}
+
+/* The nth page that IOMMUs of a device's kind are to map; 0: none */
+static int fail_page(unsigned int n, unsigned int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", nth);
+	return write_file(n == SMALL ? PARAMETERS "fail_small" :
+			  PARAMETERS "fail_large", text);
+}
+
+TEST_F(domains, one_for_two_of_a_kind)
+{
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	ASSERT_EQ(0, join(self, 1));
+	EXPECT_NE(0, state(self, 0).domain);
+	EXPECT_EQ(state(self, 0).domain, state(self, 1).domain);
+	EXPECT_EQ(PAGES, state(self, 1).mapped);
+	EXPECT_EQ(PAGES, LOCKED(&self->use));
+	EXPECT_EQ(PAGES, HELD(&self->use));
+	leave(self, 0);
+	EXPECT_EQ(PAGES, state(self, 1).mapped);
+	EXPECT_EQ(T1_MARK(3), peek(self, 1, T1_IOVA + 3 * PAGE));
+}
+
+TEST_F(domains, two_for_two_kinds)
+{
+	const __u64 at = T1_IOVA + 7 * PAGE;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	/* This one finds a mapping, */
+	ASSERT_EQ(0, join(self, SMALL));
+	EXPECT_NE(state(self, 0).domain, state(self, SMALL).domain);
+	EXPECT_EQ(PAGES, state(self, SMALL).mapped);
+	/* and this is made for both. */
+	ASSERT_EQ(0, dma_map(CONTAINER, MEM + PAGES * PAGE, ELSEWHERE,
+			     PAGES * PAGE, T1_READ));
+	EXPECT_EQ(2 * PAGES, state(self, 0).mapped);
+	EXPECT_EQ(2 * PAGES, state(self, SMALL).mapped);
+	EXPECT_EQ(2 * PAGES, LOCKED(&self->use));
+	EXPECT_EQ(2 * PAGES, HELD(&self->use));
+
+	EXPECT_EQ(T1_MARK(7), peek(self, 0, at));
+	EXPECT_EQ(0, poke(self, SMALL, at, 0x77));
+	EXPECT_EQ(0x77, peek(self, 0, at));
+	EXPECT_EQ(0x77, *(__u64 *)(MEM + 7 * PAGE));
+	EXPECT_EQ(T1_MARK(PAGES + 1), peek(self, SMALL, ELSEWHERE + PAGE));
+	EXPECT_EQ(-EFAULT, poke(self, SMALL, ELSEWHERE + PAGE, 1));
+	EXPECT_EQ(-EFAULT, poke(self, 0, ELSEWHERE + PAGE, 1));
+
+	EXPECT_EQ(PAGES * PAGE, dma_unmap(CONTAINER, T1_IOVA, PAGES * PAGE));
+	EXPECT_EQ(-EFAULT, (long)peek(self, 0, at));
+	EXPECT_EQ(-EFAULT, (long)peek(self, SMALL, at));
+	EXPECT_EQ(PAGES, state(self, 0).mapped);
+	EXPECT_EQ(PAGES, state(self, SMALL).mapped);
+
+	leave(self, 0);
+	EXPECT_EQ(PAGES, LOCKED(&self->use));
+	EXPECT_EQ(PAGES, state(self, SMALL).mapped);
+	ASSERT_EQ(0, join(self, 0));
+	EXPECT_EQ(PAGES, state(self, 0).mapped);
+	leave(self, SMALL);
+	EXPECT_EQ(T1_MARK(PAGES + 2), peek(self, 0, ELSEWHERE + 2 * PAGE));
+	EXPECT_EQ(PAGES, LOCKED(&self->use));
+	EXPECT_EQ(PAGES, HELD(&self->use));
+}
+
+TEST_F(domains, what_all_can_do)
+{
+	struct type1_info info;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &info));
+	ASSERT_EQ(1, info.nr_ranges);
+	EXPECT_EQ(TYPE1_IOMMU_LARGE_LAST, info.range[0].end);
+	EXPECT_EQ(1, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
+	EXPECT_EQ(0, map_some(self, TYPE1_IOMMU_HOLE));
+	EXPECT_EQ(-EINVAL, join(self, SMALL));
+	EXPECT_EQ(PAGES, state(self, 0).mapped);
+	EXPECT_EQ(PAGES * PAGE, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, map_some(self, 1ULL << 33));
+	EXPECT_EQ(-EINVAL, join(self, SMALL));
+	EXPECT_EQ(PAGES * PAGE, dma_unmap_all(CONTAINER));
+
+	ASSERT_EQ(0, join(self, SMALL));
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &info));
+	ASSERT_EQ(2, info.nr_ranges);
+	EXPECT_EQ(0, info.range[0].start);
+	EXPECT_EQ(TYPE1_IOMMU_HOLE - 1, info.range[0].end);
+	EXPECT_EQ(TYPE1_IOMMU_HOLE_LAST + 1, info.range[1].start);
+	EXPECT_EQ(TYPE1_IOMMU_SMALL_LAST, info.range[1].end);
+	EXPECT_EQ(0, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
+	EXPECT_EQ(-EINVAL, map_some(self, TYPE1_IOMMU_HOLE));
+	EXPECT_EQ(-EINVAL, map_some(self, TYPE1_IOMMU_HOLE - PAGE));
+	EXPECT_EQ(-EINVAL, map_some(self, 1ULL << 33));
+	EXPECT_EQ(0, map_some(self, TYPE1_IOMMU_HOLE - PAGES * PAGE));
+
+	leave(self, SMALL);
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &info));
+	ASSERT_EQ(1, info.nr_ranges);
+	EXPECT_EQ(TYPE1_IOMMU_LARGE_LAST, info.range[0].end);
+	EXPECT_EQ(1, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
+	EXPECT_EQ(0, map_some(self, 1ULL << 33));
+}
+
+/* The IOMMU has no memory for a page: nothing is mapped anywhere. */
+TEST_F(domains, map_that_fails)
+{
+	unsigned int n, i;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, join(self, SMALL));
+	ASSERT_EQ(0, map_some(self, ELSEWHERE));
+	for (n = 0; n <= SMALL; n += SMALL) {
+		for (i = 1; i <= PAGES; i += 9) {
+			ASSERT_EQ(0, fail_page(n, i));
+			EXPECT_EQ(-ENOMEM, map_some(self, T1_IOVA));
+			EXPECT_EQ(PAGES, state(self, 0).mapped);
+			EXPECT_EQ(PAGES, state(self, SMALL).mapped);
+			EXPECT_EQ(PAGES, LOCKED(&self->use));
+			EXPECT_EQ(PAGES, HELD(&self->use));
+		}
+		EXPECT_EQ(0, fail_page(n, 0));
+	}
+	EXPECT_EQ(0, map_some(self, T1_IOVA));
+	EXPECT_EQ(T1_MARK(9), peek(self, SMALL, T1_IOVA + 9 * PAGE));
+}
+
+/* The same while a group joins: it stays outside, and all is as before. */
+static void join_fails(struct __test_metadata *_metadata, data_t *self,
+		       unsigned int nth)
+{
+	const long long held = HELD(&self->use), locked = LOCKED(&self->use);
+
+	ASSERT_EQ(0, fail_page(0, nth));
+	EXPECT_EQ(-ENOMEM, join(self, 0));
+	EXPECT_EQ(held, HELD(&self->use));
+	EXPECT_EQ(locked, LOCKED(&self->use));
+	EXPECT_EQ(T1_MARK(4), load(self->use.t.device[0], T1_IOVA + 4 * PAGE));
+	EXPECT_EQ(0, fail_page(0, 0));
+}
+
+TEST_F(domains, join_that_fails)
+{
+	unsigned int i;
+
+	ASSERT_EQ(0, join(self, SMALL));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	ASSERT_EQ(0, map_some(self, ELSEWHERE));
+	ASSERT_EQ(5, pin(self->use.t.device[0], T1_IOVA, 5, BOTH));
+	/* To a domain of another kind */
+	for (i = 1; i <= 2 * PAGES; i += 21) {
+		join_fails(_metadata, self, i);
+		EXPECT_EQ(2 * PAGES, state(self, SMALL).mapped);
+	}
+	EXPECT_EQ(2 * PAGES, LOCKED(&self->use));
+	/* And to a container without one */
+	leave(self, SMALL);
+	EXPECT_EQ(5, LOCKED(&self->use));
+	EXPECT_EQ(5, HELD(&self->use));
+	for (i = 1; i <= 2 * PAGES; i += 21)
+		join_fails(_metadata, self, i);
+	ASSERT_EQ(0, join(self, 0));
+	EXPECT_EQ(2 * PAGES, state(self, 0).mapped);
+	EXPECT_EQ(2 * PAGES, LOCKED(&self->use));
+	EXPECT_EQ(T1_MARK(9), peek(self, 0, ELSEWHERE + 9 * PAGE));
+}
+
+TEST_F(domains, interrupts_that_are_not_isolated)
+{
+	ASSERT_EQ(0, join_group(self, 0));
+	ASSERT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
+	EXPECT_EQ(-EPERM, set_driver(self));
+	ASSERT_EQ(0, type1_parameter("allow_unsafe_interrupts", 1));
+	EXPECT_EQ(0, set_driver(self));
+}
+
+MDEV_TEST_MAIN(TYPE1_TEST, TYPE1_IOMMU)
