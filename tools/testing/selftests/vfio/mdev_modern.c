@@ -114,6 +114,8 @@ FIXTURE_SETUP(modern)
 		     variant->sample.name);
 	ASSERT_EQ(0, ret);
 	self->loaded = true;
+	if (module_loaded("vfio_mdev"))
+		ASSERT_EQ(0, module_unload("vfio_mdev"));
 	snapshot_take(&self->before);
 }
 

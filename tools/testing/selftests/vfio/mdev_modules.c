@@ -14,7 +14,7 @@
 
 /* Those that use others come first. */
 static const char * const family[] = {
-	BUS_DRIVER, STRUCTURED, RAW, "mdev_test", "vfio_mdev", "mdev",
+	BUS_DRIVER, STRUCTURED, RAW, "mdev_test", "mdev_pci", "vfio_mdev", "mdev",
 };
 
 FIXTURE(modules) {

@@ -707,6 +707,7 @@ void snapshot_take(struct snapshot *snapshot)
 		if (module_loaded(modules[i]))
 			snapshot_add(snapshot, "%s is used by %d\n", modules[i],
 				     module_refs(modules[i]));
+	snapshot_add(snapshot, "%lld pages locked\n", pages_locked());
 }
 
 static bool snapshot_same(const struct snapshot *before,
