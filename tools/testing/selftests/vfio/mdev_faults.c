@@ -901,11 +901,11 @@ static int module_file(void)
  */
 static bool loader_loses_links(void)
 {
-	unsigned int major = 0, minor = 0;
+	unsigned int major, minor;
 	struct utsname name;
 
-	uname(&name);
-	sscanf(name.release, "%u.%u", &major, &minor);
+	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		return false;
 	return major == 6 && minor < 10;
 }
 
