@@ -56,6 +56,8 @@ static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
 
 	if (ret)
 		return ret;
+	/* As follow_pte() does not say to sparse. */
+	__acquire(lock);
 	*pfn = pte_pfn(*pte);
 	*npages = 1;
 	if (write && !pte_write(*pte))

@@ -14,6 +14,7 @@
 #include <linux/debugfs.h>
 #include <linux/rculist.h>
 #include <linux/seq_file.h>
+#include <linux/string_helpers.h>
 
 #include "type1.h"
 
@@ -64,7 +65,7 @@ static int mappings_show(struct seq_file *seq, void *unused)
 		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
 			   m->last, m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
 			   m->prot & IOMMU_WRITE ? "w" : "-", states[state],
-			   backed ? "yes" : "no", charged, bytes);
+			   str_yes_no(backed), charged, bytes);
 	}
 	mutex_unlock(&c->maps_lock);
 	return 0;

@@ -358,19 +358,16 @@ static long type1_test_ioctl_rw(struct type1_test *tt, void *data)
 		.len = arg->len,
 		.write = arg->write,
 	};
-	int ret = 0;
+	int ret;
 
 	if (!arg->len || arg->len > TYPE1_TEST_RW_MAX ||
 	    arg->context >= TYPE1_TEST_CONTEXTS)
 		return -EINVAL;
-	rw.data = kvzalloc(arg->len, GFP_KERNEL);
-	if (!rw.data)
-		return -ENOMEM;
 	/* What is not read keeps its bytes. */
-	if (copy_from_user(rw.data, u64_to_user_ptr(arg->data), arg->len))
-		ret = -EFAULT;
-	if (!ret)
-		ret = type1_test_do(&rw.job, arg->context);
+	rw.data = vmemdup_user(u64_to_user_ptr(arg->data), arg->len);
+	if (IS_ERR(rw.data))
+		return PTR_ERR(rw.data);
+	ret = type1_test_do(&rw.job, arg->context);
 	if (!arg->write &&
 	    copy_to_user(u64_to_user_ptr(arg->data), rw.data, arg->len))
 		ret = -EFAULT;
