@@ -8,10 +8,13 @@
  * as there is one in the container all is dirty, unless its driver pins what it
  * uses (a scoped group).
  *
- * The bits are taken and cleared at once under the mapping's lock, a buffer
- * full at a time, and put back if the user's memory cannot be written, so that
- * none is lost.
+ * A mapping that is going is not written to any more, so its bits are read and
+ * stay. Those of others are taken, read and cleared at once under the mapping's
+ * lock, a buffer full at a time. None is lost if the user's memory cannot be
+ * written: that is found out before the first is taken, and if it has changed
+ * since, all that was told counts as dirty again.
  */
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -159,27 +162,26 @@ int t1_dirty_check(const struct vfio_bitmap *bitmap, u64 size)
 	return access_ok((void __user *)bitmap->data, bitmap->size) ? 0 : -EINVAL;
 }
 
-/* Take the bits of pages from one on; those of what is pinned stay. */
-static void take(struct t1_container *c, struct t1_map *m, unsigned long page,
-		 unsigned long n, unsigned long *bits)
+/* Read the bits of pages from one on, or take them: those of what is pinned stay. */
+static void read_bits(struct t1_container *c, struct t1_map *m, unsigned long page,
+		      unsigned long n, unsigned long *bits, bool take)
 {
 	t1_map_lock(m);
 	if (atomic_read(&c->nunscoped) && t1_map_is_backed(m))
 		bitmap_set(m->dirty, page, n);
 	bitmap_copy(bits, m->dirty + BIT_WORD(page), n);
-	bitmap_clear(m->dirty, page, n);
-	t1_record_mark(&m->local, page + m->align, n, m->dirty, page);
+	if (take) {
+		bitmap_clear(m->dirty, page, n);
+		t1_record_mark(&m->local, page + m->align, n, m->dirty, page);
+	}
 	t1_map_unlock(m);
 }
 
-static void put_back(struct t1_map *m, unsigned long page, unsigned long n,
-		     unsigned long *bits)
+/* What was taken from the first @npages is dirty. */
+static void take_back(struct t1_map *m, unsigned long npages)
 {
-	unsigned long bit;
-
 	t1_map_lock(m);
-	for_each_set_bit(bit, bits, n)
-		__set_bit(page + bit, m->dirty);
+	t1_dirty_mark(m, 0, npages);
 	t1_map_unlock(m);
 }
 
@@ -235,14 +237,14 @@ static int write_bits(u64 __user *bitmap, unsigned long at, unsigned long *bits,
  * @c: the container
  * @m: the mapping
  * @base: the IOVA of the bitmap's first bit, not behind that of the mapping
- * @bitmap: of a page size that the container has; what was told is not dirty
- *	any more unless it is pinned
+ * @bitmap: of a page size that the container has
+ * @take: what was told is not dirty any more unless it is pinned
  *
  * Context: process context, domains_lock is held. Sleeps.
  * Return: 0; -EFAULT: the bitmap cannot be written; -ENOMEM.
  */
-int t1_dirty_report(struct t1_container *c, struct t1_map *m,
-		    unsigned long base, const struct vfio_bitmap *bitmap)
+int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base,
+		    const struct vfio_bitmap *bitmap, bool take)
 {
 	unsigned int shift = __ffs64(bitmap->pgsize) - PAGE_SHIFT;
 	unsigned long page, n, at, *bits;
@@ -257,22 +259,33 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m,
 	for (page = 0; page < t1_map_npages(m) && !ret; page += n) {
 		n = min(t1_map_npages(m) - page, BUFFER_PAGES);
 		at = ((m->iova - base) >> PAGE_SHIFT) + page;
-		take(c, m, page, n, bits);
-		if (shift) {
-			/* Who may have to put them back needs them as they are. */
-			ret = write_bits((u64 __user *)bitmap->data, at >> shift, bits,
-					 coarsen(bits, n, shift));
-			if (ret)
-				bitmap_fill(bits, n);
-		} else {
-			ret = write_bits((u64 __user *)bitmap->data, at, bits, n);
-		}
-		if (ret)
-			put_back(m, page, n, bits);
+		read_bits(c, m, page, n, bits, take);
+		ret = write_bits((u64 __user *)bitmap->data, at >> shift, bits,
+				 coarsen(bits, n, shift));
 		cond_resched();
 	}
+	if (ret && take)
+		take_back(m, page);
 	free_page((unsigned long)bits);
 	return ret;
+}
+
+/* Can the bits of all mappings of a range be written? */
+static bool is_writable(struct t1_container *c, unsigned long last,
+			const struct vfio_iommu_type1_dirty_bitmap_get *range)
+{
+	unsigned int shift = __ffs64(range->bitmap.pgsize);
+	char __user *bitmap = (char __user *)range->bitmap.data;
+	unsigned long from, to;
+	struct t1_map *m;
+
+	for (m = t1_map_first(c, range->iova); m && m->iova <= last; m = t1_map_next(m)) {
+		from = ((m->iova - range->iova) >> shift) / BITS_PER_BYTE;
+		to = ((m->last - range->iova) >> shift) / BITS_PER_BYTE;
+		if (fault_in_safe_writeable(bitmap + from, to - from + 1))
+			return false;
+	}
+	return true;
 }
 
 /**
@@ -288,7 +301,7 @@ int t1_dirty_get(struct t1_container *c,
 		 const struct vfio_iommu_type1_dirty_bitmap_get *range)
 {
 	unsigned long rest, last;
-	struct t1_map *m;
+	struct t1_map *m, *told;
 	int ret = -EINVAL;
 
 	if (!range->size || range->iova + range->size - 1 < range->iova)
@@ -301,10 +314,16 @@ int t1_dirty_get(struct t1_container *c,
 	    range->iova & rest || range->size & rest ||
 	    t1_maps_split(c, range->iova, last))
 		goto unlock;
-	ret = 0;
+	ret = is_writable(c, last, range) ? 0 : -EFAULT;
 	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
-	     m = t1_map_next(m))
-		ret = t1_dirty_report(c, m, range->iova, &range->bitmap);
+	     m = t1_map_next(m)) {
+		ret = t1_dirty_report(c, m, range->iova, &range->bitmap, true);
+		if (!ret)
+			continue;
+		for (told = t1_map_first(c, range->iova); told != m;
+		     told = t1_map_next(told))
+			take_back(told, t1_map_npages(told));
+	}
 unlock:
 	mutex_unlock(&c->maps_lock);
 	up_read(&c->domains_lock);

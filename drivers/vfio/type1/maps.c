@@ -604,13 +604,10 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 		*size = unmap_free(c, going);
 		goto unlock;
 	}
-	for (m = going; m; m = m->next) {
+	for (m = going; m && !ret; m = m->next)
 		ret = unmap_quiesce(c, m);
-		if (!ret && dirty)
-			ret = t1_dirty_report(c, m, iova, bitmap);
-		if (ret)
-			break;
-	}
+	for (m = going; m && !ret && dirty; m = m->next)
+		ret = t1_dirty_report(c, m, iova, bitmap, false);
 	if (ret)
 		unmap_undo(c, going);
 	else

@@ -338,8 +338,8 @@ int t1_dirty_get(struct t1_container *c,
 		 const struct vfio_iommu_type1_dirty_bitmap_get *range);
 int t1_dirty_check(const struct vfio_bitmap *bitmap, u64 size);
 int t1_dirty_new_map(struct t1_container *c, struct t1_map *m);
-int t1_dirty_report(struct t1_container *c, struct t1_map *m,
-		    unsigned long base, const struct vfio_bitmap *bitmap);
+int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base,
+		    const struct vfio_bitmap *bitmap, bool take);
 void t1_dirty_all(struct t1_container *c);
 
 /* Pages may have been written to; the mapping's lock is held. */
