@@ -55,6 +55,7 @@ static void *type1_open(unsigned long arg)
 	INIT_LIST_HEAD(&c->devices);
 	init_waitqueue_head(&c->wait);
 	c->v2 = arg != VFIO_TYPE1_IOMMU;
+	atomic_set(&c->barred, 1 + !c->v2);
 	c->nesting = arg == VFIO_TYPE1_NESTING_IOMMU;
 	c->id = atomic_inc_return(&containers);
 	return c;
@@ -209,14 +210,6 @@ static void type1_detach_group(void *data, struct iommu_group *group)
 	t1_detach(data, group);
 }
 
-static int type1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
-			   int npage, int prot, struct page **pages)
-{
-	if (npage <= 0)
-		return -EINVAL;
-	return t1_pin_pages(data, group, iova, npage, prot, pages);
-}
-
 static void type1_unpin_pages(void *data, dma_addr_t iova, int npage)
 {
 	if (npage > 0)
@@ -255,7 +248,7 @@ static const struct vfio_iommu_driver_ops type1_ops = {
 	.ioctl = type1_ioctl,
 	.attach_group = type1_attach_group,
 	.detach_group = type1_detach_group,
-	.pin_pages = type1_pin_pages,
+	.pin_pages = t1_pin_pages,
 	.unpin_pages = type1_unpin_pages,
 	.register_device = type1_register_device,
 	.unregister_device = type1_unregister_device,

@@ -47,7 +47,9 @@ int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
 	bits = bits_alloc(m);
 	if (IS_ERR(bits))
 		return PTR_ERR(bits);
-	m->dirty = bits;
+	t1_map_lock(m);
+	t1_map_set_dirty(m, bits);
+	t1_map_unlock(m);
 	return 0;
 }
 
@@ -57,7 +59,7 @@ static void set_bits(struct t1_map *m, unsigned long *bits)
 
 	t1_map_lock(m);
 	old = m->dirty;
-	m->dirty = bits;
+	t1_map_set_dirty(m, bits);
 	if (bits)
 		t1_record_mark(&m->local, m->align, t1_map_npages(m), bits, 0);
 	t1_map_unlock(m);

@@ -8,11 +8,14 @@
  * mapping is charged for it.
  *
  * Pinning what is pinned is a look-up, under the mapping's lock or without. For
- * the rest the caller counts itself in flight in the mapping, so that an unmap waits,
- * and pins without the lock: pages, then the charge, then they are recorded. A
+ * the rest the caller is in flight in the mapping, so that an unmap waits, and
+ * pins without the lock: pages, then the charge, then they are recorded. A
  * page that another caller has recorded meanwhile is given back and his is
  * counted. Whether to charge is decided under the lock as the page is
  * recorded, as the first IOMMU domain may come or the last may go meanwhile.
+ *
+ * Most calls are for one page, of the caller's own memory. They have a straight
+ * way, pin_one(), which goes over to the other where anything is special.
  */
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
@@ -173,9 +176,16 @@ static int pin_hole(struct pinning *p, unsigned long index, unsigned long hole,
 	return pin_record(p, index, got, &src, pages, done);
 }
 
+/* What is left over of a call's pins in a mapping, whose lock is not held. */
+static void pin_end(struct pinning *p)
+{
+	t1_spare_end(&p->m->local, &p->spare);
+	t1_owner_uncharge(p->m->owner, p->charged);
+}
+
 /*
- * Pin what a look-up does not find; the mapping's lock is held, and released.
- * What is pinned in the end is in @done.
+ * Pin what a look-up does not find, in a mapping that the caller is in flight
+ * in. What is pinned in the end is in @done.
  */
 static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 		      struct page **pages, unsigned long *done)
@@ -185,7 +195,8 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 	bool begun = false, backed;
 	long ret = 0;
 
-	m->inflight++;
+	*done = 0;
+	t1_map_lock(m);
 	for (;;) {
 		while (*done < n) {
 			ret = t1_record_raise(&m->local, index + *done, n - *done,
@@ -224,30 +235,10 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 	}
 	if (!ret)
 		t1_dirty_mark(m, index - m->align, n);
-	if (unlikely(p->charged || p->spare.stretch || p->spare.has_place ||
-		     (begun && p->gup.how != T1_GUP_OWN))) {
-		t1_map_unlock(m);
-		if (begun)
-			t1_gup_end(&p->gup);
-		t1_spare_end(&m->local, &p->spare);
-		t1_owner_uncharge(m->owner, p->charged);
-		t1_map_lock(m);
-	}
-	t1_map_leave(p->c, m);
-	return ret;
-}
-
-/* Pin in one mapping, whose lock is held, and is released. */
-static int pin_in_map(struct t1_container *c, struct t1_map *m,
-		      unsigned long iova, unsigned long n, struct page **pages,
-		      unsigned long *done, unsigned long *recorded)
-{
-	struct pinning p = { .c = c, .m = m };
-	int ret;
-
-	*done = 0;
-	ret = pin_slowly(&p, map_page(m, iova) + m->align, n, pages, done);
-	*recorded += p.recorded;
+	t1_map_unlock(m);
+	pin_end(p);
+	if (begun)
+		t1_gup_end(&p->gup);
 	return ret;
 }
 
@@ -257,49 +248,52 @@ static void group_pinned(struct t1_container *c, struct iommu_group *group,
 {
 	struct t1_group *g;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(g, &c->groups, list) {
+	rcu_read_lock_sched();
+	list_for_each_entry_rcu(g, &c->groups, list, rcu_read_lock_sched_held()) {
 		if (g->group != group)
 			continue;
 		atomic_long_add(npages, &g->npinned);
-		if (unlikely(!atomic_xchg(&g->scoped, 1)))
+		if (unlikely(!atomic_read(&g->scoped)) && !atomic_xchg(&g->scoped, 1))
 			atomic_dec(&c->nunscoped);
 		break;
 	}
-	rcu_read_unlock();
+	rcu_read_unlock_sched();
 }
 
-/* What t1_pin_pages() could not have by a look-up, from page @done on. */
+/*
+ * What t1_pin_pages() could not have by a look-up, from page @done on. It is in
+ * flight already in mapping @m, if that is one.
+ */
 static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 			     unsigned long iova, unsigned long npages, int prot,
-			     struct page **pages, unsigned long done)
+			     struct page **pages, unsigned long done,
+			     struct t1_map *m)
 {
-	unsigned long recorded = 0, n;
-	struct t1_map *m;
+	unsigned long recorded = 0, at, n;
 	int ret = 0;
 
-	while (done < npages) {
+	for (; done < npages && !ret; done += n) {
+		struct pinning p = { .c = c };
+
+		at = iova + (done << PAGE_SHIFT);
+		n = 0;
 		/* Nothing is mapped past the end of the address space. */
-		if (done && iova + (done << PAGE_SHIFT) < iova)
-			m = NULL;
-		else
-			m = t1_map_get(c, iova + (done << PAGE_SHIFT), false);
+		if (!m && at >= iova)
+			m = t1_map_enter(c, at);
 		if (!m) {
 			ret = -EINVAL;
 			break;
 		}
-		if ((m->prot & prot) != prot) {
-			t1_map_unlock(m);
+		p.m = m;
+		if ((m->prot & prot) != prot)
 			ret = -EPERM;
-			break;
-		}
-		n = min(npages - done,
-			t1_map_npages(m) - map_page(m, iova + (done << PAGE_SHIFT)));
-		ret = pin_in_map(c, m, iova + (done << PAGE_SHIFT), n, pages + done,
-				 &n, &recorded);
-		done += n;
-		if (ret)
-			break;
+		else
+			ret = pin_slowly(&p, map_page(m, at) + m->align,
+					 min(npages - done, ((m->last - at) >> PAGE_SHIFT) + 1),
+					 pages + done, &n);
+		t1_map_leave(c, m);
+		m = NULL;
+		recorded += p.recorded;
 	}
 	if (unlikely(ret)) {
 		t1_unpin_pages(c, iova, done);
@@ -311,9 +305,151 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 	return ret ?: npages;
 }
 
+static noinline int pin_all(struct t1_container *c, struct iommu_group *group,
+			    unsigned long iova, unsigned long npages, int prot,
+			    struct page **pages)
+{
+	return pin_rest(c, group, iova, npages, prot, pages, 0, NULL);
+}
+
+/* All that was to be pinned was pinned before. */
+static noinline int pin_raised(struct t1_container *c, struct iommu_group *group,
+				unsigned long iova, unsigned long npages)
+{
+	if (atomic_read(&c->nunscoped))
+		group_pinned(c, group, 0);
+	trace_pin_pages(c->id, iova, npages, 0, 0);
+	return npages;
+}
+
+/* Record a page that is pinned and charged; false: it is neither any more. */
+static noinline bool pin_one_record(struct t1_container *c, struct t1_map *m,
+				    unsigned long index, struct page **page)
+{
+	struct t1_source src = { .pages = page, .run = 1 };
+	struct pinning p = { .c = c, .m = m, .charged = 1 };
+	unsigned long done;
+	int ret;
+
+	t1_map_lock(m);
+	ret = pin_record(&p, index, 1, &src, page, &done);
+	if (!ret)
+		t1_dirty_mark(m, index - m->align, 1);
+	t1_map_unlock(m);
+	pin_end(&p);
+	return !ret;
+}
+
+/*
+ * Pin one page in a mapping that the caller is in flight in, and that allows
+ * it. It is known to be absent, or not known.
+ */
+static noinline int pin_one(struct t1_container *c, struct iommu_group *group,
+			    struct t1_map *m, unsigned long iova,
+			    struct page **page, bool absent)
+{
+	unsigned long index = map_page(m, iova) + m->align;
+	bool done;
+
+	if (unlikely(m->owner->mm != current->mm || READ_ONCE(m->backing)))
+		goto rest;
+	if (!absent) {
+		t1_map_lock(m);
+		absent = !t1_record_holds(&m->local, index);
+		t1_map_unlock(m);
+		if (!absent)
+			goto rest;
+	}
+	if (unlikely(!t1_gup_own_page(m->vaddr + (iova - m->iova),
+				      m->prot & IOMMU_WRITE, page)))
+		goto rest;
+	if (unlikely(t1_owner_charge(m->owner, 1, false))) {
+		t1_unpin(page, 1, false);
+		goto rest;
+	}
+	t1_map_lock(m);
+	done = likely(!m->backing) && t1_record_put(&m->local, index, *page);
+	if (done) {
+		m->charged++;
+		t1_dirty_mark(m, index - m->align, 1);
+	}
+	t1_map_unlock(m);
+	if (!done && !pin_one_record(c, m, index, page))
+		goto rest;
+	t1_map_leave(c, m);
+	group_pinned(c, group, 1);
+	trace_pin_pages(c->id, iova, 1, 1, 0);
+	return 1;
+rest:
+	return pin_rest(c, group, iova, 1, m->prot, page, 0, m);
+}
+
+/*
+ * Of what is pinned, the counts are raised. That needs no lock: as somebody
+ * holds the pages, an unmap that has begun finds them pinned, and has them
+ * unpinned.
+ */
+static bool pin_can_raise(struct t1_map *m, int prot)
+{
+	return m && !(READ_ONCE(m->bars) & (prot | T1_BAR_STATE | T1_BAR_DIRTY));
+}
+
+static int pin_page(struct t1_container *c, struct iommu_group *group,
+		    unsigned long iova, int prot, struct page **page)
+{
+	bool absent, entered;
+	struct t1_map *m;
+
+	rcu_read_lock_sched();
+	m = t1_map_search(c, iova);
+	if (unlikely(!pin_can_raise(m, prot))) {
+		rcu_read_unlock_sched();
+		return pin_all(c, group, iova, 1, prot, page);
+	}
+	if (t1_record_raise_one(&m->local, map_page(m, iova) + m->align, page, &absent)) {
+		rcu_read_unlock_sched();
+		if (unlikely(atomic_read(&c->nunscoped) || trace_pin_pages_enabled()))
+			return pin_raised(c, group, iova, 1);
+		return 1;
+	}
+	entered = t1_map_enter_found(c, m);
+	rcu_read_unlock_sched();
+	if (unlikely(!entered))
+		return pin_all(c, group, iova, 1, prot, page);
+	return pin_one(c, group, m, iova, page, absent);
+}
+
+static noinline int pin_several(struct t1_container *c, struct iommu_group *group,
+				unsigned long iova, unsigned long npages, int prot,
+				struct page **pages)
+{
+	unsigned long done = 0;
+	struct t1_map *m;
+
+	rcu_read_lock_sched();
+	m = t1_map_search(c, iova);
+	if (likely(pin_can_raise(m, prot)))
+		done = t1_record_raise_fast(&m->local, map_page(m, iova) + m->align,
+					    min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1),
+					    pages);
+	rcu_read_unlock_sched();
+	if (unlikely(done < npages))
+		return pin_rest(c, group, iova, npages, prot, pages, done, NULL);
+	if (unlikely(atomic_read(&c->nunscoped) || trace_pin_pages_enabled()))
+		return pin_raised(c, group, iova, npages);
+	return npages;
+}
+
+static noinline int pin_refused(struct t1_container *c)
+{
+	if (!c->v2)
+		return -EACCES;
+	return list_empty(&c->devices) ? -EINVAL : -EBUSY;
+}
+
 /**
  * t1_pin_pages - pin pages for a device that no IOMMU translates for
- * @c: the container
+ * @data: the container
  * @group: the device's
  * @iova: of the first; what it has below a page is ignored
  * @npages: how many
@@ -321,46 +457,27 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
  * @pages: filled in
  *
  * Context: process context of any task, with a device of the group open. Sleeps.
+ * The VFIO core calls this itself, as it is called most of all.
+ *
  * Return: @npages, or an errno and everything is as before: -EACCES: the
  * container is of the first version; -EBUSY: mappings have no address; -EINVAL:
- * not all is mapped, or no driver would be told of an unmap, or it is I/O
- * memory without pages; -EPERM: the mapping does not allow it; -ENOMEM: out of
+ * no pages, not all is mapped, or no driver would be told of an unmap, or it is
+ * I/O memory without pages; -EPERM: the mapping does not allow it; -ENOMEM: out of
  * memory, or of memory that may be locked; -EFAULT: the memory cannot be
- * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned four million times.
+ * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned two million times.
  */
-int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
-		 unsigned long iova, unsigned long npages, int prot,
-		 struct page **pages)
+int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
+		 int npages, int prot, struct page **pages)
 {
-	unsigned long done = 0;
-	struct t1_map *m;
+	struct t1_container *c = data;
 
-	if (unlikely(!c->v2))
-		return -EACCES;
-	if (unlikely(READ_ONCE(c->vaddr_invalid)))
-		return -EBUSY;
-	if (unlikely(list_empty(&c->devices)))
+	if (unlikely(atomic_read_acquire(&c->barred)))
+		return pin_refused(c);
+	if (likely(npages == 1))
+		return pin_page(c, group, iova & PAGE_MASK, prot, pages);
+	if (unlikely(npages <= 0))
 		return -EINVAL;
-	iova &= PAGE_MASK;
-
-	/*
-	 * Raise the counts of what is pinned. That needs no lock: as somebody
-	 * holds the pages, an unmap that has begun finds them pinned, and has
-	 * them unpinned.
-	 */
-	rcu_read_lock_sched();
-	m = t1_map_search(c, iova);
-	if (likely(m && READ_ONCE(m->state) == T1_MAP_READY &&
-		   !(prot & ~m->prot) && !READ_ONCE(m->dirty)))
-		done = t1_record_raise_fast(&m->local, map_page(m, iova) + m->align,
-					    min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1),
-					    pages);
-	rcu_read_unlock_sched();
-
-	if (unlikely(done < npages || atomic_read(&c->nunscoped)))
-		return pin_rest(c, group, iova, npages, prot, pages, done);
-	trace_pin_pages(c->id, iova, npages, 0, 0);
-	return npages;
+	return pin_several(c, group, iova & PAGE_MASK, npages, prot, pages);
 }
 
 /* Unpin in one mapping, whose lock is held, and is released. */
@@ -379,7 +496,8 @@ static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 		t1_map_unlock(m);
 		return;
 	}
-	m->inflight++;
+	/* The lock is held, so it is sure to be seen. */
+	atomic_inc(&m->inflight);
 	for (;;) {
 		if (!t1_map_is_backed(m)) {
 			m->charged -= batch.counted;
@@ -394,7 +512,6 @@ static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 		done += t1_record_drop(&m->local, index + done, n - done, &batch);
 	}
 	t1_owner_uncharge(m->owner, charged);
-	t1_map_lock(m);
 	t1_map_leave(c, m);
 }
 
@@ -453,6 +570,15 @@ static int rw_in_map(struct t1_map *m, unsigned long vaddr, void *data,
 	return ret;
 }
 
+static void mark_written(struct t1_map *m, unsigned long offset, size_t len)
+{
+	unsigned long first = offset >> PAGE_SHIFT;
+
+	t1_map_lock(m);
+	t1_dirty_mark(m, first, ((offset + len - 1) >> PAGE_SHIFT) - first + 1);
+	t1_map_unlock(m);
+}
+
 /**
  * t1_dma_rw - copy from or to what is mapped
  * @c: the container
@@ -475,28 +601,26 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 	size_t n;
 	int ret = 0;
 
-	if (unlikely(READ_ONCE(c->vaddr_invalid)))
+	if (unlikely(smp_load_acquire(&c->vaddr_invalid)))
 		return -EBUSY;
 	if (len && iova + len - 1 < iova)
 		return -EINVAL;
 	for (; len && !ret; len -= n, iova += n, data += n) {
-		m = t1_map_get(c, iova, false);
+		m = t1_map_enter(c, iova);
 		if (!m)
 			return -EINVAL;
 		offset = iova - m->iova;
 		n = min_t(unsigned long, len - 1, m->last - iova) + 1;
-		if (!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))) {
-			t1_map_unlock(m);
-			return -EPERM;
+		if (unlikely(!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))))
+			ret = -EPERM;
+		else
+			ret = rw_in_map(m, m->vaddr + offset, data, n, write);
+		if (write && !ret) {
+			/* Tracking that has not begun by now sees what was written. */
+			smp_mb();
+			if (unlikely(READ_ONCE(m->dirty)))
+				mark_written(m, offset, n);
 		}
-		m->inflight++;
-		t1_map_unlock(m);
-		ret = rw_in_map(m, m->vaddr + offset, data, n, write);
-		t1_map_lock(m);
-		if (!ret && write)
-			t1_dirty_mark(m, offset >> PAGE_SHIFT,
-				      ((offset + n - 1) >> PAGE_SHIFT) -
-				      (offset >> PAGE_SHIFT) + 1);
 		t1_map_leave(c, m);
 	}
 	return ret;
@@ -514,6 +638,8 @@ void t1_add_device(struct t1_container *c, struct vfio_device *vdev)
 	if (!vdev->ops->dma_unmap)
 		return;
 	down_write(&c->devices_lock);
+	if (list_empty(&c->devices))
+		atomic_dec(&c->barred);
 	list_add_tail(&vdev->iommu_entry, &c->devices);
 	up_write(&c->devices_lock);
 }
@@ -531,6 +657,8 @@ void t1_remove_device(struct t1_container *c, struct vfio_device *vdev)
 		return;
 	down_write(&c->devices_lock);
 	list_del(&vdev->iommu_entry);
+	if (list_empty(&c->devices))
+		atomic_inc(&c->barred);
 	up_write(&c->devices_lock);
 }
 

@@ -46,36 +46,43 @@ struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going
 	unsigned int seq;
 	struct t1_map *m;
 
-	rcu_read_lock();
 	do {
 		seq = read_seqcount_begin(&c->maps_seq);
+		t1_search_begin();
 		m = t1_map_search(c, iova);
+		if (m)
+			t1_map_lock(m);
+		t1_search_end();
 	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
-	if (m) {
-		t1_map_lock(m);
-		if (m->state != T1_MAP_READY && !(going && m->state == T1_MAP_GOING)) {
-			t1_map_unlock(m);
-			m = NULL;
-		}
+	if (m && m->state != T1_MAP_READY && !(going && m->state == T1_MAP_GOING)) {
+		t1_map_unlock(m);
+		m = NULL;
 	}
-	rcu_read_unlock();
 	return m;
 }
 
 /**
- * t1_map_leave - end what was counted in a mapping's inflight
+ * t1_map_enter - find a mapping that may be used, and be in flight in it
  * @c: the container
- * @m: the mapping, which may be gone after this
+ * @iova: in it
  *
- * Context: process context; the mapping's lock is held, and released.
+ * Context: process context. The caller is to call t1_map_leave().
+ * Return: the mapping or NULL.
  */
-void t1_map_leave(struct t1_container *c, struct t1_map *m)
+struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
 {
-	bool last = !--m->inflight && unlikely(m->state != T1_MAP_READY);
+	unsigned int seq;
+	struct t1_map *m;
+	bool entered;
 
-	t1_map_unlock(m);
-	if (last)
-		wake_up_all(&c->wait);
+	do {
+		seq = read_seqcount_begin(&c->maps_seq);
+		t1_search_begin();
+		m = t1_map_search(c, iova);
+		entered = m && t1_map_enter_found(c, m);
+		t1_search_end();
+	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
+	return entered ? m : NULL;
 }
 
 /**
@@ -156,8 +163,10 @@ static void erase(struct t1_container *c, struct t1_map *m)
 	write_seqcount_end(&c->maps_seq);
 	c->avail++;
 	c->nmaps--;
-	if (m->vaddr_invalid)
+	if (m->vaddr_invalid) {
 		c->vaddr_invalid--;
+		atomic_dec(&c->barred);
+	}
 }
 
 /* After a change that somebody may wait for, see unmap_gather(). */
@@ -171,7 +180,7 @@ static void tell_change(struct t1_container *c)
 static void set_state(struct t1_map *m, enum t1_map_state state)
 {
 	t1_map_lock(m);
-	WRITE_ONCE(m->state, state);
+	t1_map_set_state(m, state);
 	t1_map_unlock(m);
 }
 
@@ -284,6 +293,7 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 		.state = complete ? T1_MAP_NEW : T1_MAP_READY,
 		.align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1),
 	};
+	m->bars = t1_map_bars(m);
 	t1_record_init(&m->local);
 	if ((iova | vaddr | size) & (t1_pgsize(c) - 1) ||
 	    !t1_ranges_hold(c->ranges, iova, last))
@@ -362,7 +372,9 @@ int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
 		m->vaddr = vaddr;
 		m->vaddr_invalid = false;
 		t1_map_unlock(m);
-		c->vaddr_invalid--;
+		/* Who sees no mapping without an address sees the address. */
+		smp_store_release(&c->vaddr_invalid, c->vaddr_invalid - 1);
+		atomic_dec_return_release(&c->barred);
 	}
 	mutex_unlock(&c->maps_lock);
 	up_read(&c->domains_lock);
@@ -437,8 +449,9 @@ static int unmap_list(struct t1_container *c, unsigned long iova,
 		if (m->state != T1_MAP_READY)
 			return -EAGAIN;
 		t1_map_lock(m);
-		WRITE_ONCE(m->state, T1_MAP_GOING);
-		if (m->inflight || !t1_record_empty(&m->local))
+		t1_map_set_state(m, T1_MAP_GOING);
+		smp_mb(); /* see t1_map_enter_found() */
+		if (atomic_read_acquire(&m->inflight) || !t1_record_empty(&m->local))
 			*idle = false;
 		t1_map_unlock(m);
 		m->next = NULL;
@@ -532,7 +545,7 @@ static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 	int round;
 
 	for (round = 0; ; round++) {
-		if (wait_event_killable(c->wait, !READ_ONCE(m->inflight)))
+		if (wait_event_killable(c->wait, !atomic_read_acquire(&m->inflight)))
 			return -EINTR;
 		t1_map_lock(m);
 		pinned = !t1_record_empty(&m->local);
@@ -654,10 +667,11 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 			ret = -EINVAL;
 	for (m = going; m; m = m->next) {
 		t1_map_lock(m);
-		m->state = T1_MAP_READY;
+		t1_map_set_state(m, T1_MAP_READY);
 		if (!ret) {
 			m->vaddr_invalid = true;
 			c->vaddr_invalid++;
+			atomic_inc(&c->barred);
 			done += (u64)t1_map_size(m);
 		}
 		t1_map_unlock(m);

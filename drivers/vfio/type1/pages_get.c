@@ -98,15 +98,32 @@ static long follow_io(struct t1_gup *gup, unsigned long vaddr,
 	return done;
 }
 
+/*
+ * How many pages are consecutive, from the first on. For a huge page, pinned at
+ * once, this is what costs most, hence four at a time.
+ */
+static unsigned long run_length(struct page **pages, unsigned long n)
+{
+	struct page *first = pages[0];
+	unsigned long run = 1;
+
+	while (run + 4 <= n && pages[run] == nth_page(first, run) &&
+	       pages[run + 1] == nth_page(first, run + 1) &&
+	       pages[run + 2] == nth_page(first, run + 2) &&
+	       pages[run + 3] == nth_page(first, run + 3))
+		run += 4;
+	while (run < n && pages[run] == nth_page(first, run))
+		run++;
+	return run;
+}
+
 /* What there is to know about pages, while they are at hand. */
 static void look_at(struct page **pages, unsigned long n,
 		    struct t1_source *src)
 {
-	unsigned long i, step, run = 1;
+	unsigned long run = run_length(pages, n), i, step;
 	struct folio *folio;
 
-	while (run < n && pages[run] == nth_page(pages[0], run))
-		run++;
 	src->pages = pages;
 	src->nreserved = 0;
 	for (i = 0; i < n; i += step) {

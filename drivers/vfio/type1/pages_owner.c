@@ -69,7 +69,7 @@ void t1_owner_put(struct t1_owner *owner)
 	kfree(owner);
 }
 
-static void tell_limit(struct t1_owner *owner, unsigned long npages)
+static noinline void tell_limit(struct t1_owner *owner, unsigned long npages)
 {
 	if (!__ratelimit(&limit_messages))
 		return;
@@ -80,12 +80,12 @@ static void tell_limit(struct t1_owner *owner, unsigned long npages)
 }
 
 /* The address space is there, and is held in the case of another's. */
-static bool owner_enter(struct t1_owner *owner)
+static __always_inline bool owner_enter(struct t1_owner *owner)
 {
 	return owner->mm == current->mm || mmget_not_zero(owner->mm);
 }
 
-static void owner_leave(struct t1_owner *owner)
+static __always_inline void owner_leave(struct t1_owner *owner)
 {
 	if (owner->mm != current->mm)
 		mmput(owner->mm);
@@ -107,14 +107,14 @@ int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force)
 
 	if (!npages)
 		return 0;
-	if (!owner_enter(owner))
+	if (unlikely(!owner_enter(owner)))
 		return -ESRCH;
 	ret = mmap_write_lock_killable(owner->mm);
-	if (!ret) {
+	if (likely(!ret)) {
 		ret = __account_locked_vm(owner->mm, npages, true, owner->task,
 					  owner->lock_cap || force);
 		mmap_write_unlock(owner->mm);
-		if (ret)
+		if (unlikely(ret))
 			tell_limit(owner, npages);
 	}
 	owner_leave(owner);

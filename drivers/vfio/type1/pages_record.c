@@ -79,23 +79,18 @@ static struct t1_run *to_run(void *s)
 
 static u64 *to_words(void *s)
 {
-	return xa_untag_pointer(s);
+	return t1_stretch_words(s);
 }
 
-/* How many slots of a stretch are pinned: of a full one, its page knows. */
+/* How many slots of a full one are pinned, its page knows. */
+static unsigned long *words_npinned(void *s)
+{
+	return &virt_to_page(to_words(s))->private;
+}
+
 static unsigned int npinned(void *s)
 {
-	if (form_of(s) == FULL)
-		return page_private(virt_to_page(to_words(s)));
-	return ((struct t1_stretch *)s)->npinned;
-}
-
-static void add_npinned(void *s, int n)
-{
-	if (form_of(s) == FULL)
-		set_page_private(virt_to_page(to_words(s)), npinned(s) + n);
-	else
-		((struct t1_stretch *)s)->npinned += n;
+	return form_of(s) == FULL ? *words_npinned(s) : ((struct t1_stretch *)s)->npinned;
 }
 
 static u64 word_make(unsigned long pfn, unsigned int special)
@@ -212,14 +207,15 @@ static void stretch_put(void *s, unsigned int slot, u64 word)
 	switch (form_of(s)) {
 	case FEW:
 		few_insert(to_few(s), few_find(to_few(s), slot), slot, word);
-		return;
+		break;
 	case RUN:
 		__set_bit(slot, to_run(s)->pinned);
+		to_run(s)->head.npinned++;
 		break;
 	default:
 		WRITE_ONCE(to_words(s)[slot], word);
+		++*words_npinned(s);
 	}
-	add_npinned(s, 1);
 }
 
 static void free_words(struct rcu_head *rcu)
@@ -246,7 +242,7 @@ static void *stretch_alloc(unsigned int form, unsigned int room)
 		words = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!words)
 			return NULL;
-		set_page_private(virt_to_page(words), 0);
+		virt_to_page(words)->private = 0;
 		return xa_tag_pointer(words, T1_STRETCH_FULL);
 	}
 	size = form == RUN ? sizeof(struct t1_run) : kmalloc_size_roundup(FEW_BYTES(room));
@@ -275,14 +271,32 @@ static bool stretch_is_run(void *s, unsigned int slot,
 	return true;
 }
 
+static void few_move(struct t1_few *old, void *new)
+{
+	unsigned int at, n = old->head.npinned;
+
+	if (form_of(new) == FEW) {
+		memcpy(to_few(new)->word, old->word, n * sizeof(u64));
+		memcpy(few_slots(to_few(new)), few_slots(old), n * sizeof(u16));
+		to_few(new)->head.npinned = n;
+		return;
+	}
+	for (at = 0; at < n; at++)
+		stretch_put(new, few_slots(old)[at], old->word[at]);
+}
+
 /* Copy what is pinned into another stretch, and free it. */
 static void stretch_move(void *old, void *new)
 {
-	unsigned int at;
+	unsigned int slot;
 	u64 word;
 
-	for (at = 0; (at = stretch_next(old, at, STRETCH_PAGES, &word)) < STRETCH_PAGES; at++)
-		stretch_put(new, at, word);
+	if (form_of(old) == FEW)
+		few_move(old, new);
+	else
+		for (slot = 0; (slot = stretch_next(old, slot, STRETCH_PAGES, &word)) <
+		     STRETCH_PAGES; slot++)
+			stretch_put(new, slot, word);
 	stretch_free(old);
 }
 
@@ -378,7 +392,7 @@ static long add_full(struct t1_record *record, void *s, unsigned int slot,
 			WRITE_ONCE(words[i], word_make(page_to_pfn(src->pages[i]), 0));
 		counted = i;
 	}
-	add_npinned(s, i);
+	*words_npinned(s) += i;
 	record->counted += counted;
 	return i;
 }
@@ -395,6 +409,48 @@ static long add_few(struct t1_record *record, void *s, unsigned int slot,
 		record->counted += !word_special(word);
 	}
 	return n;
+}
+
+static noinline bool few_put(struct t1_record *record, struct t1_few *few,
+			     unsigned int slot, struct page *page)
+{
+	unsigned int at;
+
+	if (few->head.form != FEW || few->head.npinned == few->head.room)
+		return false;
+	at = few_find(few, slot);
+	if (at < few->head.npinned && few_slots(few)[at] == slot)
+		return false;
+	few_insert(few, at, slot, word_make(page_to_pfn(page), 0));
+	record->counted++;
+	return true;
+}
+
+/**
+ * t1_record_put - record a page, which is not reserved, if that is easy
+ * @record: where
+ * @index: of it
+ * @page: it
+ *
+ * Context: the record's lock is held.
+ * Return: success; if not, t1_record_add() knows more.
+ */
+bool t1_record_put(struct t1_record *record, unsigned long index,
+		   struct page *page)
+{
+	void *s = t1_record_stretch(record, index);
+	u64 *word;
+
+	lockdep_assert_held(&record->stretches.xa_lock);
+	if (xa_pointer_tag(s) != T1_STRETCH_FULL)
+		return s && few_put(record, s, SLOT(index), page);
+	word = to_words(s) + SLOT(index);
+	if (unlikely(*word))
+		return false;
+	WRITE_ONCE(*word, word_make(page_to_pfn(page), 0));
+	++*words_npinned(s);
+	record->counted++;
+	return true;
 }
 
 /**
@@ -461,18 +517,6 @@ static int run_widen(struct t1_record *record, unsigned long index, void **sp,
 	return 0;
 }
 
-/* One more in a word that others may raise meanwhile; not if it is 0. */
-static bool word_raise(u64 *word)
-{
-	u64 old = READ_ONCE(*word);
-
-	do {
-		if (!t1_word_can_raise(old))
-			return false;
-	} while (!try_cmpxchg(word, &old, old + T1_WORD_ONE));
-	return true;
-}
-
 /**
  * t1_record_raise - pin what is pinned once more
  * @record: where
@@ -484,7 +528,7 @@ static bool word_raise(u64 *word)
  * Context: the record's lock is held.
  * Return: how many were, up to one that is not pinned or the end of the
  * stretch; -EAGAIN: call again after t1_spare_fill(); -EOVERFLOW: the first is
- * pinned four million times.
+ * pinned two million times.
  */
 long t1_record_raise(struct t1_record *record, unsigned long index,
 		     unsigned long npages, struct page **pages,
@@ -518,8 +562,8 @@ long t1_record_raise(struct t1_record *record, unsigned long index,
 			;
 		n = i;
 	}
-	for (i = 0; i < n && word_raise(word + i); i++)
-		pages[i] = pfn_to_page(t1_word_pfn(word[i]));
+	for (i = 0; i < n && t1_word_raise(word + i, pages + i); i++)
+		;
 	return (i || !n || !word[0]) ? i : -EOVERFLOW;
 }
 
@@ -701,7 +745,7 @@ next:;
 	batch->npages = n;
 	batch->counted += counted;
 	if (dropped)
-		add_npinned(s, -dropped);
+		*words_npinned(s) -= dropped;
 	return word - to_words(s);
 }
 

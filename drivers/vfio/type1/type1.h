@@ -24,12 +24,16 @@
  *			mapping's state. Held for moments, and while a dirty
  *			bitmap is copied out.
  *	mapping		the xa_lock of its record: its record, charge, bitmap,
- *			inflight, and state for those who pin. A spinlock.
+ *			and state for those who unpin. A spinlock.
  *
  * A pin, an unpin or an access takes only the last, so those of a container
  * run in parallel, and meet a map or an unmap in the same mapping only. It
  * finds the mapping under RCU, and counts as in flight in it while it does
  * anything that sleeps. A pin of what is pinned takes none: see local.c.
+ *
+ * To be in flight needs no lock: who enters counts himself, then looks whether
+ * the mapping is ready, and leaves if it is not; who unmaps says that it is
+ * going, then looks whether somebody is in it. So one sees the other.
  *
  * devices_lock is taken for reading while drivers are told of an unmap, which
  * they answer by unpinning, below domains_lock; and for writing, by itself, to
@@ -38,6 +42,7 @@
 #ifndef _VFIO_TYPE1_TYPE1_H
 #define _VFIO_TYPE1_TYPE1_H
 
+#include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
@@ -73,6 +78,8 @@ extern unsigned int t1_dma_entry_limit;
  * @nmaps: how many
  * @avail: how many more are allowed
  * @vaddr_invalid: how many have no address
+ * @barred: reasons why no page can be pinned: these mappings, that there is no
+ *	device, that it is of the first version
  * @changes: grows when a mapping has become ready, or has gone
  * @owner: of the last mapping, likely that of the next
  * @devices_lock: see above
@@ -100,6 +107,7 @@ struct t1_container {
 	unsigned int nmaps;
 	unsigned int avail;
 	unsigned int vaddr_invalid;
+	atomic_t barred;
 	unsigned long changes;
 	struct t1_owner *owner;
 
@@ -153,12 +161,14 @@ struct t1_backing {
  * @dirty: a bit for each page, while dirty pages are tracked
  * @next: in the list of what is being unmapped
  * @rcu: after it has left the tree
- * @inflight: calls that use the mapping, or its owner, without its lock
+ * @inflight: calls that use the mapping, or its owner, without its lock; see above
+ * @bars: what keeps pages from being pinned by a look-up: all that @prot does
+ *	not have, and T1_BAR_*
+ * @align: the index of the first page in the records, so that the stretches
+ *	of a record are the huge pages of the address space
  * @prot: IOMMU_READ, IOMMU_WRITE
  * @state: see there
  * @vaddr_invalid: @vaddr is about to be replaced
- * @align: the index of the first page in the records, so that the stretches
- *	of a record are the huge pages of the address space
  *
  * There may be 65,535 of them in a container: keep it at 128 bytes.
  */
@@ -176,12 +186,17 @@ struct t1_map {
 		struct t1_map *next;
 		struct rcu_head rcu;
 	};
-	unsigned int inflight;
-	u8 prot;
-	u8 state;
+	atomic_t inflight;
+	u16 bars;
 	u16 align : 9;
+	u16 prot : 2;
+	u16 state : 2;
 	u16 vaddr_invalid : 1;
 };
+
+/* It is not ready; written pages have to be marked. */
+#define T1_BAR_STATE	0x8000
+#define T1_BAR_DIRTY	0x4000
 
 /**
  * struct t1_domain - an IOMMU domain
@@ -241,7 +256,33 @@ static inline void t1_map_unlock(struct t1_map *m)
 	t1_record_unlock(&m->local);
 }
 
+static inline u16 t1_map_bars(const struct t1_map *m)
+{
+	u16 bars = ~(T1_BAR_STATE | T1_BAR_DIRTY | m->prot);
+
+	if (m->state != T1_MAP_READY)
+		bars |= T1_BAR_STATE;
+	if (m->dirty)
+		bars |= T1_BAR_DIRTY;
+	return bars;
+}
+
 #define t1_assert_map_held(m)	lockdep_assert_held(&(m)->local.stretches.xa_lock)
+
+/* The only way to change these of a mapping that others may have found. */
+static inline void t1_map_set_state(struct t1_map *m, enum t1_map_state state)
+{
+	t1_assert_map_held(m);
+	m->state = state;
+	WRITE_ONCE(m->bars, t1_map_bars(m));
+}
+
+static inline void t1_map_set_dirty(struct t1_map *m, unsigned long *bits)
+{
+	t1_assert_map_held(m);
+	WRITE_ONCE(m->dirty, bits);
+	WRITE_ONCE(m->bars, t1_map_bars(m));
+}
 
 /* Mapped by IOMMU domains, which have charged for it. */
 static inline bool t1_map_is_backed(struct t1_map *m)
@@ -272,9 +313,50 @@ static inline struct t1_map *t1_map_search(struct t1_container *c,
 	return NULL;
 }
 
+/*
+ * What is under this may look mappings up, and stays on its CPU. It may take a
+ * mapping's lock, which can sleep with PREEMPT_RT only.
+ */
+static inline void t1_search_begin(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		rcu_read_lock();
+	else
+		rcu_read_lock_sched();
+}
+
+static inline void t1_search_end(void)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		rcu_read_unlock();
+	else
+		rcu_read_unlock_sched();
+}
+
+/*
+ * Be no longer in flight in a mapping, which may be gone after this. What was
+ * done there comes before.
+ */
+static inline void t1_map_leave(struct t1_container *c, struct t1_map *m)
+{
+	if (atomic_dec_and_test(&m->inflight) && unlikely(waitqueue_active(&c->wait)))
+		wake_up_all(&c->wait);
+}
+
+/* Be in flight in a mapping that a search has found, and that is not over. */
+static inline bool t1_map_enter_found(struct t1_container *c, struct t1_map *m)
+{
+	atomic_inc(&m->inflight);
+	smp_mb__after_atomic();
+	if (likely(!(READ_ONCE(m->bars) & T1_BAR_STATE)))
+		return true;
+	t1_map_leave(c, m);
+	return false;
+}
+
 /* maps.c */
 struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going);
-void t1_map_leave(struct t1_container *c, struct t1_map *m);
+struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
 bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long last);
@@ -288,9 +370,8 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all);
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group);
 
 /* local.c */
-int t1_pin_pages(struct t1_container *c, struct iommu_group *group,
-		 unsigned long iova, unsigned long npages, int prot,
-		 struct page **pages);
+int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
+		 int npages, int prot, struct page **pages);
 void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 		    unsigned long npages);
 int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
