@@ -349,6 +349,106 @@ TEST_F(type1, answer_does_not_arrive)
 	EXPECT_TRUE(only(&bitmap, 5, 1));
 }
 
+/* Of what an answer in two pages of memory tells */
+#define SPREAD_PAGES	(2 * PAGE * 8)
+#define SPREAD		(SPREAD_PAGES * PAGE)
+#define PART		16U
+
+/* The second has its bits in both pages of the bitmap. */
+static const unsigned int part_at[] = { 5, SPREAD_PAGES / 2 - 8, 40000 };
+static const unsigned int spread_dirty[] = {
+	6, 20, SPREAD_PAGES / 2 - 6, SPREAD_PAGES / 2 + 6, 40003,
+};
+
+static int map_spread(struct type1_use *use)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < ARRAY_LEN(part_at); i++)
+		ret = dma_map(use->t.container, use->mem + i * PART * PAGE,
+			      T1_IOVA + part_at[i] * PAGE, PART * PAGE, T1_RW);
+	return ret;
+}
+
+static int write_spread(struct type1_use *use)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < ARRAY_LEN(spread_dirty); i++)
+		ret = rw_write(use->t.device[0],
+			       T1_IOVA + spread_dirty[i] * PAGE, "x", 1);
+	return ret;
+}
+
+static char *spread_bitmap(void)
+{
+	return fresh_memory(2, PROT_READ | PROT_WRITE);
+}
+
+/* An answer of which the second page cannot be written */
+static long get_part(struct type1_use *use, char *bitmap, int prot)
+{
+	long ret;
+
+	mprotect(bitmap + PAGE, PAGE, prot);
+	ret = dirty_get(use->t.container, T1_IOVA, SPREAD, bitmap, 2 * PAGE);
+	mprotect(bitmap + PAGE, PAGE, PROT_READ | PROT_WRITE);
+	return ret;
+}
+
+static long get_spread(struct type1_use *use, char *bitmap)
+{
+	memset(bitmap, 0, 2 * PAGE);
+	return dirty_get(use->t.container, T1_IOVA, SPREAD, bitmap, 2 * PAGE);
+}
+
+/* Exactly what write_spread() has written? */
+static bool is_spread(const char *bitmap)
+{
+	unsigned int i, n = 0, bits = 0;
+
+	for (i = 0; i < SPREAD_PAGES; i++)
+		bits += bit_of((const __u64 *)bitmap, i);
+	for (i = 0; i < ARRAY_LEN(spread_dirty); i++)
+		n += bit_of((const __u64 *)bitmap, spread_dirty[i]);
+	return n == ARRAY_LEN(spread_dirty) && bits == n;
+}
+
+/* What was told of some mappings is lost with a call that fails at another. */
+TEST_F(type1, answer_arrives_in_part)
+{
+	char *bitmap = spread_bitmap(), none[2 * PAGE] = {};
+
+	if (stock_differs())
+		SKIP(return, "the kernel's forgets what it has told");
+	ASSERT_EQ(0, map_spread(&self->use));
+	ASSERT_EQ(0, dirty_start(self->use.t.container));
+	ASSERT_EQ(0, write_spread(&self->use));
+	EXPECT_EQ(-EFAULT, get_part(&self->use, bitmap, PROT_READ));
+	EXPECT_EQ(-EFAULT, get_part(&self->use, bitmap, PROT_NONE));
+	EXPECT_EQ(0, get_spread(&self->use, bitmap));
+	EXPECT_TRUE(is_spread(bitmap));
+	EXPECT_EQ(0, get_spread(&self->use, bitmap));
+	EXPECT_EQ(0, memcmp(bitmap, none, sizeof(none)));
+}
+
+/* The same in one mapping, which is told of in several steps */
+TEST_F(type1, answer_of_one_arrives_in_part)
+{
+	char *bitmap = spread_bitmap();
+	char *mem = fresh_memory(SPREAD_PAGES, PROT_READ | PROT_WRITE);
+
+	ASSERT_EQ(0, dma_map(self->use.t.container, mem, T1_IOVA, SPREAD,
+			     T1_RW));
+	ASSERT_EQ(0, dirty_start(self->use.t.container));
+	ASSERT_EQ(0, write_spread(&self->use));
+	EXPECT_EQ(-EFAULT, get_part(&self->use, bitmap, PROT_READ));
+	EXPECT_EQ(0, get_spread(&self->use, bitmap));
+	EXPECT_TRUE(is_spread(bitmap));
+}
+
 /* Unmapping */
 
 TEST_F(type1, unmap_tells)
@@ -381,6 +481,43 @@ TEST_F(type1, unmap_tells)
 	EXPECT_EQ(0, dma_unmap_dirty(fd, T1_IOVA, ALL, &bitmap,
 				     sizeof(bitmap)));
 	EXPECT_EQ(0, dma_unmap_all(fd));
+}
+
+/* What fails at one mapping unmaps none, and what is dirty in all stays so. */
+TEST_F(type1, unmap_that_fails_late)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	char *bitmap = spread_bitmap();
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's has unmapped what came before");
+	expect_dmesg("driver vfio_type1_test has not unpinned");
+	ASSERT_EQ(0, map_spread(&self->use));
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(0, write_spread(&self->use));
+	ASSERT_EQ(0, mprotect(bitmap + PAGE, PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, dma_unmap_dirty(fd, T1_IOVA, SPREAD, bitmap,
+					   2 * PAGE));
+	ASSERT_EQ(0, mprotect(bitmap + PAGE, PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, get_spread(&self->use, bitmap));
+	EXPECT_TRUE(is_spread(bitmap));
+
+	/* One that is dirty already is pinned in the last. */
+	ASSERT_EQ(0, write_spread(&self->use));
+	ASSERT_EQ(1, pin(dev, T1_IOVA + 40003 * PAGE, 1, BOTH));
+	ASSERT_EQ(0, behave(dev, TYPE1_TEST_UNMAP_IGNORE, 0, false));
+	EXPECT_EQ(-EBUSY, dma_unmap_dirty(fd, T1_IOVA, SPREAD, bitmap,
+					  2 * PAGE));
+	EXPECT_EQ(0, get_spread(&self->use, bitmap));
+	EXPECT_TRUE(is_spread(bitmap));
+	ASSERT_EQ(0, write_spread(&self->use));
+	EXPECT_EQ(-EBUSY, dma_unmap_dirty(fd, T1_IOVA, SPREAD, bitmap,
+					  2 * PAGE));
+	ASSERT_EQ(0, behave(dev, TYPE1_TEST_UNMAP_UNPIN, 0, false));
+	memset(bitmap, 0, 2 * PAGE);
+	EXPECT_EQ(3 * PART * PAGE, dma_unmap_dirty(fd, T1_IOVA, SPREAD, bitmap,
+						   2 * PAGE));
+	EXPECT_TRUE(is_spread(bitmap));
 }
 
 /* The topmost page, of which no sum may be one too many */
