@@ -438,6 +438,13 @@ struct type1_test_news news(int device)
 	return arg;
 }
 
+char *area(int device, unsigned long which, int prot)
+{
+	char *mem = mmap(NULL, AREA * PAGE, prot, MAP_SHARED, device, which);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
 /* Memory */
 
 char *fresh_memory(unsigned int pages, int prot)

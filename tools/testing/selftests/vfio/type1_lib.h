@@ -108,6 +108,10 @@ struct type1_test_page page_at(int device, const void *vaddr);
 long behave(int device, enum type1_test_unmap unmap, unsigned int n, bool keep);
 struct type1_test_news news(int device);
 
+/* One of its areas, AREA pages of PROT, or NULL */
+#define AREA	TYPE1_TEST_AREA_PAGES
+char *area(int device, unsigned long which, int prot);
+
 /* Memory: its pages begin with words that tell one from another. */
 #define T1_MARK(page)	(0xabcd000000000000ULL + (page))
 char *marked_memory(unsigned int pages);

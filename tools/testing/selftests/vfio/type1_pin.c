@@ -4,6 +4,7 @@
  * leave nothing behind, addresses of every kind, callers of every kind.
  */
 #include <signal.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -11,7 +12,6 @@
 
 #define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
 #define RO_IOVA		0x80000000ULL
-#define AREA		TYPE1_TEST_AREA_PAGES
 
 /* What a pin of it adds to its references */
 static __u64 refs_of_pin(const struct type1_test_page *page)
@@ -239,6 +239,53 @@ TEST_F(type1, row_7_no_memory_there)
 	EXPECT_EQ(1, pin(dev, T1_IOVA + 2 * PAGE, 1, BOTH));
 }
 
+/* No page and no error is no success, and nothing to try for ever. */
+TEST_F(type1, row_9_no_page)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	char *mem = area(dev, TYPE1_TEST_AREA_NONE,
+			 PROT_READ | PROT_WRITE);
+	struct utsname uts;
+	unsigned int n;
+	int status;
+	pid_t pid;
+
+	uname(&uts);
+	if (strncmp(uts.release, "6.1.", 4))
+		SKIP(return, "later kernels' pin functions do not answer 0");
+	if (type1_is_stock())
+		SKIP(return, "the kernel's takes none for one");
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA - 8 * PAGE, 8 * PAGE,
+			     T1_RW));
+	ASSERT_EQ(0, dma_map(fd, mem, T1_IOVA, AREA * PAGE, T1_RW));
+	/* So few that a kernel thread does not take the memory over for them */
+	for (n = 1; n <= 3; n++) {
+		EXPECT_EQ(-EFAULT, pin_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA, n,
+					  BOTH));
+		EXPECT_EQ(1, news(dev).faults);
+	}
+	/* Behind pages that there are */
+	EXPECT_EQ(-EFAULT, pin_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA - 2 * PAGE,
+				  3, TYPE1_TEST_READ));
+	EXPECT_EQ(1, news(dev).faults);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(pin(dev, T1_IOVA - 8 * PAGE, 8 + AREA, BOTH) != -EFAULT);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(1, news(dev).faults);
+	/* Our own memory: some kernels offer to try again. */
+	EXPECT_EQ(-EFAULT, pin(dev, T1_IOVA, AREA, BOTH));
+	EXPECT_GE(1, news(dev).faults);
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(8, pin(dev, T1_IOVA - 8 * PAGE, 8, BOTH));
+	EXPECT_EQ((8 + AREA) * PAGE, dma_unmap_all(fd));
+	munmap(mem, AREA * PAGE);
+}
+
 #define UNREAD	"unread"
 
 /* What the caller gave, or zeros where a copy that failed wiped it */
@@ -362,13 +409,6 @@ TEST_F(type1, row_5_zero_page)
 	EXPECT_EQ(zero.refs, after.refs);
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, LOCKED(&self->use));
-}
-
-static char *area(int dev, unsigned long which, int prot)
-{
-	char *mem = mmap(NULL, AREA * PAGE, prot, MAP_SHARED, dev, which);
-
-	return mem == MAP_FAILED ? NULL : mem;
 }
 
 FIXTURE(pfnmap) {

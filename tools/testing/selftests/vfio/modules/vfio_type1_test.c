@@ -44,6 +44,7 @@
  * @behave: what it does when memory goes
  * @told: how often it was told since @behave was set
  * @news: of memory that goes
+ * @faults: those of @news, counted below the lock of an address space
  * @late: unpins all, for TYPE1_TEST_UNMAP_LATE
  */
 struct type1_test {
@@ -55,6 +56,7 @@ struct type1_test {
 	struct type1_test_behave behave;
 	unsigned int told;
 	struct type1_test_news news;
+	atomic_t faults;
 	struct delayed_work late;
 };
 
@@ -469,6 +471,7 @@ static long type1_test_ioctl_news(struct type1_test *tt, void *data)
 	*arg = tt->news;
 	memset(&tt->news, 0, sizeof(tt->news));
 	mutex_unlock(&tt->lock);
+	arg->faults = atomic_xchg(&tt->faults, 0);
 	return 0;
 }
 
@@ -565,6 +568,24 @@ static const struct vm_operations_struct type1_test_lazy = {
 	.fault = type1_test_fault,
 };
 
+/*
+ * To try again, where that was not offered: it is what makes the kernel's
+ * functions that pin answer 0.
+ */
+static vm_fault_t type1_test_no_page(struct vm_fault *vmf)
+{
+	struct type1_test *tt = vmf->vma->vm_private_data;
+
+	if (vmf->flags & FAULT_FLAG_ALLOW_RETRY ||
+	    atomic_inc_return(&tt->faults) > TYPE1_TEST_FAULTS)
+		return VM_FAULT_SIGBUS;
+	return VM_FAULT_RETRY;
+}
+
+static const struct vm_operations_struct type1_test_none = {
+	.fault = type1_test_no_page,
+};
+
 static int type1_test_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	unsigned long size = vma->vm_end - vma->vm_start;
@@ -577,6 +598,10 @@ static int type1_test_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 		vfio_compat_vm_flags_set(vma, VM_IO | VM_PFNMAP |
 					 VM_DONTEXPAND | VM_DONTDUMP);
 		vma->vm_ops = &type1_test_lazy;
+		return 0;
+	case TYPE1_TEST_AREA_NONE:
+		vma->vm_private_data = to_type1_test(vdev);
+		vma->vm_ops = &type1_test_none;
 		return 0;
 	case TYPE1_TEST_AREA_IO:
 		if (!type1_test_io_pfn)
@@ -601,6 +626,7 @@ static int type1_test_open(struct vfio_device *vdev)
 	memset(&tt->news, 0, sizeof(tt->news));
 	tt->told = 0;
 	mutex_unlock(&tt->lock);
+	atomic_set(&tt->faults, 0);
 	return 0;
 }
 

@@ -114,7 +114,7 @@ struct type1_test_news {
 	__u64 size;
 	__u64 unpinned;
 	__u32 unmaps;
-	__u32 reserved;
+	__u32 faults;	/* of TYPE1_TEST_AREA_NONE, without a page or an error */
 };
 
 #define TYPE1_TEST_NEWS		_IOWR(VFIO_TYPE, VFIO_BASE + 106, struct type1_test_news)
@@ -123,12 +123,17 @@ struct type1_test_news {
  * What can be mapped: TYPE1_TEST_AREA_PAGES pages each, without reference
  * counts. The first word of page n of AREA_EAGER and AREA_LAZY (the same pages,
  * the latter enter the page table when touched) is TYPE1_TEST_AREA_WORD + n.
- * AREA_IO has no memory behind it and must not be touched.
+ * AREA_IO has no memory behind it and must not be touched. AREA_NONE can be
+ * pinned, but whoever may not let go of the address space while he waits gets
+ * no page and no error, so often; and then the error that others get at once.
+ * Linux 6.1 passes that on, later kernels warn.
  */
 #define TYPE1_TEST_AREA_PAGES	16UL
 #define TYPE1_TEST_AREA_EAGER	0UL
 #define TYPE1_TEST_AREA_LAZY	0x100000UL
 #define TYPE1_TEST_AREA_IO	0x200000UL
+#define TYPE1_TEST_AREA_NONE	0x300000UL
 #define TYPE1_TEST_AREA_WORD	0x7e57a4ea0000UL
+#define TYPE1_TEST_FAULTS	100
 
 #endif /* _VFIO_TYPE1_TEST_ABI_H */
