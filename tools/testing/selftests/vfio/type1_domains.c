@@ -4,8 +4,9 @@
  * is mapped in all of them, and what fails in one leaves nothing in any. The
  * IOMMU and its devices are software (modules/vfio_type1_iommu.c).
  */
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "modules/vfio_type1_iommu_abi.h"
@@ -22,7 +23,6 @@ FIXTURE(domains) {
 	struct type1_use use;
 	int group[TYPE1_IOMMU_DEVICES];
 	int device[TYPE1_IOMMU_DEVICES];
-	bool has_driver;
 };
 
 #define data_t		FIXTURE_DATA(domains)
@@ -70,33 +70,14 @@ FIXTURE_TEARDOWN(domains)
 	EXPECT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
 }
 
-static int set_driver(data_t *self)
-{
-	int ret;
-
-	if (self->has_driver)
-		return 0;
-	ret = file_ioctl(CONTAINER, VFIO_SET_IOMMU,
-			 (void *)VFIO_TYPE1v2_IOMMU);
-	self->has_driver = !ret;
-	return ret;
-}
-
 static int join_group(data_t *self, unsigned int n)
 {
-	char path[PATH_LEN], group[32];
-	int ret;
+	char path[PATH_LEN];
 
 	snprintf(path, sizeof(path),
-		 "/sys/bus/platform/devices/" TYPE1_IOMMU ".%u/iommu_group", n);
-	ret = link_name(path, group, sizeof(group));
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
-	self->group[n] = open(path, O_RDWR | O_CLOEXEC);
-	if (self->group[n] < 0)
-		return -errno;
-	return file_ioctl(self->group[n], VFIO_GROUP_SET_CONTAINER, &CONTAINER);
+		 "/sys/bus/platform/devices/" TYPE1_IOMMU ".%u", n);
+	self->group[n] = group_join(path, CONTAINER);
+	return self->group[n] < 0 ? self->group[n] : 0;
 }
 
 static int join(data_t *self, unsigned int n)
@@ -106,12 +87,11 @@ static int join(data_t *self, unsigned int n)
 
 	ret = join_group(self, n);
 	if (!ret)
-		ret = set_driver(self);
+		ret = type1_set_driver(&self->use.t);
 	if (!ret) {
 		snprintf(name, sizeof(name), TYPE1_IOMMU ".%u", n);
-		self->device[n] = ioctl(self->group[n],
-					VFIO_GROUP_GET_DEVICE_FD, name);
-		ret = self->device[n] < 0 ? -errno : 0;
+		self->device[n] = device_open(self->group[n], name);
+		ret = self->device[n] < 0 ? self->device[n] : 0;
 	}
 	if (ret)
 		leave(self, n);
@@ -120,7 +100,7 @@ static int join(data_t *self, unsigned int n)
 
 static int join_mdev(data_t *self, unsigned int n)
 {
-	return set_driver(self) ? : type1_join(&self->use.t, n);
+	return type1_join(&self->use.t, n);
 }
 
 static int map_some(data_t *self, __u64 iova)
@@ -333,13 +313,120 @@ TEST_F(domains, join_that_fails)
 	EXPECT_EQ(T1_MARK(9), peek(self, 0, ELSEWHERE + 9 * PAGE));
 }
 
+/* All that a device can write to is dirty for as long as it can, and once more. */
+TEST_F(domains, row_12_dirty_when_it_leaves)
+{
+	const __u64 all = ~0ULL;
+	__u64 bits = 0;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	ASSERT_EQ(3, pin(self->use.t.device[0], T1_IOVA + 9 * PAGE, 3, BOTH));
+	ASSERT_EQ(0, dirty_start(CONTAINER));
+	EXPECT_EQ(0, dirty_get(CONTAINER, T1_IOVA, PAGES * PAGE, &bits, 8));
+	EXPECT_EQ(all, bits);
+	bits = 0;
+	EXPECT_EQ(0, dirty_get(CONTAINER, T1_IOVA, PAGES * PAGE, &bits, 8));
+	EXPECT_EQ(all, bits);
+	leave(self, 0);
+	bits = 0;
+	EXPECT_EQ(0, dirty_get(CONTAINER, T1_IOVA, PAGES * PAGE, &bits, 8));
+	EXPECT_EQ(all, bits);
+	/* From here on it is known who writes. */
+	bits = 0;
+	EXPECT_EQ(0, dirty_get(CONTAINER, T1_IOVA, PAGES * PAGE, &bits, 8));
+	EXPECT_EQ(7 << 9, bits);
+	ASSERT_EQ(0, join(self, SMALL));
+	EXPECT_EQ(PAGES * PAGE, dma_unmap_dirty(CONTAINER, T1_IOVA,
+						PAGES * PAGE, &bits, 8));
+	EXPECT_EQ(all, bits);
+}
+
+/* No page and no error while memory is mapped, by us and in another's name */
+TEST_F(domains, row_9_no_page)
+{
+	int status, dev;
+	char *mem;
+	pid_t pid;
+
+	if (!none_is_no_error())
+		SKIP(return, "this kernel's own functions warn, and answer EFAULT");
+	ASSERT_EQ(0, join_mdev(self, 0));
+	dev = self->use.t.device[0];
+	mem = area(dev, TYPE1_TEST_AREA_NONE, PROT_READ | PROT_WRITE);
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, dma_map(CONTAINER, mem, T1_IOVA, AREA * PAGE, T1_RW));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(join(self, 0) != -EFAULT);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(1, news(dev).faults);
+	EXPECT_EQ(-EFAULT, join(self, 0));
+	EXPECT_EQ(1, news(dev).faults);
+	EXPECT_EQ(AREA * PAGE, dma_unmap_all(CONTAINER));
+	ASSERT_EQ(0, join(self, 0));
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, mem, T1_IOVA, AREA * PAGE,
+				   T1_RW));
+	EXPECT_EQ(1, news(dev).faults);
+	EXPECT_EQ(0, state(self, 0).mapped);
+	munmap(mem, AREA * PAGE);
+}
+
+/*
+ * Who maps much can be stopped, and has then mapped nothing. It is memory of a
+ * device, of which nobody but the driver can know that there is a signal.
+ */
+#define AREAS	8000U
+
+static int map_areas(data_t *self, char *mem)
+{
+	unsigned int i;
+
+	for (i = 0; i < AREAS; i++)
+		if (mmap(mem + i * AREA * PAGE, AREA * PAGE,
+			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 self->use.t.device[0], TYPE1_TEST_AREA_EAGER) ==
+		    MAP_FAILED)
+			return -errno;
+	return dma_map(CONTAINER, mem, 0, AREAS * AREA * PAGE, T1_RW);
+}
+
+TEST_F(domains, signal_stops_a_long_map)
+{
+	char *mem = fresh_memory(AREAS * AREA, PROT_NONE);
+	struct type1_info before, after;
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &before));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-map_areas(self, mem));
+	EXPECT_TRUE(WAIT_FOR(state(self, 0).mapped > AREA, SOON));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(0, state(self, 0).mapped);
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &after));
+	EXPECT_EQ(before.avail, after.avail);
+	EXPECT_EQ(0, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, map_some(self, 0));
+	EXPECT_EQ(T1_MARK(1), peek(self, 0, PAGE));
+}
+
 TEST_F(domains, interrupts_that_are_not_isolated)
 {
 	ASSERT_EQ(0, join_group(self, 0));
 	ASSERT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
-	EXPECT_EQ(-EPERM, set_driver(self));
+	EXPECT_EQ(-EPERM, type1_set_driver(&self->use.t));
 	ASSERT_EQ(0, type1_parameter("allow_unsafe_interrupts", 1));
-	EXPECT_EQ(0, set_driver(self));
+	EXPECT_EQ(0, type1_set_driver(&self->use.t));
 }
 
 MDEV_TEST_MAIN(TYPE1_TEST, TYPE1_IOMMU)

@@ -366,8 +366,7 @@ static long long open_another(struct type1_use *use)
 	if (!ret)
 		ret = type1_join_group(&t, 3);
 	if (!ret)
-		ret = file_ioctl(t.container, VFIO_SET_IOMMU,
-				 (void *)VFIO_TYPE1v2_IOMMU);
+		ret = type1_set_driver(&t);
 	if (!ret)
 		ret = dma_map(t.container, use->mem, 0, PAGE, T1_RW);
 	type1_close(&t);

@@ -23,7 +23,6 @@
 FIXTURE(iommu) {
 	struct type1_use use;
 	struct pci pci[PCI_DEVICES];
-	bool has_driver;	/* the container */
 	char *view;		/* of a BAR, VIEW_SIZE */
 };
 
@@ -60,24 +59,12 @@ FIXTURE_TEARDOWN(iommu)
 	EXPECT_EQ(0, LOCKED(&self->use));
 }
 
-static int set_driver(rig_t *self)
-{
-	int ret;
-
-	if (self->has_driver)
-		return 0;
-	ret = file_ioctl(CONTAINER, VFIO_SET_IOMMU,
-			 (void *)VFIO_TYPE1v2_IOMMU);
-	self->has_driver = !ret;
-	return ret;
-}
-
 static int join_pci(rig_t *self, unsigned int n)
 {
 	int ret = pci_join_group(&self->pci[n], CONTAINER);
 
 	if (!ret)
-		ret = set_driver(self);
+		ret = type1_set_driver(&self->use.t);
 	if (!ret)
 		ret = pci_open(&self->pci[n]);
 	if (ret)
@@ -87,22 +74,7 @@ static int join_pci(rig_t *self, unsigned int n)
 
 static int join_mdev(rig_t *self, unsigned int n)
 {
-	struct type1 *t = &self->use.t;
-	char name[32];
-	int ret;
-
-	ret = type1_join_group(t, n);
-	if (!ret)
-		ret = set_driver(self);
-	if (!ret) {
-		snprintf(name, sizeof(name), TYPE1_TEST ".%u", n);
-		t->device[n] = ioctl(t->group[n], VFIO_GROUP_GET_DEVICE_FD,
-				     name);
-		ret = t->device[n] < 0 ? -errno : 0;
-	}
-	if (ret)
-		type1_leave(t, n);
-	return ret;
+	return type1_join(&self->use.t, n);
 }
 
 /* A container with the first edu, and all memory mapped */
@@ -706,7 +678,7 @@ static void walk_left(rig_t *self, struct walk *w)
 {
 	if (walk_empty(w)) {
 		memset(w, 0, sizeof(*w));
-		self->has_driver = false;
+		self->use.t.has_driver = false;
 	}
 }
 
@@ -740,7 +712,7 @@ static int walk_map(rig_t *self, struct walk *w, unsigned int map)
 	unsigned int n;
 	long long ret;
 
-	if (!self->has_driver)
+	if (!self->use.t.has_driver)
 		return 0;
 	if (!w->mapped[map]) {
 		w->mapped[map] = true;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "type1_lib.h"
 
@@ -25,6 +26,13 @@ bool stock_differs(void)
 	return type1_is_stock() && !getenv("TYPE1_STRICT");
 }
 
+bool none_is_no_error(void)
+{
+	struct utsname uts;
+
+	return !uname(&uts) && !strncmp(uts.release, "6.1.", 4);
+}
+
 /* Containers */
 
 int type1_bare(struct type1 *t)
@@ -35,44 +43,82 @@ int type1_bare(struct type1 *t)
 		t->group[i] = -1;
 		t->device[i] = -1;
 	}
+	t->type = VFIO_TYPE1v2_IOMMU;
+	t->has_driver = false;
 	t->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	return t->container < 0 ? -errno : 0;
 }
 
-int type1_join_group(struct type1 *t, unsigned int device)
+int group_join(const char *device, int container)
 {
 	char path[PATH_LEN], group[32];
-	int ret;
+	int fd, ret;
 
-	snprintf(path, sizeof(path),
-		 "/sys/bus/platform/devices/" TYPE1_TEST ".%u/iommu_group",
-		 device);
+	snprintf(path, sizeof(path), "%s/iommu_group", device);
 	ret = link_name(path, group, sizeof(group));
 	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
-	t->group[device] = open(path, O_RDWR | O_CLOEXEC);
-	if (t->group[device] < 0)
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
 		return -errno;
-	return file_ioctl(t->group[device], VFIO_GROUP_SET_CONTAINER,
-			  &t->container);
+	ret = file_ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container);
+	if (ret)
+		close(fd);
+	return ret ? ret : fd;
 }
 
-static int open_device(struct type1 *t, unsigned int device)
+int device_open(int group, const char *name)
 {
-	char name[32];
+	int fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name);
 
-	snprintf(name, sizeof(name), TYPE1_TEST ".%u", device);
-	t->device[device] = ioctl(t->group[device], VFIO_GROUP_GET_DEVICE_FD,
-				  name);
-	return t->device[device] < 0 ? -errno : 0;
+	return fd < 0 ? -errno : fd;
+}
+
+int type1_set_driver(struct type1 *t)
+{
+	int ret;
+
+	if (t->has_driver)
+		return 0;
+	ret = file_ioctl(t->container, VFIO_SET_IOMMU,
+			 (void *)(uintptr_t)t->type);
+	t->has_driver = !ret;
+	return ret;
+}
+
+static const char *device_name(char name[32], unsigned int device)
+{
+	snprintf(name, 32, TYPE1_TEST ".%u", device);
+	return name;
+}
+
+int type1_join_group(struct type1 *t, unsigned int device)
+{
+	char path[PATH_LEN], name[32];
+
+	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s",
+		 device_name(name, device));
+	t->group[device] = group_join(path, t->container);
+	return t->group[device] < 0 ? t->group[device] : 0;
 }
 
 int type1_join(struct type1 *t, unsigned int device)
 {
-	int ret = type1_join_group(t, device);
+	char name[32];
+	int ret;
 
-	return ret ? ret : open_device(t, device);
+	ret = type1_join_group(t, device);
+	if (!ret)
+		ret = type1_set_driver(t);
+	if (!ret) {
+		t->device[device] = device_open(t->group[device],
+						device_name(name, device));
+		ret = t->device[device] < 0 ? t->device[device] : 0;
+	}
+	if (ret)
+		type1_leave(t, device);
+	return ret;
 }
 
 static void close_fd(int *fd)
@@ -103,14 +149,8 @@ int type1_open(struct type1 *t, int type, unsigned int count)
 	int ret;
 
 	ret = type1_bare(t);
-	if (!ret)
-		ret = type1_join_group(t, 0);
-	if (!ret)
-		ret = file_ioctl(t->container, VFIO_SET_IOMMU,
-				 (void *)(uintptr_t)type);
-	if (!ret)
-		ret = open_device(t, 0);
-	for (i = 1; !ret && i < count; i++)
+	t->type = type;
+	for (i = 0; !ret && i < count; i++)
 		ret = type1_join(t, i);
 	if (ret)
 		type1_close(t);

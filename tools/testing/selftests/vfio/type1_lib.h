@@ -30,9 +30,21 @@ bool type1_is_stock(void);
  */
 bool stock_differs(void);
 
+/*
+ * The group of a device, given by its path in sysfs, joins a container: its
+ * descriptor. And that of a device of it.
+ */
+int group_join(const char *device, int container);
+int device_open(int group, const char *name);
+
+/* May the kernel's functions that pin find nothing, and answer 0? */
+bool none_is_no_error(void);
+
 /* Containers; descriptors are -1 where not open. */
 struct type1 {
 	int container;
+	int type;		/* of the IOMMU driver that it gets */
+	bool has_driver;	/* it got it */
 	int group[TYPE1_TEST_DEVICES];
 	int device[TYPE1_TEST_DEVICES];
 };
@@ -41,6 +53,8 @@ struct type1 {
 int type1_open(struct type1 *t, int type, unsigned int count);
 /* A container alone, without a group or an IOMMU driver */
 int type1_bare(struct type1 *t);
+/* After its first group; if it has one nothing happens. */
+int type1_set_driver(struct type1 *t);
 /* One more device: its group joins, then its file is opened. */
 int type1_join_group(struct type1 *t, unsigned int device);
 int type1_join(struct type1 *t, unsigned int device);

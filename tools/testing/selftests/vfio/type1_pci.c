@@ -102,21 +102,11 @@ int pci_give_back(struct pci *pci)
 
 int pci_join_group(struct pci *pci, int container)
 {
-	char path[PATH_LEN], group[32];
-	int ret;
+	char path[PATH_LEN];
 
-	snprintf(path, sizeof(path), BUS "devices/%s/iommu_group", pci->name);
-	ret = link_name(path, group, sizeof(group));
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
-	pci->group = open(path, O_RDWR | O_CLOEXEC);
-	if (pci->group < 0)
-		return -errno;
-	ret = file_ioctl(pci->group, VFIO_GROUP_SET_CONTAINER, &container);
-	if (ret)
-		pci_leave(pci);
-	return ret;
+	snprintf(path, sizeof(path), BUS "devices/%s", pci->name);
+	pci->group = group_join(path, container);
+	return pci->group < 0 ? pci->group : 0;
 }
 
 static int map_bar(struct pci *pci)
@@ -150,9 +140,9 @@ int pci_open(struct pci *pci)
 	const __u16 command = MEMORY_SPACE | BUS_MASTER;
 	int ret;
 
-	pci->device = ioctl(pci->group, VFIO_GROUP_GET_DEVICE_FD, pci->name);
+	pci->device = device_open(pci->group, pci->name);
 	if (pci->device < 0)
-		return -errno;
+		return pci->device;
 	ret = file_ioctl(pci->device, VFIO_DEVICE_GET_REGION_INFO, &info);
 	if (ret)
 		return ret;
