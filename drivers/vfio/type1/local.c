@@ -14,8 +14,8 @@
  * counted. Whether to charge is decided under the lock as the page is
  * recorded, as the first IOMMU domain may come or the last may go meanwhile.
  *
- * Most calls are for one page, of the caller's own memory. They have a straight
- * way, pin_one(), which goes over to the other where anything is special.
+ * Most calls are for one page. They have a straight way, pin_one() and
+ * unpin_one(); the former goes over to the other where anything is special.
  */
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
@@ -314,7 +314,7 @@ static noinline int pin_all(struct t1_container *c, struct iommu_group *group,
 
 /* All that was to be pinned was pinned before. */
 static noinline int pin_raised(struct t1_container *c, struct iommu_group *group,
-				unsigned long iova, unsigned long npages)
+			       unsigned long iova, unsigned long npages)
 {
 	if (atomic_read(&c->nunscoped))
 		group_pinned(c, group, 0);
@@ -349,9 +349,11 @@ static noinline int pin_one(struct t1_container *c, struct iommu_group *group,
 			    struct page **page, bool absent)
 {
 	unsigned long index = map_page(m, iova) + m->align;
+	unsigned long vaddr = m->vaddr + (iova - m->iova);
+	bool write = m->prot & IOMMU_WRITE;
 	bool done;
 
-	if (unlikely(m->owner->mm != current->mm || READ_ONCE(m->backing)))
+	if (unlikely(READ_ONCE(m->backing)))
 		goto rest;
 	if (!absent) {
 		t1_map_lock(m);
@@ -360,8 +362,11 @@ static noinline int pin_one(struct t1_container *c, struct iommu_group *group,
 		if (!absent)
 			goto rest;
 	}
-	if (unlikely(!t1_gup_own_page(m->vaddr + (iova - m->iova),
-				      m->prot & IOMMU_WRITE, page)))
+	if (likely(m->owner->mm == current->mm))
+		done = t1_gup_own_page(vaddr, write, page);
+	else
+		done = t1_gup_page_of(m->owner->mm, vaddr, write, page);
+	if (unlikely(!done))
 		goto rest;
 	if (unlikely(t1_owner_charge(m->owner, 1, false))) {
 		t1_unpin(page, 1, false);
@@ -515,6 +520,28 @@ static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 	t1_map_leave(c, m);
 }
 
+/* Unpin a page in a mapping whose lock is held, and is released. */
+static void unpin_one(struct t1_container *c, struct t1_map *m, unsigned long iova)
+{
+	u64 word = t1_record_drop_one(&m->local, map_page(m, iova) + m->align);
+	bool charged;
+
+	if (!word) {
+		t1_map_unlock(m);
+		return;
+	}
+	/* The lock is held, so it is sure to be seen. */
+	atomic_inc(&m->inflight);
+	charged = t1_word_is_counted(word) && !t1_map_is_backed(m);
+	if (charged)
+		m->charged--;
+	t1_map_unlock(m);
+	t1_word_release(word, m->prot & IOMMU_WRITE);
+	if (charged)
+		t1_owner_uncharge(m->owner, 1);
+	t1_map_leave(c, m);
+}
+
 /**
  * t1_unpin_pages - undo a pin of each
  * @c: the container
@@ -531,6 +558,12 @@ void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 
 	iova &= PAGE_MASK;
 	trace_unpin_pages(c->id, iova, npages);
+	if (likely(npages == 1)) {
+		m = t1_map_get(c, iova, true);
+		if (m)
+			unpin_one(c, m, iova);
+		return;
+	}
 	/* What would be past the end of the address space is not pinned. */
 	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
 	for (; done < npages; done += n) {
@@ -601,6 +634,7 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 	size_t n;
 	int ret = 0;
 
+	/* The address of a mapping is what it was when it was not counted here. */
 	if (unlikely(smp_load_acquire(&c->vaddr_invalid)))
 		return -EBUSY;
 	if (len && iova + len - 1 < iova)

@@ -136,10 +136,11 @@ static int insert(struct t1_container *c, struct t1_map *new)
 		struct t1_map *m = to_map(*link);
 
 		parent = *link;
-		if (new->last < m->iova)
-			link = &parent->rb_left;
-		else if (new->iova > m->last)
+		/* Most are above the others. */
+		if (new->iova > m->last)
 			link = &parent->rb_right;
+		else if (new->last < m->iova)
+			link = &parent->rb_left;
 		else
 			return -EEXIST;
 	}
@@ -191,8 +192,10 @@ static void set_state(struct t1_map *m, enum t1_map_state state)
  */
 static void map_free(struct t1_map *m)
 {
-	t1_owner_uncharge(m->owner, m->charged);
-	kvfree(m->dirty);
+	if (unlikely(m->charged))
+		t1_owner_uncharge(m->owner, m->charged);
+	if (unlikely(m->dirty))
+		kvfree(m->dirty);
 	t1_owner_put(m->owner);
 	kfree_rcu(m, rcu);
 }
@@ -200,14 +203,17 @@ static void map_free(struct t1_map *m)
 /* The owner of a new mapping, most often that of the last one. */
 static struct t1_owner *map_owner(struct t1_container *c)
 {
-	struct t1_owner *owner = t1_owner_current(c->owner);
+	struct t1_owner *owner = c->owner;
 
 	lockdep_assert_held(&c->maps_lock);
-	if (!IS_ERR(owner) && owner != c->owner) {
+	if (unlikely(!owner || !t1_owner_is_current(owner))) {
+		owner = t1_owner_new();
+		if (IS_ERR(owner))
+			return owner;
 		t1_owner_put(c->owner);
-		refcount_inc(&owner->refs);
 		c->owner = owner;
 	}
+	refcount_inc(&owner->refs);
 	return owner;
 }
 
@@ -285,16 +291,19 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 
 	down_read(&c->domains_lock);
 	complete = c->tracking || !list_empty(&c->domains);
-	*m = (struct t1_map){
-		.iova = iova,
-		.last = last,
-		.vaddr = vaddr,
-		.prot = prot,
-		.state = complete ? T1_MAP_NEW : T1_MAP_READY,
-		.align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1),
-	};
-	m->bars = t1_map_bars(m);
+	m->iova = iova;
+	m->last = last;
+	m->vaddr = vaddr;
 	t1_record_init(&m->local);
+	m->backing = NULL;
+	m->charged = 0;
+	m->dirty = NULL;
+	atomic_set(&m->inflight, 0);
+	m->align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1);
+	m->prot = prot;
+	m->state = complete ? T1_MAP_NEW : T1_MAP_READY;
+	m->vaddr_invalid = false;
+	m->bars = t1_map_bars(m);
 	if ((iova | vaddr | size) & (t1_pgsize(c) - 1) ||
 	    !t1_ranges_hold(c->ranges, iova, last))
 		ret = -EINVAL;
@@ -457,6 +466,8 @@ static int unmap_list(struct t1_container *c, unsigned long iova,
 		m->next = NULL;
 		*end = m;
 		end = &m->next;
+		if (m->last >= last)
+			break;
 	}
 	return 0;
 }

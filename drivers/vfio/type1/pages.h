@@ -12,13 +12,12 @@
 #define _VFIO_TYPE1_PAGES_H
 
 #include <linux/bits.h>
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/xarray.h>
-
-struct cred;
-struct task_struct;
 
 /* Pages are recorded by stretches of 2 MiB, the size of a huge page. */
 #define STRETCH_SHIFT	9
@@ -40,7 +39,16 @@ struct t1_owner {
 	bool lock_cap;
 };
 
-struct t1_owner *t1_owner_current(struct t1_owner *like);
+struct t1_owner *t1_owner_new(void);
+
+/* Is it what the current task makes? */
+static inline bool t1_owner_is_current(const struct t1_owner *owner)
+{
+	/* What a task is capable of changes with its credentials only. */
+	return owner->mm == current->mm && owner->cred == current_cred() &&
+	       owner->task == current->group_leader;
+}
+
 void t1_owner_put(struct t1_owner *owner);
 int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force);
 void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages);
@@ -90,6 +98,15 @@ void t1_gup_end(struct t1_gup *gup);
 long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 		  struct page **pages, struct t1_source *src);
 
+/* A page that has been pinned is not special; else it is unpinned. */
+static inline bool t1_page_is_plain(struct page *page)
+{
+	if (likely(!PageReserved(page)))
+		return true;
+	unpin_user_page(page);
+	return false;
+}
+
 /*
  * Pin a page of the current task's memory. If that fails, or the page is
  * special in any way, it is not pinned, and t1_gup_pages() knows more.
@@ -99,13 +116,12 @@ static inline bool t1_gup_own_page(unsigned long vaddr, bool write,
 {
 	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
 
-	if (unlikely(pin_user_pages_fast(vaddr, 1, flags, page) != 1))
-		return false;
-	if (likely(!PageReserved(*page)))
-		return true;
-	unpin_user_page(*page);
-	return false;
+	return likely(pin_user_pages_fast(vaddr, 1, flags, page) == 1) &&
+	       t1_page_is_plain(*page);
 }
+
+bool t1_gup_page_of(struct mm_struct *mm, unsigned long vaddr, bool write,
+		    struct page **page);
 
 bool t1_page_is_bare(struct page *page);
 void t1_unpin(struct page **pages, unsigned long npages, bool dirty);
@@ -200,6 +216,11 @@ static inline void t1_record_init(struct t1_record *record)
 static inline unsigned long t1_word_pfn(u64 word)
 {
 	return word & T1_WORD_PFN;
+}
+
+static inline bool t1_word_is_counted(u64 word)
+{
+	return !(word & (u64)T1_PAGE_RESERVED << T1_WORD_SPECIAL_SHIFT);
 }
 
 /* Its count is neither 0 nor the highest. */
@@ -360,16 +381,51 @@ void t1_spare_end(struct t1_record *record, struct t1_spare *spare);
 
 unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 			     unsigned long npages, struct t1_batch *batch);
+u64 t1_record_drop_one(struct t1_record *record, unsigned long index);
 void t1_batch_release(struct t1_batch *batch, bool dirty);
+void t1_word_release(u64 word, bool dirty);
 void t1_record_release(struct t1_record *record, bool dirty);
 
-bool t1_record_extent(struct t1_record *record, unsigned long *index,
-		      unsigned long last, unsigned long *pfn,
-		      unsigned long *npages);
+bool __t1_record_extent(struct t1_record *record, unsigned long *index,
+			unsigned long last, unsigned long *pfn,
+			unsigned long *npages);
 unsigned long t1_record_counted(struct t1_record *record, unsigned long index,
 				unsigned long npages);
 void t1_record_mark(struct t1_record *record, unsigned long index,
 		    unsigned long npages, unsigned long *bitmap, unsigned long bit);
 unsigned long t1_record_bytes(struct t1_record *record);
+
+/**
+ * t1_record_extent - find consecutive pages
+ * @record: where
+ * @index: from where on; the first that was found
+ * @last: up to where
+ * @pfn: of the first
+ * @npages: how many; the next extent may go on where this one ends
+ *
+ * Context: nobody changes the record.
+ * Return: false if there is none.
+ */
+static inline bool t1_record_extent(struct t1_record *record, unsigned long *index,
+				    unsigned long last, unsigned long *pfn,
+				    unsigned long *npages)
+{
+	unsigned long slot = *index & (STRETCH_PAGES - 1), n = 1, most;
+	void *s = t1_record_stretch(record, *index);
+	u64 *words;
+
+	/* Pages that lie scattered are recorded in full: an extent of one each. */
+	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
+		return __t1_record_extent(record, index, last, pfn, npages);
+	words = t1_stretch_words(s) + slot;
+	if (unlikely(!*words))
+		return __t1_record_extent(record, index, last, pfn, npages);
+	most = min(last - *index + 1, STRETCH_PAGES - slot);
+	*pfn = t1_word_pfn(*words);
+	while (n < most && words[n] && t1_word_pfn(words[n]) == *pfn + n)
+		n++;
+	*npages = n;
+	return true;
+}
 
 #endif /* _VFIO_TYPE1_PAGES_H */

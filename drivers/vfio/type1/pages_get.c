@@ -185,6 +185,32 @@ long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 }
 
 /**
+ * t1_gup_page_of - pin a page of somebody's memory
+ * @mm: whose
+ * @vaddr: where; a multiple of the page size
+ * @write: it will be written to
+ * @page: filled in
+ *
+ * Context: process context. Sleeps, takes the mmap_lock.
+ * Return: success; if not, or if it is special in any way, it is not pinned, and
+ * t1_gup_pages() knows more.
+ */
+bool t1_gup_page_of(struct mm_struct *mm, unsigned long vaddr, bool write,
+		    struct page **page)
+{
+	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
+	long ret;
+
+	if (!mmget_not_zero(mm))
+		return false;
+	mmap_read_lock(mm);
+	ret = vfio_compat_pin_user_pages_remote(mm, vaddr, 1, flags, page);
+	mmap_read_unlock(mm);
+	mmput(mm);
+	return ret == 1 && t1_page_is_plain(*page);
+}
+
+/**
  * t1_page_is_bare - is it a page that holds no pin?
  * @page: one that t1_gup_pages() found
  *

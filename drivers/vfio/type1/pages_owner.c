@@ -25,23 +25,15 @@
 static DEFINE_RATELIMIT_STATE(limit_messages, 5 * HZ, 1);
 
 /**
- * t1_owner_current - the owner that the current task makes
- * @like: one that may be the same, or NULL
+ * t1_owner_new - the owner that the current task makes
  *
  * Context: process context of a user's task. Sleeps.
  * Return: a reference to be put, or an ERR_PTR: -ENOMEM.
  */
-struct t1_owner *t1_owner_current(struct t1_owner *like)
+struct t1_owner *t1_owner_new(void)
 {
-	struct t1_owner *owner;
+	struct t1_owner *owner = kmalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
 
-	/* What a task is capable of changes with its credentials only. */
-	if (like && like->mm == current->mm && like->cred == current_cred() &&
-	    like->task == current->group_leader) {
-		refcount_inc(&like->refs);
-		return like;
-	}
-	owner = kmalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&owner->refs, 1);

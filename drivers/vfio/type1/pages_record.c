@@ -153,8 +153,10 @@ static void few_insert(struct t1_few *few, unsigned int at, unsigned int slot,
 	u16 *slots = few_slots(few);
 	unsigned int behind = few->head.npinned - at;
 
-	memmove(few->word + at + 1, few->word + at, behind * sizeof(u64));
-	memmove(slots + at + 1, slots + at, behind * sizeof(u16));
+	if (behind) {
+		memmove(few->word + at + 1, few->word + at, behind * sizeof(u64));
+		memmove(slots + at + 1, slots + at, behind * sizeof(u16));
+	}
 	few->word[at] = word;
 	slots[at] = slot;
 	few->head.npinned++;
@@ -165,6 +167,8 @@ static void few_delete(struct t1_few *few, unsigned int at)
 	u16 *slots = few_slots(few);
 	unsigned int behind = --few->head.npinned - at;
 
+	if (!behind)
+		return;
 	memmove(few->word + at, few->word + at + 1, behind * sizeof(u64));
 	memmove(slots + at, slots + at + 1, behind * sizeof(u16));
 }
@@ -712,40 +716,52 @@ static unsigned int drop_few(struct t1_few *few, unsigned int slot,
 	return end;
 }
 
+/*
+ * Undo one pin of a word, or all; others may raise it meanwhile. Return what it
+ * was, if nobody pins it any more, or 0.
+ */
+static u64 word_drop(u64 *word, bool all)
+{
+	u64 old = READ_ONCE(*word), new;
+
+	do {
+		new = old < 2 * T1_WORD_ONE || all ? 0 : old - T1_WORD_ONE;
+	} while (unlikely(!try_cmpxchg(word, &old, new)));
+	return new ? 0 : old;
+}
+
+/* Pinned once, and nothing special. */
+#define WORD_IS_PLAIN(word)	((word) >> T1_WORD_SPECIAL_SHIFT ==	\
+				 T1_WORD_ONE >> T1_WORD_SPECIAL_SHIFT)
+
 static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 			      struct t1_batch *batch)
 {
-	u64 *word = to_words(s) + slot, *last = to_words(s) + end;
-	unsigned int dropped = 0, counted = 0, n = batch->npages;
-	u64 stays = batch->all ? ~0ULL : 2 * T1_WORD_ONE - 1, old;
+	u64 *word = to_words(s) + slot, *last = to_words(s) + end, old;
+	unsigned int special = 0, n = batch->npages;
 
 	for (; word < last; word++) {
-		old = READ_ONCE(*word);
-		if (unlikely(!old))
-			continue;
 		if (unlikely(n == ARRAY_SIZE(batch->pages)))
 			break;
-		/* Others may raise it meanwhile. */
-		while (old > stays) {
-			if (try_cmpxchg(word, &old, old - T1_WORD_ONE))
-				goto next;
+		old = READ_ONCE(*word);
+		if (unlikely(!WORD_IS_PLAIN(old) || !try_cmpxchg(word, &old, 0))) {
+			old = old ? word_drop(word, batch->all) : 0;
+			if (!old)
+				continue;
+			if (!t1_word_is_counted(old)) {
+				special++;
+				if (word_special(old) & T1_PAGE_BARE) {
+					--*words_npinned(s);
+					special--;
+					continue;
+				}
+			}
 		}
-		if (unlikely(!try_cmpxchg(word, &old, 0))) {
-			word--;
-			continue;
-		}
-		dropped++;
-		if (likely(!word_special(old)))
-			counted++;
-		else if (word_special(old) & T1_PAGE_BARE)
-			continue;
 		batch->pages[n++] = pfn_to_page(t1_word_pfn(old));
-next:;
 	}
+	*words_npinned(s) -= n - batch->npages;
+	batch->counted += n - batch->npages - special;
 	batch->npages = n;
-	batch->counted += counted;
-	if (dropped)
-		*words_npinned(s) -= dropped;
 	return word - to_words(s);
 }
 
@@ -803,6 +819,81 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 	return done;
 }
 
+static u64 drop_one_few(struct t1_few *few, unsigned int slot)
+{
+	unsigned int at = few_find(few, slot);
+	u64 word;
+
+	if (at == few->head.npinned || few_slots(few)[at] != slot)
+		return 0;
+	word = word_drop(few->word + at, false);
+	if (word)
+		few_delete(few, at);
+	return word;
+}
+
+static u64 drop_one_run(struct t1_run *run, unsigned int slot)
+{
+	if (!__test_and_clear_bit(slot, run->pinned))
+		return 0;
+	run->head.npinned--;
+	return word_make(run->pfn + slot, run->head.special);
+}
+
+/**
+ * t1_record_drop_one - undo one pin of a page
+ * @record: where
+ * @index: of it
+ *
+ * Context: the record's lock is held. Needs no memory.
+ * Return: the page's word if nobody pins it any more, for t1_word_release(), or 0.
+ */
+u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
+{
+	void *s = t1_record_stretch(record, index);
+	bool empty;
+	u64 word;
+
+	lockdep_assert_held(&record->stretches.xa_lock);
+	if (unlikely(!s))
+		return 0;
+	if (form_of(s) == FULL) {
+		u64 *slot = to_words(s) + SLOT(index);
+
+		word = *slot ? word_drop(slot, false) : 0;
+		empty = word && !--*words_npinned(s);
+	} else {
+		word = form_of(s) == FEW ? drop_one_few(s, SLOT(index)) :
+					   drop_one_run(s, SLOT(index));
+		empty = !npinned(s);
+	}
+	if (word)
+		record->counted -= t1_word_is_counted(word);
+	if (empty) {
+		__xa_erase(&record->stretches, index >> STRETCH_SHIFT);
+		stretch_free(s);
+	}
+	return word;
+}
+
+/**
+ * t1_word_release - release a page that was dropped
+ * @word: its
+ * @dirty: it may have been written to
+ *
+ * Context: process context. Sleeps.
+ */
+void t1_word_release(u64 word, bool dirty)
+{
+	struct page *page = pfn_to_page(t1_word_pfn(word));
+
+	if (unlikely(word_special(word) & T1_PAGE_BARE))
+		return;
+	if (dirty && !PageDirty(page))
+		set_page_dirty_lock(page);
+	unpin_user_page(page);
+}
+
 /**
  * t1_batch_release - release what was dropped
  * @batch: empty again after this; its count of locked pages goes on
@@ -850,20 +941,10 @@ void t1_record_release(struct t1_record *record, bool dirty)
 	record->counted = 0;
 }
 
-/**
- * t1_record_extent - find consecutive pages
- * @record: where
- * @index: from where on; the first that was found
- * @last: up to where
- * @pfn: of the first
- * @npages: how many; the next extent may go on where this one ends
- *
- * Context: nobody changes the record.
- * Return: false if there is none.
- */
-bool t1_record_extent(struct t1_record *record, unsigned long *index,
-		      unsigned long last, unsigned long *pfn,
-		      unsigned long *npages)
+/* What t1_record_extent() does, of any form. */
+bool __t1_record_extent(struct t1_record *record, unsigned long *index,
+			unsigned long last, unsigned long *pfn,
+			unsigned long *npages)
 {
 	unsigned long place = *index >> STRETCH_SHIFT;
 	unsigned int slot = SLOT(*index), first = 0;

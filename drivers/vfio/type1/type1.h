@@ -339,6 +339,7 @@ static inline void t1_search_end(void)
  */
 static inline void t1_map_leave(struct t1_container *c, struct t1_map *m)
 {
+	/* The counter's barrier lets it see who waits for it. */
 	if (atomic_dec_and_test(&m->inflight) && unlikely(waitqueue_active(&c->wait)))
 		wake_up_all(&c->wait);
 }
@@ -347,7 +348,7 @@ static inline void t1_map_leave(struct t1_container *c, struct t1_map *m)
 static inline bool t1_map_enter_found(struct t1_container *c, struct t1_map *m)
 {
 	atomic_inc(&m->inflight);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* see unmap_list() */
 	if (likely(!(READ_ONCE(m->bars) & T1_BAR_STATE)))
 		return true;
 	t1_map_leave(c, m);

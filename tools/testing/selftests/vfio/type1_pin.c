@@ -244,7 +244,7 @@ TEST_F(type1, row_9_no_page)
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
 	char *mem = area(dev, TYPE1_TEST_AREA_NONE,
 			 PROT_READ | PROT_WRITE);
-	unsigned int n;
+	unsigned int n, faults;
 	int status;
 	pid_t pid;
 
@@ -260,7 +260,10 @@ TEST_F(type1, row_9_no_page)
 	for (n = 1; n <= 3; n++) {
 		EXPECT_EQ(-EFAULT, pin_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA, n,
 					  BOTH));
-		EXPECT_EQ(1, news(dev).faults);
+		/* A page by itself is tried in two ways. */
+		faults = news(dev).faults;
+		EXPECT_LE(1, faults);
+		EXPECT_GE(n == 1 ? 2 : 1, faults);
 	}
 	/* Behind pages that there are */
 	EXPECT_EQ(-EFAULT, pin_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA - 2 * PAGE,
