@@ -278,6 +278,24 @@ TEST_F(modules, removal_while_binding_is_busy)
 	EXPECT_EQ(0, mdev_remove(self->uuid));
 }
 
+/* For a moment it is: whoever reads uevent has it, too, on Linux 6.1. */
+TEST_F(modules, removal_waits_for_a_moment)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
+	ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
+				self->uuid));
+	ASSERT_EQ(0, set_bus_driver("delay", 90));
+	pid = async_write("/sys/bus/mdev/drivers/" BUS_DRIVER "/bind",
+			  self->uuid);
+	sleep_ms(20);
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+	EXPECT_EQ(0, async_result(pid, SOON));
+}
+
 /* Nor can a device be removed, or made twice, before it is whole. */
 TEST_F(modules, removal_while_creating_has_to_wait)
 {

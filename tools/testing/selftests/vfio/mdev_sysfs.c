@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -662,30 +661,6 @@ TEST_F(sysfs, a_device_can_be_unbound_and_bound)
 				self->uuid));
 	EXPECT_EQ(0, mdev_remove(self->uuid));
 	EXPECT_EQ(1, vendor_calls(self->vendor, "remove"));
-}
-
-/* Reading it takes the device's lock (6.1), and anybody may. */
-TEST_F(sysfs, who_reads_uevent_does_not_hinder_removal)
-{
-	char path[PATH_LEN], text[512];
-	pid_t reader;
-	int i;
-
-	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/uevent",
-		 self->uuid);
-	reader = fork();
-	ASSERT_LE(0, reader);
-	if (!reader) {
-		for (;;)
-			read_file(path, text, sizeof(text));
-	}
-
-	for (i = 0; i < 20; i++) {
-		EXPECT_EQ(0, mdev_create(self->vendor, 0, "few", self->uuid));
-		EXPECT_EQ(0, mdev_remove(self->uuid));
-	}
-	kill(reader, SIGKILL);
-	EXPECT_EQ(reader, waitpid(reader, NULL, 0));
 }
 
 TEST_F(sysfs, a_bus_that_does_not_probe_leaves_it_to_the_admin)
