@@ -420,6 +420,37 @@ TEST_F(domains, signal_stops_a_long_map)
 	EXPECT_EQ(T1_MARK(1), peek(self, 0, PAGE));
 }
 
+/* A process gives what another has mapped an address of its own, and pays. */
+TEST_F(domains, row_6_another_takes_over)
+{
+	const __u64 size = PAGES * PAGE;
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	ASSERT_EQ(size, dma_unmap_flags(CONTAINER, T1_IOVA, size,
+					VFIO_DMA_UNMAP_FLAG_VADDR));
+	EXPECT_EQ(PAGES, LOCKED(&self->use));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (pages_locked())
+			_exit(1);
+		if (dma_map(CONTAINER, MEM, T1_IOVA, size,
+			    VFIO_DMA_MAP_FLAG_VADDR))
+			_exit(2);
+		_exit(pages_locked() == PAGES ? 0 : 3);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(T1_MARK(5), peek(self, 0, T1_IOVA + 5 * PAGE));
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, HELD(&self->use));
+}
+
 TEST_F(domains, interrupts_that_are_not_isolated)
 {
 	ASSERT_EQ(0, join_group(self, 0));

@@ -5,7 +5,10 @@
  * IOMMU come and go; what an IOMMU cannot map.
  */
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -1263,24 +1266,49 @@ TEST_F(iommu, killed_with_maps)
 			  word_of(MEM, 2), T1_MARK(1)));
 }
 
-/* Who maps much can be stopped, and has then mapped nothing. */
+/*
+ * Much memory that takes little, in small pages which are all there: SIZE bytes
+ * that repeat one slice of a file.
+ */
+#define SLICE		(64UL << 20)
+
+static char *much_memory(unsigned long size)
+{
+	int fd = memfd_create("slice", MFD_CLOEXEC);
+	unsigned long i;
+	char *mem;
+
+	mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fd < 0 || ftruncate(fd, SLICE) || mem == MAP_FAILED)
+		return NULL;
+	for (i = 0; i < size; i += SLICE)
+		if (mmap(mem + i, SLICE, PROT_READ | PROT_WRITE, MAP_SHARED |
+			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			mem = NULL;
+	close(fd);
+	return mem;
+}
+
+/*
+ * Who maps much can be stopped, and has then mapped nothing. As the pages are
+ * there nobody but the driver looks for a signal.
+ */
 TEST_F(iommu, signal_stops_a_long_map)
 {
-	const unsigned int pages = LARGE / PAGE * 256;
-	char *mem = fresh_memory(pages, PROT_READ | PROT_WRITE);
-	char path[64];
+	const unsigned long size = 8 * SLICE;
+	char path[64], *mem;
 	int status;
 	pid_t pid;
 
-	ASSERT_EQ(0, madvise(mem, pages * PAGE, MADV_NOHUGEPAGE));
 	ASSERT_EQ(0, join_pci(self, EDU0));
 	pid = fork();
 	ASSERT_LE(0, pid);
-	if (!pid)
-		_exit(dma_map(CONTAINER, mem, T1_IOVA, pages * PAGE, T1_RW) ?
-		      1 : 0);
+	if (!pid) {
+		mem = much_memory(size);
+		_exit(!mem || dma_map(CONTAINER, mem, T1_IOVA, size, T1_RW));
+	}
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	EXPECT_TRUE(WAIT_FOR(proc_value(path, "VmRSS") > 16 * 1024, SOON));
+	EXPECT_TRUE(WAIT_FOR(proc_value(path, "VmLck") > 8 * 1024, 2 * SOON));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
@@ -1288,6 +1316,58 @@ TEST_F(iommu, signal_stops_a_long_map)
 	EXPECT_EQ(0, dma_unmap_all(CONTAINER));
 	ASSERT_EQ(0, use_map(&self->use));
 	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+}
+
+/* How often a thread got the processor that it shares with the test */
+static atomic_uint turns;
+
+static void *take_turns(void *stop)
+{
+	while (!*(atomic_bool *)stop) {
+		turns++;
+		usleep(1000);
+	}
+	return NULL;
+}
+
+#define PREEMPT		"/sys/kernel/debug/sched/preempt"
+
+/*
+ * While much is mapped and unmapped, others get to run: on a kernel that gives
+ * nobody the processor unless it is told to, if that can be had.
+ */
+TEST_F(iommu, row_16_long_map)
+{
+	const unsigned long size = 16 * SLICE;
+	static atomic_bool stop;
+	char was[64] = "";
+	pthread_t thread;
+	unsigned int n;
+	cpu_set_t cpu;
+	char *mem;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+	mem = much_memory(size);
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, join_pci(self, EDU0));
+	read_file(PREEMPT, was, sizeof(was));
+	if (strstr(was, "(voluntary)"))
+		ASSERT_EQ(0, write_file(PREEMPT, "none"));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, take_turns, &stop));
+	n = turns;
+	ASSERT_EQ(0, dma_map(CONTAINER, mem, 1ULL << 32, size, T1_RW));
+	EXPECT_LT(n + 3, turns);
+	EXPECT_EQ(size / PAGE, LOCKED(&self->use));
+	n = turns;
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+	EXPECT_LT(n + 3, turns);
+	stop = true;
+	pthread_join(thread, NULL);
+	if (strstr(was, "(voluntary)"))
+		EXPECT_EQ(0, write_file(PREEMPT, "voluntary"));
+	munmap(mem, size);
 }
 
 int main(int argc, char **argv)
