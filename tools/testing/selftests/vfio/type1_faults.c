@@ -162,6 +162,53 @@ TEST_F(faults, row_8_pin)
 	EXPECT_LT(3, sweep(&self->use, self->fail_nth, &attempt));
 }
 
+/* One page at a time, where there is nothing yet and behind a few */
+static const unsigned int one_at[] = { 5, 512 + 30 };
+
+static long long pin_ones(struct type1_use *use)
+{
+	unsigned int i;
+	long long ret;
+
+	for (i = 0; i < ARRAY_LEN(one_at); i++) {
+		ret = pin(use->t.device[0], T1_IOVA + one_at[i] * PAGE, 1,
+			  BOTH);
+		if (ret != 1)
+			break;
+	}
+	if (i < ARRAY_LEN(one_at))
+		while (i--)
+			unpin(use->t.device[0], T1_IOVA + one_at[i] * PAGE, 1);
+	return ret;
+}
+
+static bool ones_are_pinned(struct type1_use *use, bool done)
+{
+	return counts(use, 20 + (done ? ARRAY_LEN(one_at) : 0));
+}
+
+static void unpin_ones(struct type1_use *use)
+{
+	unpin(use->t.device[0], T1_IOVA, T1_PAGES);
+}
+
+TEST_F(faults, row_8_pin_one)
+{
+	static const struct attempt attempt = {
+		.act = pin_ones,
+		.done = 1,
+		.verify = ones_are_pinned,
+		.undo = unpin_ones,
+	};
+	unsigned int i;
+
+	ASSERT_EQ(0, use_map(&self->use));
+	for (i = 0; i < 20; i++)
+		ASSERT_EQ(1, pin(self->use.t.device[1],
+				 T1_IOVA + (512 + i) * PAGE, 1, BOTH));
+	EXPECT_LT(1, sweep(&self->use, self->fail_nth, &attempt));
+}
+
 /* Memory that is pinned already is among it, of this device and of another. */
 static bool more_are_pinned(struct type1_use *use, bool done)
 {

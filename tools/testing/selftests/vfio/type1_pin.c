@@ -406,6 +406,11 @@ TEST_F(type1, row_5_zero_page)
 					  TYPE1_TEST_READ));
 		EXPECT_EQ(0, load(dev, T1_IOVA));
 		ASSERT_EQ(T1_MAX_PIN, unpin(dev, T1_IOVA, T1_MAX_PIN));
+		/* One by itself goes another way. */
+		ASSERT_EQ(1, pin(dev, T1_IOVA + i * PAGE, 1, TYPE1_TEST_READ));
+		ASSERT_EQ(1, pin(dev, T1_IOVA + i * PAGE, 1, TYPE1_TEST_READ));
+		ASSERT_EQ(2, unpin(dev, T1_IOVA + i * PAGE, 1) +
+			  unpin(dev, T1_IOVA + i * PAGE, 1));
 	}
 	after = page_at(dev, look);
 	EXPECT_EQ(zero.pfn, after.pfn);
