@@ -22,7 +22,7 @@
 #include <linux/uuid.h>
 #include <linux/vfio.h>
 
-#include "vendor_abi.h"
+#include "vendor_pins.h"
 
 #define V4_NAME		"mdev_v4_10"
 #define V4_INSTANCES	8
@@ -34,11 +34,8 @@ struct v4_device {
 	void *region;
 	struct notifier_block iommu_notifier;
 	struct notifier_block group_notifier;
-	struct mutex lock;	/* protects what follows */
-	struct vendor_news news;
+	struct vendor_pins pins;	/* whose lock protects what follows */
 	struct eventfd_ctx *trigger;
-	unsigned int nr_pins;
-	unsigned long pin[VENDOR_MAX_PINS];
 };
 
 static DEFINE_MUTEX(v4_lock);
@@ -54,98 +51,24 @@ MODULE_PARM_DESC(remove_error, "errno that remove callbacks fail with");
 
 /* Pages */
 
-static void v4_forget(struct v4_device *v4, unsigned long pfn)
+static struct device *v4_dev(struct vendor_pins *pins, bool parent)
 {
-	unsigned int i;
+	struct v4_device *v4 = container_of(pins, struct v4_device, pins);
 
-	for (i = 0; i < v4->nr_pins; i++) {
-		if (v4->pin[i] == pfn) {
-			v4->pin[i] = v4->pin[--v4->nr_pins];
-			return;
-		}
-	}
+	return parent ? mdev_parent_dev(v4->mdev) : mdev_dev(v4->mdev);
 }
 
-/* Unpins what lies between two pages, these among it. */
-static unsigned int v4_unpin_range(struct v4_device *v4, unsigned long first,
-				   unsigned long last)
-{
-	unsigned int i = 0, count = 0;
-
-	while (i < v4->nr_pins) {
-		unsigned long pfn = v4->pin[i];
-
-		if (pfn < first || pfn > last) {
-			i++;
-			continue;
-		}
-		WARN_ON(vfio_unpin_pages(mdev_dev(v4->mdev), &pfn, 1) != 1);
-		v4->pin[i] = v4->pin[--v4->nr_pins];
-		count++;
-	}
-	return count;
-}
-
-static int v4_pin(struct v4_device *v4, struct vendor_pages *pages,
+static int v4_pin(struct vendor_pins *pins, const struct vendor_pages *pages,
 		  unsigned long *user_pfn, unsigned long *phys_pfn)
 {
-	struct device *dev = pages->parent ? mdev_parent_dev(v4->mdev) :
-					     mdev_dev(v4->mdev);
-	int ret, i;
-
-	ret = vfio_pin_pages(dev, user_pfn, pages->npage, pages->prot,
-			     phys_pfn);
-	if (ret > 0 && v4->nr_pins + ret > VENDOR_MAX_PINS) {
-		vfio_unpin_pages(dev, user_pfn, ret);
-		return -ENOSPC;
-	}
-	for (i = 0; i < ret; i++)
-		v4->pin[v4->nr_pins++] = user_pfn[i];
-	return ret;
+	return vfio_pin_pages(v4_dev(pins, pages->parent), user_pfn,
+			      pages->npage, pages->prot, phys_pfn);
 }
 
-static int v4_unpin(struct v4_device *v4, struct vendor_pages *pages,
-		    unsigned long *user_pfn)
+static int v4_unpin(struct vendor_pins *pins, bool parent,
+		    unsigned long *user_pfn, int npage)
 {
-	struct device *dev = pages->parent ? mdev_parent_dev(v4->mdev) :
-					     mdev_dev(v4->mdev);
-	int ret, i;
-
-	ret = vfio_unpin_pages(dev, user_pfn, pages->npage);
-	for (i = 0; i < ret; i++)
-		v4_forget(v4, user_pfn[i]);
-	return ret;
-}
-
-static long v4_pages(struct v4_device *v4, unsigned int cmd, void __user *arg)
-{
-	unsigned long *user_pfn, *phys_pfn;
-	struct vendor_pages pages;
-	size_t size;
-	long ret;
-
-	if (copy_from_user(&pages, arg, sizeof(pages)))
-		return -EFAULT;
-	size = clamp(pages.npage, 1, VENDOR_MAX_PAGES) * sizeof(*user_pfn);
-	user_pfn = memdup_user((void __user *)pages.user_pfn, size);
-	if (IS_ERR(user_pfn))
-		return PTR_ERR(user_pfn);
-	phys_pfn = memdup_user((void __user *)pages.phys_pfn, size);
-	if (IS_ERR(phys_pfn)) {
-		kfree(user_pfn);
-		return PTR_ERR(phys_pfn);
-	}
-
-	mutex_lock(&v4->lock);
-	ret = cmd == VENDOR_PIN ? v4_pin(v4, &pages, user_pfn, phys_pfn) :
-				  v4_unpin(v4, &pages, user_pfn);
-	mutex_unlock(&v4->lock);
-
-	if (copy_to_user((void __user *)pages.phys_pfn, phys_pfn, size))
-		ret = -EFAULT;
-	kfree(phys_pfn);
-	kfree(user_pfn);
-	return ret;
+	return vfio_unpin_pages(v4_dev(pins, parent), user_pfn, npage);
 }
 
 static long v4_word(void __user *arg)
@@ -171,19 +94,9 @@ static int v4_iommu_event(struct notifier_block *nb, unsigned long action,
 {
 	struct v4_device *v4 = container_of(nb, struct v4_device,
 					    iommu_notifier);
-	struct vfio_iommu_type1_dma_unmap *unmap = data;
 
-	if (action != VFIO_IOMMU_NOTIFY_DMA_UNMAP)
-		return NOTIFY_OK;
-
-	mutex_lock(&v4->lock);
-	v4->news.unmaps++;
-	v4->news.iova = unmap->iova;
-	v4->news.size = unmap->size;
-	v4->news.unpinned +=
-		v4_unpin_range(v4, unmap->iova >> PAGE_SHIFT,
-			       (unmap->iova + unmap->size - 1) >> PAGE_SHIFT);
-	mutex_unlock(&v4->lock);
+	if (action == VFIO_IOMMU_NOTIFY_DMA_UNMAP)
+		vendor_unmapped(&v4->pins, data);
 	return NOTIFY_OK;
 }
 
@@ -196,10 +109,10 @@ static int v4_group_event(struct notifier_block *nb, unsigned long action,
 	if (action != VFIO_GROUP_NOTIFY_SET_KVM)
 		return NOTIFY_OK;
 
-	mutex_lock(&v4->lock);
-	v4->news.kvms++;
-	v4->news.kvm = !!data;
-	mutex_unlock(&v4->lock);
+	mutex_lock(&v4->pins.lock);
+	v4->pins.news.kvms++;
+	v4->pins.news.kvm = !!data;
+	mutex_unlock(&v4->pins.lock);
 	return NOTIFY_OK;
 }
 
@@ -231,7 +144,7 @@ static int v4_open(struct mdev_device *mdev)
 	unsigned long events = VFIO_IOMMU_NOTIFY_DMA_UNMAP;
 	int ret;
 
-	memset(&v4->news, 0, sizeof(v4->news));
+	memset(&v4->pins.news, 0, sizeof(v4->pins.news));
 	v4->iommu_notifier.notifier_call = v4_iommu_event;
 	v4->group_notifier.notifier_call = v4_group_event;
 
@@ -258,13 +171,13 @@ static void v4_release(struct mdev_device *mdev)
 	vfio_unregister_notifier(mdev_dev(mdev), VFIO_IOMMU_NOTIFY,
 				 &v4->iommu_notifier);
 
-	mutex_lock(&v4->lock);
-	v4_unpin_range(v4, 0, ULONG_MAX);
+	vendor_unpin_all(&v4->pins);
+	mutex_lock(&v4->pins.lock);
 	if (v4->trigger) {
 		eventfd_ctx_put(v4->trigger);
 		v4->trigger = NULL;
 	}
-	mutex_unlock(&v4->lock);
+	mutex_unlock(&v4->pins.lock);
 }
 
 /* The device's file */
@@ -367,9 +280,9 @@ static long v4_set_irqs(struct v4_device *v4, void __user *arg)
 			return PTR_ERR(trigger);
 	}
 
-	mutex_lock(&v4->lock);
+	mutex_lock(&v4->pins.lock);
 	swap(v4->trigger, trigger);
-	mutex_unlock(&v4->lock);
+	mutex_unlock(&v4->pins.lock);
 	if (trigger)
 		eventfd_ctx_put(trigger);
 	return 0;
@@ -377,21 +290,11 @@ static long v4_set_irqs(struct v4_device *v4, void __user *arg)
 
 static long v4_signal(struct v4_device *v4)
 {
-	mutex_lock(&v4->lock);
+	mutex_lock(&v4->pins.lock);
 	if (v4->trigger)
 		eventfd_signal(v4->trigger, 1);
-	mutex_unlock(&v4->lock);
+	mutex_unlock(&v4->pins.lock);
 	return 0;
-}
-
-static long v4_news(struct v4_device *v4, void __user *arg)
-{
-	struct vendor_news news;
-
-	mutex_lock(&v4->lock);
-	news = v4->news;
-	mutex_unlock(&v4->lock);
-	return copy_to_user(arg, &news, sizeof(news)) ? -EFAULT : 0;
 }
 
 static long v4_ioctl(struct mdev_device *mdev, unsigned int cmd,
@@ -414,13 +317,13 @@ static long v4_ioctl(struct mdev_device *mdev, unsigned int cmd,
 		return 0;
 	case VENDOR_PIN:
 	case VENDOR_UNPIN:
-		return v4_pages(v4, cmd, arg);
+		return vendor_pin_ioctl(&v4->pins, cmd, arg);
 	case VENDOR_WORD:
 		return v4_word(arg);
 	case VENDOR_NOTIFIER:
 		return v4_notifier(v4, arg);
 	case VENDOR_NEWS:
-		return v4_news(v4, arg);
+		return vendor_news_ioctl(&v4->pins, arg);
 	case VENDOR_SIGNAL:
 		return v4_signal(v4);
 	default:
@@ -447,7 +350,9 @@ static int v4_create(struct kobject *kobj, struct mdev_device *mdev)
 	}
 	v4->mdev = mdev;
 	v4->uuid = mdev_uuid(mdev);
-	mutex_init(&v4->lock);
+	v4->pins.pin = v4_pin;
+	v4->pins.unpin = v4_unpin;
+	mutex_init(&v4->pins.lock);
 
 	mutex_lock(&v4_lock);
 	if (!v4_instances) {
@@ -547,13 +452,13 @@ static ssize_t pin_store(struct device *dev, struct device_attribute *attr,
 	ret = kstrtoul(buf, 0, &user_pfn);
 	if (ret)
 		return ret;
-	mutex_lock(&v4->lock);
+	mutex_lock(&v4->pins.lock);
 	ret = vfio_pin_pages(dev, &user_pfn, 1, IOMMU_READ, &phys_pfn);
 	if (ret == 1) {
 		usleep_range(500, 1000);
 		vfio_unpin_pages(dev, &user_pfn, 1);
 	}
-	mutex_unlock(&v4->lock);
+	mutex_unlock(&v4->pins.lock);
 	return ret == 1 ? count : ret;
 }
 static DEVICE_ATTR_WO(pin);

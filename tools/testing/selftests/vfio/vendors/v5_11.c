@@ -17,7 +17,7 @@
 #include <linux/uuid.h>
 #include <linux/vfio.h>
 
-#include "vendor_abi.h"
+#include "vendor_pins.h"
 
 #define V5_NAME		"mdev_v5_11"
 #define V5_INSTANCES	8
@@ -26,10 +26,7 @@ struct v5_device {
 	struct mdev_device *mdev;
 	u8 region[VENDOR_REGION_SIZE];
 	struct notifier_block notifier;
-	struct mutex lock;	/* protects what follows; the notifier takes it */
-	struct vendor_news news;
-	unsigned int nr_pins;
-	unsigned long pin[VENDOR_MAX_PINS];
+	struct vendor_pins pins;
 };
 
 static atomic_t v5_instances = ATOMIC_INIT(V5_INSTANCES);
@@ -43,97 +40,24 @@ static struct miscdevice v5_parent = {
 	.name = V5_NAME ".0",
 };
 
-static void v5_forget(struct v5_device *v5, unsigned long pfn)
+static struct device *v5_dev(struct vendor_pins *pins, bool parent)
 {
-	unsigned int i;
+	struct v5_device *v5 = container_of(pins, struct v5_device, pins);
 
-	for (i = 0; i < v5->nr_pins; i++) {
-		if (v5->pin[i] == pfn) {
-			v5->pin[i] = v5->pin[--v5->nr_pins];
-			return;
-		}
-	}
+	return parent ? mdev_parent_dev(v5->mdev) : mdev_dev(v5->mdev);
 }
 
-static unsigned int v5_unpin_range(struct v5_device *v5, unsigned long first,
-				   unsigned long last)
-{
-	unsigned int i = 0, count = 0;
-
-	while (i < v5->nr_pins) {
-		unsigned long pfn = v5->pin[i];
-
-		if (pfn < first || pfn > last) {
-			i++;
-			continue;
-		}
-		WARN_ON(vfio_unpin_pages(mdev_dev(v5->mdev), &pfn, 1) != 1);
-		v5->pin[i] = v5->pin[--v5->nr_pins];
-		count++;
-	}
-	return count;
-}
-
-static int v5_pin(struct v5_device *v5, struct vendor_pages *pages,
+static int v5_pin(struct vendor_pins *pins, const struct vendor_pages *pages,
 		  unsigned long *user_pfn, unsigned long *phys_pfn)
 {
-	struct device *dev = pages->parent ? mdev_parent_dev(v5->mdev) :
-					     mdev_dev(v5->mdev);
-	int ret, i;
-
-	ret = vfio_pin_pages(dev, user_pfn, pages->npage, pages->prot,
-			     phys_pfn);
-	if (ret > 0 && v5->nr_pins + ret > VENDOR_MAX_PINS) {
-		vfio_unpin_pages(dev, user_pfn, ret);
-		return -ENOSPC;
-	}
-	for (i = 0; i < ret; i++)
-		v5->pin[v5->nr_pins++] = user_pfn[i];
-	return ret;
+	return vfio_pin_pages(v5_dev(pins, pages->parent), user_pfn,
+			      pages->npage, pages->prot, phys_pfn);
 }
 
-static int v5_unpin(struct v5_device *v5, struct vendor_pages *pages,
-		    unsigned long *user_pfn)
+static int v5_unpin(struct vendor_pins *pins, bool parent,
+		    unsigned long *user_pfn, int npage)
 {
-	struct device *dev = pages->parent ? mdev_parent_dev(v5->mdev) :
-					     mdev_dev(v5->mdev);
-	int ret, i;
-
-	ret = vfio_unpin_pages(dev, user_pfn, pages->npage);
-	for (i = 0; i < ret; i++)
-		v5_forget(v5, user_pfn[i]);
-	return ret;
-}
-
-static long v5_pages(struct v5_device *v5, unsigned int cmd, void __user *arg)
-{
-	unsigned long *user_pfn, *phys_pfn;
-	struct vendor_pages pages;
-	size_t size;
-	long ret;
-
-	if (copy_from_user(&pages, arg, sizeof(pages)))
-		return -EFAULT;
-	size = clamp(pages.npage, 1, VENDOR_MAX_PAGES) * sizeof(*user_pfn);
-	user_pfn = memdup_user(u64_to_user_ptr(pages.user_pfn), size);
-	if (IS_ERR(user_pfn))
-		return PTR_ERR(user_pfn);
-	phys_pfn = memdup_user(u64_to_user_ptr(pages.phys_pfn), size);
-	if (IS_ERR(phys_pfn)) {
-		kfree(user_pfn);
-		return PTR_ERR(phys_pfn);
-	}
-
-	mutex_lock(&v5->lock);
-	ret = cmd == VENDOR_PIN ? v5_pin(v5, &pages, user_pfn, phys_pfn) :
-				  v5_unpin(v5, &pages, user_pfn);
-	mutex_unlock(&v5->lock);
-
-	if (copy_to_user(u64_to_user_ptr(pages.phys_pfn), phys_pfn, size))
-		ret = -EFAULT;
-	kfree(phys_pfn);
-	kfree(user_pfn);
-	return ret;
+	return vfio_unpin_pages(v5_dev(pins, parent), user_pfn, npage);
 }
 
 static long v5_word(void __user *arg)
@@ -153,20 +77,9 @@ static long v5_word(void __user *arg)
 static int v5_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct v5_device *v5 = container_of(nb, struct v5_device, notifier);
-	struct vfio_iommu_type1_dma_unmap *unmap = data;
-	unsigned long first, last;
 
-	if (action != VFIO_IOMMU_NOTIFY_DMA_UNMAP)
-		return NOTIFY_OK;
-
-	first = unmap->iova >> PAGE_SHIFT;
-	last = (unmap->iova + unmap->size - 1) >> PAGE_SHIFT;
-	mutex_lock(&v5->lock);
-	v5->news.unmaps++;
-	v5->news.iova = unmap->iova;
-	v5->news.size = unmap->size;
-	v5->news.unpinned += v5_unpin_range(v5, first, last);
-	mutex_unlock(&v5->lock);
+	if (action == VFIO_IOMMU_NOTIFY_DMA_UNMAP)
+		vendor_unmapped(&v5->pins, data);
 	return NOTIFY_OK;
 }
 
@@ -190,22 +103,12 @@ static long v5_notifier(struct v5_device *v5, void __user *arg)
 	return ret;
 }
 
-static long v5_news(struct v5_device *v5, void __user *arg)
-{
-	struct vendor_news news;
-
-	mutex_lock(&v5->lock);
-	news = v5->news;
-	mutex_unlock(&v5->lock);
-	return copy_to_user(arg, &news, sizeof(news)) ? -EFAULT : 0;
-}
-
 static int v5_open(struct mdev_device *mdev)
 {
 	struct v5_device *v5 = mdev_get_drvdata(mdev);
 	unsigned long events = VFIO_IOMMU_NOTIFY_DMA_UNMAP;
 
-	memset(&v5->news, 0, sizeof(v5->news));
+	memset(&v5->pins.news, 0, sizeof(v5->pins.news));
 	return vfio_register_notifier(mdev_dev(mdev), VFIO_IOMMU_NOTIFY,
 				      &events, &v5->notifier);
 }
@@ -216,9 +119,7 @@ static void v5_release(struct mdev_device *mdev)
 
 	vfio_unregister_notifier(mdev_dev(mdev), VFIO_IOMMU_NOTIFY,
 				 &v5->notifier);
-	mutex_lock(&v5->lock);
-	v5_unpin_range(v5, 0, ULONG_MAX);
-	mutex_unlock(&v5->lock);
+	vendor_unpin_all(&v5->pins);
 }
 
 static void v5_request(struct mdev_device *mdev, unsigned int count)
@@ -276,13 +177,13 @@ static long v5_ioctl(struct mdev_device *mdev, unsigned int cmd,
 		return 0;
 	case VENDOR_PIN:
 	case VENDOR_UNPIN:
-		return v5_pages(v5, cmd, (void __user *)arg);
+		return vendor_pin_ioctl(&v5->pins, cmd, (void __user *)arg);
 	case VENDOR_WORD:
 		return v5_word((void __user *)arg);
 	case VENDOR_NOTIFIER:
 		return v5_notifier(v5, (void __user *)arg);
 	case VENDOR_NEWS:
-		return v5_news(v5, (void __user *)arg);
+		return vendor_news_ioctl(&v5->pins, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -301,7 +202,9 @@ static int v5_create(struct kobject *kobj, struct mdev_device *mdev)
 	}
 	v5->mdev = mdev;
 	v5->notifier.notifier_call = v5_event;
-	mutex_init(&v5->lock);
+	v5->pins.pin = v5_pin;
+	v5->pins.unpin = v5_unpin;
+	mutex_init(&v5->pins.lock);
 	mdev_set_drvdata(mdev, v5);
 	return 0;
 }
@@ -367,13 +270,13 @@ static ssize_t pin_store(struct device *dev, struct device_attribute *attr,
 	ret = kstrtoul(buf, 0, &user_pfn);
 	if (ret)
 		return ret;
-	mutex_lock(&v5->lock);
+	mutex_lock(&v5->pins.lock);
 	ret = vfio_pin_pages(dev, &user_pfn, 1, IOMMU_READ, &phys_pfn);
 	if (ret == 1) {
 		usleep_range(500, 1000);
 		vfio_unpin_pages(dev, &user_pfn, 1);
 	}
-	mutex_unlock(&v5->lock);
+	mutex_unlock(&v5->pins.lock);
 	return ret == 1 ? count : ret;
 }
 static DEVICE_ATTR_WO(pin);

@@ -49,7 +49,7 @@ static int v5_create(struct kobject *kobj, struct mdev_device *mdev)
 	guid_copy(&v5->uuid, mdev_uuid(mdev));
 	v5->iommu_device = mdev_set_iommu_device(mdev_dev(mdev),
 						 mdev_parent_dev(mdev));
-	mutex_init(&v5->memory.lock);
+	v5_memory_init(&v5->memory);
 	mdev_set_drvdata(mdev, v5);
 	return 0;
 

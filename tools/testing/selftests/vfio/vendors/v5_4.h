@@ -2,11 +2,10 @@
 #ifndef _V5_4_H
 #define _V5_4_H
 
-#include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/types.h>
 
-#include "vendor_abi.h"
+#include "vendor_pins.h"
 
 struct device;
 struct vfio_group;
@@ -16,21 +15,16 @@ struct vfio_group;
  * @dev: the mediated device
  * @notifier: hears of unmapping while the device is open
  * @group: handle of an external user, got when the device is opened
- * @lock: protects what follows; a notifier takes it
- * @news: what the notifier was told
- * @nr_pins: number of pages pinned
- * @pin: these
+ * @pins: what it has pinned; their lock protects @group
  */
 struct v5_memory {
 	struct device *dev;
 	struct notifier_block notifier;
 	struct vfio_group *group;
-	struct mutex lock;	/* protects what follows */
-	struct vendor_news news;
-	unsigned int nr_pins;
-	unsigned long pin[VENDOR_MAX_PINS];
+	struct vendor_pins pins;
 };
 
+void v5_memory_init(struct v5_memory *memory);
 int v5_memory_open(struct v5_memory *memory, struct device *dev);
 void v5_memory_release(struct v5_memory *memory, bool keep);
 void v5_memory_put(struct v5_memory *memory);

@@ -18,55 +18,53 @@
 
 #include "v5_4.h"
 
-static void v5_forget(struct v5_memory *memory, unsigned long pfn)
-{
-	unsigned int i;
-
-	for (i = 0; i < memory->nr_pins; i++) {
-		if (memory->pin[i] == pfn) {
-			memory->pin[i] = memory->pin[--memory->nr_pins];
-			return;
-		}
-	}
-}
-
-static unsigned int v5_unpin_range(struct v5_memory *memory,
-				   unsigned long first, unsigned long last)
-{
-	unsigned int i = 0, count = 0;
-
-	while (i < memory->nr_pins) {
-		unsigned long pfn = memory->pin[i];
-
-		if (pfn < first || pfn > last) {
-			i++;
-			continue;
-		}
-		WARN_ON(vfio_group_unpin_pages(memory->group, &pfn, 1) != 1);
-		memory->pin[i] = memory->pin[--memory->nr_pins];
-		count++;
-	}
-	return count;
-}
-
 static int v5_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct v5_memory *memory = container_of(nb, struct v5_memory, notifier);
-	struct vfio_iommu_type1_dma_unmap *unmap = data;
-	unsigned long first, last;
 
-	if (action != VFIO_IOMMU_NOTIFY_DMA_UNMAP)
-		return NOTIFY_OK;
-
-	first = unmap->iova >> PAGE_SHIFT;
-	last = (unmap->iova + unmap->size - 1) >> PAGE_SHIFT;
-	mutex_lock(&memory->lock);
-	memory->news.unmaps++;
-	memory->news.iova = unmap->iova;
-	memory->news.size = unmap->size;
-	memory->news.unpinned += v5_unpin_range(memory, first, last);
-	mutex_unlock(&memory->lock);
+	if (action == VFIO_IOMMU_NOTIFY_DMA_UNMAP)
+		vendor_unmapped(&memory->pins, data);
 	return NOTIFY_OK;
+}
+
+/* A device that is none of VFIO's has no external user. */
+static int v5_parent_pages(struct v5_memory *memory)
+{
+	struct vfio_group *group;
+
+	group = vfio_group_get_external_user_from_dev(memory->dev->parent);
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	vfio_group_put_external_user(group);
+	return 0;
+}
+
+static int v5_pin(struct vendor_pins *pins, const struct vendor_pages *pages,
+		  unsigned long *user_pfn, unsigned long *phys_pfn)
+{
+	struct v5_memory *memory = container_of(pins, struct v5_memory, pins);
+
+	if (pages->parent)
+		return v5_parent_pages(memory);
+	return vfio_group_pin_pages(memory->group, user_pfn, pages->npage,
+				    pages->prot, phys_pfn);
+}
+
+static int v5_unpin(struct vendor_pins *pins, bool parent,
+		    unsigned long *user_pfn, int npage)
+{
+	struct v5_memory *memory = container_of(pins, struct v5_memory, pins);
+
+	if (parent)
+		return v5_parent_pages(memory);
+	return vfio_group_unpin_pages(memory->group, user_pfn, npage);
+}
+
+void v5_memory_init(struct v5_memory *memory)
+{
+	memory->pins.pin = v5_pin;
+	memory->pins.unpin = v5_unpin;
+	mutex_init(&memory->pins.lock);
 }
 
 int v5_memory_open(struct v5_memory *memory, struct device *dev)
@@ -83,7 +81,7 @@ int v5_memory_open(struct v5_memory *memory, struct device *dev)
 	memory->dev = dev;
 	memory->group = group;
 	memory->notifier.notifier_call = v5_event;
-	memset(&memory->news, 0, sizeof(memory->news));
+	memset(&memory->pins.news, 0, sizeof(memory->pins.news));
 
 	ret = vfio_register_notifier(dev, VFIO_IOMMU_NOTIFY, &events,
 				     &memory->notifier);
@@ -97,9 +95,7 @@ void v5_memory_release(struct v5_memory *memory, bool keep)
 	vfio_unregister_notifier(memory->dev, VFIO_IOMMU_NOTIFY,
 				 &memory->notifier);
 
-	mutex_lock(&memory->lock);
-	v5_unpin_range(memory, 0, ULONG_MAX);
-	mutex_unlock(&memory->lock);
+	vendor_unpin_all(&memory->pins);
 	if (!keep)
 		v5_memory_put(memory);
 }
@@ -107,84 +103,11 @@ void v5_memory_release(struct v5_memory *memory, bool keep)
 /* Gives the handle back, if there is one. */
 void v5_memory_put(struct v5_memory *memory)
 {
-	mutex_lock(&memory->lock);
+	mutex_lock(&memory->pins.lock);
 	if (memory->group)
 		vfio_group_put_external_user(memory->group);
 	memory->group = NULL;
-	mutex_unlock(&memory->lock);
-}
-
-static int v5_pin(struct v5_memory *memory, struct vendor_pages *pages,
-		  unsigned long *user_pfn, unsigned long *phys_pfn)
-{
-	int ret, i;
-
-	ret = vfio_group_pin_pages(memory->group, user_pfn, pages->npage,
-				   pages->prot, phys_pfn);
-	if (ret > 0 && memory->nr_pins + ret > VENDOR_MAX_PINS) {
-		vfio_group_unpin_pages(memory->group, user_pfn, ret);
-		return -ENOSPC;
-	}
-	for (i = 0; i < ret; i++)
-		memory->pin[memory->nr_pins++] = user_pfn[i];
-	return ret;
-}
-
-static int v5_unpin(struct v5_memory *memory, struct vendor_pages *pages,
-		    unsigned long *user_pfn)
-{
-	int ret, i;
-
-	ret = vfio_group_unpin_pages(memory->group, user_pfn, pages->npage);
-	for (i = 0; i < ret; i++)
-		v5_forget(memory, user_pfn[i]);
-	return ret;
-}
-
-/* A device that is none of VFIO's has no external user. */
-static long v5_parent_pages(struct v5_memory *memory)
-{
-	struct vfio_group *group;
-
-	group = vfio_group_get_external_user_from_dev(memory->dev->parent);
-	if (IS_ERR(group))
-		return PTR_ERR(group);
-	vfio_group_put_external_user(group);
-	return 0;
-}
-
-static long v5_pages(struct v5_memory *memory, unsigned int cmd,
-		     void __user *arg)
-{
-	unsigned long *user_pfn, *phys_pfn;
-	struct vendor_pages pages;
-	size_t size;
-	long ret;
-
-	if (copy_from_user(&pages, arg, sizeof(pages)))
-		return -EFAULT;
-	if (pages.parent)
-		return v5_parent_pages(memory);
-	size = clamp(pages.npage, 1, VENDOR_MAX_PAGES) * sizeof(*user_pfn);
-	user_pfn = memdup_user(u64_to_user_ptr(pages.user_pfn), size);
-	if (IS_ERR(user_pfn))
-		return PTR_ERR(user_pfn);
-	phys_pfn = memdup_user(u64_to_user_ptr(pages.phys_pfn), size);
-	if (IS_ERR(phys_pfn)) {
-		kfree(user_pfn);
-		return PTR_ERR(phys_pfn);
-	}
-
-	mutex_lock(&memory->lock);
-	ret = cmd == VENDOR_PIN ? v5_pin(memory, &pages, user_pfn, phys_pfn) :
-				  v5_unpin(memory, &pages, user_pfn);
-	mutex_unlock(&memory->lock);
-
-	if (copy_to_user(u64_to_user_ptr(pages.phys_pfn), phys_pfn, size))
-		ret = -EFAULT;
-	kfree(phys_pfn);
-	kfree(user_pfn);
-	return ret;
+	mutex_unlock(&memory->pins.lock);
 }
 
 static long v5_word(void __user *arg)
@@ -261,20 +184,10 @@ static long v5_group(struct v5_memory *memory, s32 __user *arg)
 		return PTR_ERR(group);
 
 	v5_memory_put(memory);
-	mutex_lock(&memory->lock);
+	mutex_lock(&memory->pins.lock);
 	memory->group = group;
-	mutex_unlock(&memory->lock);
+	mutex_unlock(&memory->pins.lock);
 	return 0;
-}
-
-static long v5_news(struct v5_memory *memory, void __user *arg)
-{
-	struct vendor_news news;
-
-	mutex_lock(&memory->lock);
-	news = memory->news;
-	mutex_unlock(&memory->lock);
-	return copy_to_user(arg, &news, sizeof(news)) ? -EFAULT : 0;
 }
 
 long v5_memory_ioctl(struct v5_memory *memory, unsigned int cmd,
@@ -283,7 +196,7 @@ long v5_memory_ioctl(struct v5_memory *memory, unsigned int cmd,
 	switch (cmd) {
 	case VENDOR_PIN:
 	case VENDOR_UNPIN:
-		return v5_pages(memory, cmd, arg);
+		return vendor_pin_ioctl(&memory->pins, cmd, arg);
 	case VENDOR_WORD:
 		return v5_word(arg);
 	case VENDOR_NOTIFIER:
@@ -293,7 +206,7 @@ long v5_memory_ioctl(struct v5_memory *memory, unsigned int cmd,
 	case VENDOR_GROUP:
 		return v5_group(memory, arg);
 	case VENDOR_NEWS:
-		return v5_news(memory, arg);
+		return vendor_news_ioctl(&memory->pins, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -305,7 +218,7 @@ int v5_memory_touch(struct v5_memory *memory, unsigned long user_pfn)
 	unsigned long phys_pfn;
 	int ret = -ENOENT;
 
-	mutex_lock(&memory->lock);
+	mutex_lock(&memory->pins.lock);
 	if (memory->group)
 		ret = vfio_group_pin_pages(memory->group, &user_pfn, 1,
 					   IOMMU_READ, &phys_pfn);
@@ -313,6 +226,6 @@ int v5_memory_touch(struct v5_memory *memory, unsigned long user_pfn)
 		usleep_range(500, 1000);
 		vfio_group_unpin_pages(memory->group, &user_pfn, 1);
 	}
-	mutex_unlock(&memory->lock);
+	mutex_unlock(&memory->pins.lock);
 	return ret == 1 ? 0 : ret;
 }
