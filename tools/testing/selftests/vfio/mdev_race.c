@@ -12,8 +12,7 @@
 
 #define MAX_WORKERS	6
 #define MAX_ALLOWED	8
-/* One processor meets in a fifth of the time what it can meet. */
-#define RACE_MS		(sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1500 : 300)
+#define RACE_MS		1500
 
 struct worker;
 
@@ -140,7 +139,7 @@ static void run_race(struct __test_metadata *_metadata, struct race *race)
 			_exit(0);
 		}
 	}
-	sleep_ms(RACE_MS);
+	sleep_ms(race_ms(RACE_MS));
 	WAIT_FOR(({
 		bool all = true;
 

@@ -60,6 +60,11 @@ void sleep_ms(unsigned int ms)
 	usleep(ms * 1000);
 }
 
+unsigned int race_ms(unsigned int ms)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? ms : ms / 5;
+}
+
 void expect_dmesg(const char *regex)
 {
 	printf("# expect-dmesg: %s\n", regex);
@@ -371,34 +376,7 @@ int vendor_calls(const char *vendor, const char *callback)
 
 int vendor_reset(const char *vendor)
 {
-	static const char * const controls[] = {
-		"error", "nth", "delay", "calls",
-	};
-	char path[PATH_LEN], control[PATH_LEN - 64];
-	struct dirent *entry;
-	unsigned int i;
-	int ret;
-	DIR *d;
-
-	ret = vendor_write(vendor, "serialize", "N");
-	if (!ret)
-		ret = vendor_set(vendor, "violations", 0);
-
-	snprintf(path, sizeof(path), DEBUGFS "/%s", vendor);
-	d = opendir(path);
-	if (!d)
-		return -errno;
-	while (!ret && (entry = readdir(d))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		for (i = 0; !ret && i < ARRAY_LEN(controls); i++) {
-			snprintf(control, sizeof(control), "%.200s/%s",
-				 entry->d_name, controls[i]);
-			ret = vendor_set(vendor, control, 0);
-		}
-	}
-	closedir(d);
-	return ret;
+	return vendor_write(vendor, "clear", "1");
 }
 
 int parent_register(const char *vendor, unsigned int parent)
@@ -846,6 +824,7 @@ static void begin_with(const char *name)
 
 void mdev_test_begin(int argc, char **argv, const char * const modules[])
 {
+	static const char * const first[] = { "vfio", "vfio_iommu_type1" };
 	int i;
 
 	for (i = 1; i < argc; i++)
@@ -859,8 +838,9 @@ void mdev_test_begin(int argc, char **argv, const char * const modules[])
 	atexit(mdev_test_end);
 
 	/* Not to be counted among those that come and go. */
-	module_load("vfio", NULL);
-	module_load("vfio_iommu_type1", NULL);
+	for (i = 0; i < ARRAY_LEN(first); i++)
+		if (!module_loaded(first[i]))
+			module_load(first[i], NULL);
 	for (i = 0; modules[i]; i++) {
 		if (!strcmp(modules[i], RAW) || !strcmp(modules[i], STRUCTURED))
 			begin_with("mdev_test");

@@ -48,6 +48,12 @@
 long long now_ms(void);
 void sleep_ms(unsigned int ms);
 
+/*
+ * How long those who race are let run: a fifth of MS on one processor, where
+ * the next gets his turn only when one sleeps.
+ */
+unsigned int race_ms(unsigned int ms);
+
 /* Announces lines that the kernel may log at level warning or above. */
 void expect_dmesg(const char *regex);
 

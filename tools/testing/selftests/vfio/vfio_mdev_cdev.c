@@ -219,7 +219,6 @@ static void setup(struct __test_metadata *_metadata, struct cdev *c,
 
 	c->fd = -1;
 	c->iommufd = -1;
-	module_load("iommufd", NULL);
 	if (!exists("/dev/iommu"))
 		SKIP(return, "this kernel has no iommufd");
 	if (module_load(vendor, NULL))
@@ -645,4 +644,13 @@ TEST_F(pins, dma_rw)
 	EXPECT_EQ(MARK(99), *word_of(c->mem, 3));
 }
 
-MDEV_TEST_MAIN("mdev_test", STRUCTURED, PIN)
+int main(int argc, char **argv)
+{
+	static const char * const modules[] = {
+		"mdev_test", STRUCTURED, PIN, NULL
+	};
+
+	mdev_test_begin(argc, argv, modules);
+	module_load("iommufd", NULL);
+	exit(test_harness_run(argc, argv));
+}

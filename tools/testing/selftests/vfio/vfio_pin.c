@@ -755,7 +755,7 @@ static pid_t async_touch(const char *uuid)
 TEST_F(pin, while_it_is_closed_and_unbound)
 {
 	struct use *use = &self->use;
-	long long end = now_ms() + 3000;
+	long long end = now_ms() + race_ms(3000);
 	int i, rounds;
 
 	if (variant->external)

@@ -14,6 +14,7 @@
  *   register	  "<index> [defect]": register a parent, with ops that lack or
  *		  spoil something; the write fails as the registration does
  *   unregister	  "<index>"
+ *   clear	  have the other files, and those of the callbacks, say no and 0
  *   serialize	  see struct mdev_test_vendor
  *   violations	  calls in an order that the interface rules out
  *   <callback>/  see struct mdev_test_op
@@ -413,6 +414,31 @@ static const struct file_operations unregister_fops = {
 	.write = unregister_write,
 };
 
+static ssize_t clear_write(struct file *file, const char __user *ubuf,
+			   size_t count, loff_t *ppos)
+{
+	struct mdev_test_vendor *vendor = file->private_data;
+	unsigned int i;
+
+	WRITE_ONCE(vendor->serialize, false);
+	atomic_set(&vendor->violations, 0);
+	for (i = 0; i < MDEV_TEST_NUM_OPS; i++) {
+		struct mdev_test_op *op = &vendor->op[i];
+
+		WRITE_ONCE(op->error, 0);
+		WRITE_ONCE(op->nth, 0);
+		WRITE_ONCE(op->delay, 0);
+		atomic_set(&op->calls, 0);
+	}
+	return count;
+}
+
+static const struct file_operations clear_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = clear_write,
+};
+
 static void make_debugfs(struct mdev_test_vendor *vendor)
 {
 	struct dentry *dir, *root;
@@ -422,6 +448,7 @@ static void make_debugfs(struct mdev_test_vendor *vendor)
 	vendor->debugfs = root;
 	debugfs_create_file("register", 0200, root, vendor, &register_fops);
 	debugfs_create_file("unregister", 0200, root, vendor, &unregister_fops);
+	debugfs_create_file("clear", 0200, root, vendor, &clear_fops);
 	debugfs_create_bool("serialize", 0600, root, &vendor->serialize);
 	debugfs_create_atomic_t("violations", 0600, root, &vendor->violations);
 
