@@ -73,8 +73,9 @@ static int domain_map(struct t1_domain *d, struct t1_map *m,
 }
 
 /* Map into all domains, or into one. */
-static __always_inline int map_extent(struct t1_container *c, struct t1_domain *only,
-		      struct t1_map *m, const struct extent *e)
+static __always_inline int
+map_extent(struct t1_container *c, struct t1_domain *only,
+	   struct t1_map *m, const struct extent *e)
 {
 	struct t1_domain *d;
 	int ret;

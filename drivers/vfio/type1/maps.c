@@ -200,21 +200,30 @@ static void map_free(struct t1_map *m)
 	kfree_rcu(m, rcu);
 }
 
-/* The owner of a new mapping, most often that of the last one. */
-static struct t1_owner *map_owner(struct t1_container *c)
+static noinline int replace_owner(struct t1_container *c)
 {
-	struct t1_owner *owner = c->owner;
+	struct t1_owner *owner = t1_owner_new();
+
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	t1_owner_put(c->owner);
+	c->owner = owner;
+	return 0;
+}
+
+/* The owner of a new mapping, most often that of the last one. */
+static __always_inline struct t1_owner *map_owner(struct t1_container *c)
+{
+	int ret;
 
 	lockdep_assert_held(&c->maps_lock);
-	if (unlikely(!owner || !t1_owner_is_current(owner))) {
-		owner = t1_owner_new();
-		if (IS_ERR(owner))
-			return owner;
-		t1_owner_put(c->owner);
-		c->owner = owner;
+	if (unlikely(!c->owner || !t1_owner_is_current(c->owner))) {
+		ret = replace_owner(c);
+		if (ret)
+			return ERR_PTR(ret);
 	}
-	refcount_inc(&owner->refs);
-	return owner;
+	refcount_inc(&c->owner->refs);
+	return c->owner;
 }
 
 static int map_insert(struct t1_container *c, struct t1_map *m)
@@ -303,9 +312,10 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	m->prot = prot;
 	m->state = complete ? T1_MAP_NEW : T1_MAP_READY;
 	m->vaddr_invalid = false;
-	m->bars = t1_map_bars(m);
+	m->unused = 0;
+	m->bars = t1_map_bars(m->state, prot, false);
 	if ((iova | vaddr | size) & (t1_pgsize(c) - 1) ||
-	    !t1_ranges_hold(c->ranges, iova, last))
+	    (c->ranges && !t1_ranges_hold(c->ranges, iova, last)))
 		ret = -EINVAL;
 	else
 		ret = map_insert(c, m);
@@ -396,7 +406,7 @@ static int unmap_last(struct t1_container *c, u64 iova, u64 size, bool all,
 {
 	unsigned long rest = t1_pgsize(c) - 1;
 
-	if (all) {
+	if (unlikely(all)) {
 		*last = ULONG_MAX;
 		return iova || size ? -EINVAL : 0;
 	}
@@ -435,6 +445,13 @@ static void unmap_undo(struct t1_container *c, struct t1_map *going)
 	mutex_unlock(&c->maps_lock);
 }
 
+/* Nobody uses a mapping, nor will: its lock is held, and it is going. */
+static bool is_idle(struct t1_map *m)
+{
+	smp_mb(); /* see t1_map_enter_found() */
+	return !atomic_read_acquire(&m->inflight) && t1_record_empty(&m->local);
+}
+
 /*
  * List what is to go; -EAGAIN: another call has its hands on some. If nobody
  * uses any of it, it is idle, and stays so.
@@ -459,8 +476,7 @@ static int unmap_list(struct t1_container *c, unsigned long iova,
 			return -EAGAIN;
 		t1_map_lock(m);
 		t1_map_set_state(m, T1_MAP_GOING);
-		smp_mb(); /* see t1_map_enter_found() */
-		if (atomic_read_acquire(&m->inflight) || !t1_record_empty(&m->local))
+		if (!is_idle(m))
 			*idle = false;
 		t1_map_unlock(m);
 		m->next = NULL;
@@ -480,7 +496,16 @@ static void unmap_erase(struct t1_container *c, struct t1_map *going)
 	tell_change(c);
 }
 
-/* Free what has left the tree; how much that was. */
+/* Free a mapping that has left the tree; its size. */
+static u64 map_unmapped(struct t1_container *c, struct t1_map *m)
+{
+	u64 size = t1_map_size(m);
+
+	trace_unmap_dma(c->id, m->iova, size);
+	map_free(m);
+	return size;
+}
+
 static u64 unmap_free(struct t1_container *c, struct t1_map *going)
 {
 	struct t1_map *m;
@@ -488,9 +513,7 @@ static u64 unmap_free(struct t1_container *c, struct t1_map *going)
 
 	while ((m = going)) {
 		going = m->next;
-		size += t1_map_size(m);
-		trace_unmap_dma(c->id, m->iova, t1_map_size(m));
-		map_free(m);
+		size += map_unmapped(c, m);
 		cond_resched();
 	}
 	return size;
@@ -591,6 +614,34 @@ static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 	return unmap_free(c, going);
 }
 
+/*
+ * Most calls are for one mapping, which nobody uses and no domain maps. Return
+ * it, out of the tree, or NULL if it is not so.
+ */
+static struct t1_map *unmap_one(struct t1_container *c, unsigned long iova,
+				unsigned long last)
+{
+	struct t1_map *m;
+	bool idle = false;
+
+	mutex_lock(&c->maps_lock);
+	m = t1_map_search(c, iova);
+	if (m && m->iova == iova && m->last == last && m->state == T1_MAP_READY) {
+		t1_map_lock(m);
+		t1_map_set_state(m, T1_MAP_GOING);
+		idle = is_idle(m);
+		if (!idle)
+			t1_map_set_state(m, T1_MAP_READY);
+		t1_map_unlock(m);
+		if (idle) {
+			erase(c, m);
+			tell_change(c);
+		}
+	}
+	mutex_unlock(&c->maps_lock);
+	return idle ? m : NULL;
+}
+
 /**
  * t1_unmap - UNMAP_DMA
  * @c: the container
@@ -620,8 +671,16 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	ret = unmap_last(c, iova, *size, all, &last);
 	if (!ret && dirty && (!c->tracking || bitmap->pgsize != t1_pgsize(c)))
 		ret = -EINVAL;
-	if (!ret)
-		ret = unmap_gather(c, iova, last, all, simple, &going, &idle);
+	if (ret)
+		goto unlock;
+	if (simple) {
+		m = unmap_one(c, iova, last);
+		if (m) {
+			*size = map_unmapped(c, m);
+			goto unlock;
+		}
+	}
+	ret = unmap_gather(c, iova, last, all, simple, &going, &idle);
 	if (ret)
 		goto unlock;
 	if (simple && idle) {

@@ -192,6 +192,7 @@ struct t1_map {
 	u16 prot : 2;
 	u16 state : 2;
 	u16 vaddr_invalid : 1;
+	u16 unused : 2;
 };
 
 /* It is not ready; written pages have to be marked. */
@@ -256,15 +257,10 @@ static inline void t1_map_unlock(struct t1_map *m)
 	t1_record_unlock(&m->local);
 }
 
-static inline u16 t1_map_bars(const struct t1_map *m)
+static inline u16 t1_map_bars(enum t1_map_state state, int prot, bool dirty)
 {
-	u16 bars = ~(T1_BAR_STATE | T1_BAR_DIRTY | m->prot);
-
-	if (m->state != T1_MAP_READY)
-		bars |= T1_BAR_STATE;
-	if (m->dirty)
-		bars |= T1_BAR_DIRTY;
-	return bars;
+	return (~prot & ~(T1_BAR_STATE | T1_BAR_DIRTY)) |
+	       (state == T1_MAP_READY ? 0 : T1_BAR_STATE) | (dirty ? T1_BAR_DIRTY : 0);
 }
 
 #define t1_assert_map_held(m)	lockdep_assert_held(&(m)->local.stretches.xa_lock)
@@ -274,14 +270,14 @@ static inline void t1_map_set_state(struct t1_map *m, enum t1_map_state state)
 {
 	t1_assert_map_held(m);
 	m->state = state;
-	WRITE_ONCE(m->bars, t1_map_bars(m));
+	WRITE_ONCE(m->bars, t1_map_bars(state, m->prot, m->dirty));
 }
 
 static inline void t1_map_set_dirty(struct t1_map *m, unsigned long *bits)
 {
 	t1_assert_map_held(m);
 	WRITE_ONCE(m->dirty, bits);
-	WRITE_ONCE(m->bars, t1_map_bars(m));
+	WRITE_ONCE(m->bars, t1_map_bars(m->state, m->prot, bits));
 }
 
 /* Mapped by IOMMU domains, which have charged for it. */
