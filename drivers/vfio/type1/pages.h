@@ -152,6 +152,7 @@ static inline void t1_record_unlock(struct t1_record *record)
 /**
  * struct t1_spare - memory for a record to grow into, got outside its lock
  * @stretch: an empty stretch, or NULL
+ * @wants_stretch: one was wanted
  * @form: which form it has, or shall have
  * @room: how many pages it has memory for, or shall have
  * @wants_place: a place in the array is wanted, too
@@ -161,6 +162,7 @@ static inline void t1_record_unlock(struct t1_record *record)
  */
 struct t1_spare {
 	void *stretch;
+	bool wants_stretch;
 	unsigned int form;
 	unsigned int room;
 	bool wants_place;
@@ -206,12 +208,13 @@ static inline void t1_record_init(struct t1_record *record)
  * A word stands for a slot of a full stretch: the page's number, its count, and
  * what is special about it; 0 is not pinned, and one whose highest bit is set
  * cannot be pinned more often. A full stretch is a page of words, and its entry
- * in the array is tagged.
+ * in the array is tagged; that of a lone page is no pointer at all.
  */
 #define T1_WORD_ONE		BIT_ULL(42)
 #define T1_WORD_SPECIAL_SHIFT	40
 #define T1_WORD_PFN		GENMASK_ULL(39, 0)
 #define T1_STRETCH_FULL		1UL
+#define T1_STRETCH_LONE		3UL
 
 static inline unsigned long t1_word_pfn(u64 word)
 {

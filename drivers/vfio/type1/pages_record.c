@@ -4,15 +4,16 @@
  *
  * A record maps indices, which are page numbers of a mapping, to pages and
  * counts. It is an array of stretches of 512 indices. A stretch exists while
- * something in it is pinned, and has one of three forms:
+ * something in it is pinned, and has one of four forms:
  *
+ *	lone	one page, pinned once: all is in the entry of the array
  *	few	some pages, sorted by their slot in the stretch: 10 bytes each
  *	run	physically consecutive pages, each pinned once, as a bitmap:
  *		96 bytes for all
  *	full	a word for each slot, pinned or not: a page of them
  *
- * A run that is pinned a second time becomes one of the others. A form changes
- * only when pages are added or raised, so dropping needs no memory; it frees a
+ * A run or a lone page that is pinned a second time becomes one of the others. A
+ * form changes only when pages are added or raised, so dropping needs no memory; it frees a
  * stretch with its last page. A full stretch stays full.
  *
  * The lock of the array guards all of this, but for one thing: a word of a full
@@ -31,7 +32,7 @@
 
 #include "pages.h"
 
-enum { FEW, RUN, FULL };
+enum { FEW, RUN, FULL, LONE };
 
 /* What few and run begin with. */
 struct t1_stretch {
@@ -62,9 +63,14 @@ struct t1_run {
 
 static unsigned int form_of(void *s)
 {
-	if (xa_pointer_tag(s) == T1_STRETCH_FULL)
+	switch (xa_pointer_tag(s)) {
+	case T1_STRETCH_FULL:
 		return FULL;
-	return ((struct t1_stretch *)s)->form;
+	case T1_STRETCH_LONE:
+		return LONE;
+	default:
+		return ((struct t1_stretch *)s)->form;
+	}
 }
 
 static struct t1_few *to_few(void *s)
@@ -90,7 +96,14 @@ static unsigned long *words_npinned(void *s)
 
 static unsigned int npinned(void *s)
 {
-	return form_of(s) == FULL ? *words_npinned(s) : ((struct t1_stretch *)s)->npinned;
+	switch (form_of(s)) {
+	case FULL:
+		return *words_npinned(s);
+	case LONE:
+		return 1;
+	default:
+		return ((struct t1_stretch *)s)->npinned;
+	}
 }
 
 static u64 word_make(unsigned long pfn, unsigned int special)
@@ -116,6 +129,34 @@ static u64 source_word(const struct t1_source *src, unsigned long i)
 		return word_make(src->pfn + i, T1_PAGE_RESERVED | T1_PAGE_BARE);
 	return word_make(page_to_pfn(src->pages[i]),
 			 src->nreserved ? page_special(src->pages[i]) : 0);
+}
+
+/*
+ * Lone: from the top the page's number, its slot, what is special, the tag.
+ */
+
+#define LONE_SPECIAL_SHIFT	2
+#define LONE_SLOT_SHIFT		4
+#define LONE_PFN_SHIFT		(LONE_SLOT_SHIFT + STRETCH_SHIFT)
+
+static void *lone_make(u64 word, unsigned int slot)
+{
+	return (void *)(t1_word_pfn(word) << LONE_PFN_SHIFT |
+			(unsigned long)slot << LONE_SLOT_SHIFT |
+			word_special(word) << LONE_SPECIAL_SHIFT | T1_STRETCH_LONE);
+}
+
+static unsigned int lone_slot(void *s)
+{
+	return SLOT((unsigned long)s >> LONE_SLOT_SHIFT);
+}
+
+static u64 lone_word(void *s)
+{
+	unsigned long lone = (unsigned long)s;
+
+	return word_make(lone >> LONE_PFN_SHIFT, (lone >> LONE_SPECIAL_SHIFT) &
+			 (T1_PAGE_RESERVED | T1_PAGE_BARE));
 }
 
 /*
@@ -195,6 +236,9 @@ static unsigned int stretch_next(void *s, unsigned int slot, unsigned int end,
 		slot = find_next_bit(to_run(s)->pinned, end, slot);
 		*word = word_make(to_run(s)->pfn + slot, to_run(s)->head.special);
 		return slot;
+	case LONE:
+		*word = lone_word(s);
+		return slot <= lone_slot(s) && lone_slot(s) < end ? lone_slot(s) : end;
 	default:
 		words = to_words(s);
 		while (slot < end && !words[slot])
@@ -230,6 +274,8 @@ static void free_words(struct rcu_head *rcu)
 /* A full one may be looked at without the lock. */
 static void stretch_free(void *s)
 {
+	if (form_of(s) == LONE)
+		return;
 	if (form_of(s) == FULL)
 		call_rcu(&virt_to_page(to_words(s))->rcu_head, free_words);
 	else
@@ -314,6 +360,7 @@ static bool spare_lacks(struct t1_spare *spare, unsigned int form,
 	if (spare->stretch)
 		stretch_free(spare->stretch);
 	spare->stretch = NULL;
+	spare->wants_stretch = true;
 	spare->form = form;
 	spare->room = npages;
 	return true;
@@ -333,14 +380,16 @@ static int stretch_grow(struct t1_record *record, unsigned long index, void **sp
 	unsigned int total = (*sp ? npinned(*sp) : 0) + n, form;
 	void *new;
 
-	if (total >= RUN_LEAST && (!*sp || form_of(*sp) == FEW) &&
-	    stretch_is_run(*sp, SLOT(index), src, n))
+	if (total == 1)
+		form = LONE;
+	else if (total >= RUN_LEAST && (!*sp || form_of(*sp) != RUN) &&
+		 stretch_is_run(*sp, SLOT(index), src, n))
 		form = RUN;
 	else
 		form = total <= FEW_MOST ? FEW : FULL;
-	if (spare_lacks(spare, form, total))
+	if (form != LONE && spare_lacks(spare, form, total))
 		return -EAGAIN;
-	new = spare->stretch;
+	new = form == LONE ? lone_make(source_word(src, 0), SLOT(index)) : spare->stretch;
 	if (form == RUN) {
 		to_run(new)->pfn = t1_word_pfn(source_word(src, 0)) - SLOT(index);
 		to_run(new)->head.special = word_special(source_word(src, 0));
@@ -354,7 +403,8 @@ static int stretch_grow(struct t1_record *record, unsigned long index, void **sp
 		spare->place_wanted = index >> STRETCH_SHIFT;
 		return -EAGAIN;
 	}
-	spare->stretch = NULL;
+	if (form != LONE)
+		spare->stretch = NULL;
 	*sp = new;
 	return 0;
 }
@@ -420,7 +470,7 @@ static noinline bool few_put(struct t1_record *record, struct t1_few *few,
 {
 	unsigned int at;
 
-	if (few->head.form != FEW || few->head.npinned == few->head.room)
+	if (form_of(few) != FEW || few->head.npinned == few->head.room)
 		return false;
 	at = few_find(few, slot);
 	if (at < few->head.npinned && few_slots(few)[at] == slot)
@@ -489,7 +539,7 @@ long t1_record_add(struct t1_record *record, unsigned long index,
 	if (s && form_of(s) == RUN &&
 	    word_make(to_run(s)->pfn + slot, to_run(s)->head.special) == source_word(src, 0))
 		return add_run(record, s, slot, min(n, src->run));
-	if (!s || form_of(s) == RUN || npinned(s) + n > to_few(s)->head.room) {
+	if (!s || form_of(s) != FEW || npinned(s) + n > to_few(s)->head.room) {
 		ret = stretch_grow(record, index, &s, src, n, spare);
 		if (ret)
 			return ret;
@@ -497,6 +547,9 @@ long t1_record_add(struct t1_record *record, unsigned long index,
 	switch (form_of(s)) {
 	case FEW:
 		return add_few(record, s, slot, n, src);
+	case LONE:
+		record->counted += !word_special(lone_word(s));
+		return 1;
 	case RUN:
 		return add_run(record, s, slot, n);
 	default:
@@ -504,8 +557,8 @@ long t1_record_add(struct t1_record *record, unsigned long index,
 	}
 }
 
-/* A run is about to be pinned again: make it one with counts. */
-static int run_widen(struct t1_record *record, unsigned long index, void **sp,
+/* What has no counts is about to be pinned again: make it one that has. */
+static int stretch_widen(struct t1_record *record, unsigned long index, void **sp,
 		     struct t1_spare *spare)
 {
 	void *new;
@@ -548,10 +601,10 @@ long t1_record_raise(struct t1_record *record, unsigned long index,
 	s = t1_record_stretch(record, index);
 	if (!s)
 		return 0;
-	if (form_of(s) == RUN) {
-		if (!test_bit(slot, to_run(s)->pinned))
+	if (form_of(s) == RUN || form_of(s) == LONE) {
+		if (stretch_hole(s, slot, 1))
 			return 0;
-		ret = run_widen(record, index, &s, spare);
+		ret = stretch_widen(record, index, &s, spare);
 		if (ret)
 			return ret;
 	}
@@ -625,9 +678,9 @@ int t1_spare_fill(struct t1_record *record, struct t1_spare *spare)
 		spare->has_place = true;
 		spare->wants_place = false;
 	}
-	if (!spare->stretch)
+	if (spare->wants_stretch && !spare->stretch)
 		spare->stretch = stretch_alloc(spare->form, spare->room);
-	return spare->stretch ? 0 : -ENOMEM;
+	return spare->wants_stretch && !spare->stretch ? -ENOMEM : 0;
 }
 
 /**
@@ -765,18 +818,36 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 	return word - to_words(s);
 }
 
-/* Drop from a slot on; where that ended. */
+static unsigned int drop_lone(void *s, unsigned int slot, unsigned int end,
+			      struct t1_batch *batch, bool *empty)
+{
+	u64 word = lone_word(s);
+
+	*empty = false;
+	if (lone_slot(s) < slot || lone_slot(s) >= end)
+		return end;
+	*empty = batch_add(batch, t1_word_pfn(word), word_special(word), 1);
+	return *empty ? end : lone_slot(s);
+}
+
+/* Drop from a slot on; where that ended, and whether nothing is left. */
 static unsigned int stretch_drop(void *s, unsigned int slot, unsigned int end,
-				 struct t1_batch *batch)
+				 struct t1_batch *batch, bool *empty)
 {
 	switch (form_of(s)) {
+	case LONE:
+		return drop_lone(s, slot, end, batch, empty);
 	case FEW:
-		return drop_few(s, slot, end, batch);
+		end = drop_few(s, slot, end, batch);
+		break;
 	case RUN:
-		return drop_run(s, slot, end, batch);
+		end = drop_run(s, slot, end, batch);
+		break;
 	default:
-		return drop_full(s, slot, end, batch);
+		end = drop_full(s, slot, end, batch);
 	}
+	*empty = !npinned(s);
+	return end;
 }
 
 /**
@@ -794,6 +865,7 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 			     unsigned long npages, struct t1_batch *batch)
 {
 	unsigned long done = 0, counted = batch->counted, n, end;
+	bool empty;
 	void *s;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
@@ -804,8 +876,8 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 		end = slot + n;
 		s = t1_record_stretch(record, index + done);
 		if (s) {
-			end = stretch_drop(s, slot, end, batch);
-			if (!npinned(s)) {
+			end = stretch_drop(s, slot, end, batch, &empty);
+			if (empty) {
 				__xa_erase(&record->stretches,
 					   (index + done) >> STRETCH_SHIFT);
 				stretch_free(s);
@@ -851,21 +923,29 @@ static u64 drop_one_run(struct t1_run *run, unsigned int slot)
 u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
 {
 	void *s = t1_record_stretch(record, index);
+	u64 word, *slot;
 	bool empty;
-	u64 word;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
 	if (unlikely(!s))
 		return 0;
-	if (form_of(s) == FULL) {
-		u64 *slot = to_words(s) + SLOT(index);
-
+	switch (form_of(s)) {
+	case FULL:
+		slot = to_words(s) + SLOT(index);
 		word = *slot ? word_drop(slot, false) : 0;
 		empty = word && !--*words_npinned(s);
-	} else {
-		word = form_of(s) == FEW ? drop_one_few(s, SLOT(index)) :
-					   drop_one_run(s, SLOT(index));
-		empty = !npinned(s);
+		break;
+	case LONE:
+		empty = lone_slot(s) == SLOT(index);
+		word = empty ? lone_word(s) : 0;
+		break;
+	case FEW:
+		word = drop_one_few(s, SLOT(index));
+		empty = !to_few(s)->head.npinned;
+		break;
+	default:
+		word = drop_one_run(s, SLOT(index));
+		empty = !to_run(s)->head.npinned;
 	}
 	if (word)
 		record->counted -= t1_word_is_counted(word);
@@ -923,13 +1003,14 @@ void t1_record_release(struct t1_record *record, bool dirty)
 {
 	struct t1_batch batch = { .all = true };
 	unsigned long index;
+	bool empty;
 	void *s;
 
 	xa_for_each(&record->stretches, index, s) {
 		unsigned int slot = 0;
 
 		while (slot < STRETCH_PAGES) {
-			slot = stretch_drop(s, slot, STRETCH_PAGES, &batch);
+			slot = stretch_drop(s, slot, STRETCH_PAGES, &batch, &empty);
 			if (slot < STRETCH_PAGES)
 				t1_batch_release(&batch, dirty);
 		}
@@ -1051,7 +1132,8 @@ unsigned long t1_record_bytes(struct t1_record *record)
 
 	xa_lock(&record->stretches);
 	xa_for_each(&record->stretches, place, s)
-		bytes += form_of(s) == FULL ? PAGE_SIZE : ksize(s);
+		if (form_of(s) != LONE)
+			bytes += form_of(s) == FULL ? PAGE_SIZE : ksize(s);
 	xa_unlock(&record->stretches);
 	return bytes;
 }

@@ -88,6 +88,54 @@ static unsigned long record_test_unpin(struct record_test *t, unsigned long inde
 	return let_go;
 }
 
+/* The same of one page, as most callers do. */
+static long record_test_pin_one(struct record_test *t, unsigned long index,
+				unsigned int from)
+{
+	bool done;
+
+	t1_record_lock(&t->record);
+	done = !t1_record_holds(&t->record, index) &&
+	       t1_record_put(&t->record, index, t->pages + from % TEST_PAGES);
+	t1_record_unlock(&t->record);
+	return done ? 1 : record_test_pin(t, index, 1, from, 1);
+}
+
+static unsigned long record_test_unpin_one(struct record_test *t, unsigned long index)
+{
+	u64 word;
+
+	t1_record_lock(&t->record);
+	word = t1_record_drop_one(&t->record, index);
+	t1_record_unlock(&t->record);
+	return !!word;
+}
+
+/* One page takes no memory, until it is pinned again or gets company. */
+static void record_test_lone(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+	unsigned long index = 0, pfn, n;
+
+	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 511, 3), 1L);
+	KUNIT_ASSERT_EQ(test, record_test_pin(t, 512, 1, 4, 1), 1L);
+	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), 0UL);
+	KUNIT_EXPECT_EQ(test, t->record.counted, 2UL);
+	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 1023, &pfn, &n));
+	KUNIT_EXPECT_EQ(test, index, 511UL);
+	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages) + 3);
+	KUNIT_EXPECT_EQ(test, n, 1UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 510), 0UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 513, 100), 0UL);
+	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 511, 7), 1L);
+	KUNIT_EXPECT_LE(test, t1_record_bytes(&t->record), 32UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 511), 0UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 511), 1UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 512), 1UL);
+	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
+	KUNIT_EXPECT_EQ(test, t->record.counted, 0UL);
+}
+
 static void record_test_few(struct kunit *test)
 {
 	struct record_test *t = test->priv;
@@ -170,12 +218,12 @@ static void record_test_io(struct kunit *test)
 static void record_test_unused_place(struct kunit *test)
 {
 	struct record_test *t = test->priv;
-	struct page *page = t->pages;
-	struct t1_source src = { .pages = &page, .run = 1 };
+	struct page *pages[2] = { t->pages, t->pages + 2 };
+	struct t1_source src = { .pages = pages, .run = 1 };
 	long ret;
 
 	t1_record_lock(&t->record);
-	ret = t1_record_add(&t->record, 1 << 20, 1, &src, &t->spare);
+	ret = t1_record_add(&t->record, 1 << 20, 2, &src, &t->spare);
 	t1_record_unlock(&t->record);
 	KUNIT_ASSERT_EQ(test, ret, (long)-EAGAIN);
 	KUNIT_ASSERT_EQ(test, t1_spare_fill(&t->record, &t->spare), 0);
@@ -198,18 +246,20 @@ static void record_test_model(struct kunit *test)
 	prandom_seed_state(&rnd, 5);
 	for (round = 0; round < 3000; round++) {
 		index = prandom_u32_state(&rnd) % 1060;
-		n = 1 + prandom_u32_state(&rnd) % TEST_PAGES;
+		n = round % 3 ? 1 : 1 + prandom_u32_state(&rnd) % TEST_PAGES;
 		from = prandom_u32_state(&rnd);
 		step = prandom_u32_state(&rnd) % 4;
 		if (prandom_u32_state(&rnd) % 2) {
-			KUNIT_ASSERT_EQ(test, record_test_pin(t, index, n, from, step), (long)n);
+			KUNIT_ASSERT_EQ(test, n == 1 ? record_test_pin_one(t, index, from) :
+					record_test_pin(t, index, n, from, step), (long)n);
 			for (i = index; i < index + n; i++)
 				distinct += !count[i]++;
 		} else {
 			for (expected = 0, i = index; i < index + n; i++)
 				if (count[i] && !--count[i])
 					expected++;
-			KUNIT_ASSERT_EQ(test, record_test_unpin(t, index, n), expected);
+			KUNIT_ASSERT_EQ(test, n == 1 ? record_test_unpin_one(t, index) :
+					record_test_unpin(t, index, n), expected);
 			distinct -= expected;
 		}
 		KUNIT_ASSERT_EQ(test, t->record.counted, distinct);
@@ -227,6 +277,7 @@ static void record_test_model(struct kunit *test)
 }
 
 static struct kunit_case record_test_cases[] = {
+	KUNIT_CASE(record_test_lone),
 	KUNIT_CASE(record_test_few),
 	KUNIT_CASE(record_test_run),
 	KUNIT_CASE(record_test_full),
