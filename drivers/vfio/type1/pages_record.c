@@ -559,7 +559,7 @@ long t1_record_add(struct t1_record *record, unsigned long index,
 
 /* What has no counts is about to be pinned again: make it one that has. */
 static int stretch_widen(struct t1_record *record, unsigned long index, void **sp,
-		     struct t1_spare *spare)
+			 struct t1_spare *spare)
 {
 	void *new;
 

@@ -381,7 +381,7 @@ TEST_F(domains, row_9_no_page)
  * Who maps much can be stopped, and has then mapped nothing. It is memory of a
  * device, of which nobody but the driver can know that there is a signal.
  */
-#define AREAS	8000U
+#define AREAS	2500U
 
 static int map_areas(data_t *self, char *mem)
 {
