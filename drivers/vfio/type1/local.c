@@ -73,29 +73,31 @@ static long pin_raced(struct pinning *p, unsigned long index, struct page **page
 	return n;
 }
 
-/* Record pages, of which @counted are to be charged; how many were, or errno. */
+/* Record pages, of which @counted may have to be charged; how many, or errno. */
 static long pin_record_some(struct pinning *p, unsigned long index,
 			    unsigned long n, struct t1_source *src,
-			    unsigned long counted, struct page **pages)
+			    unsigned long *counted, struct page **pages)
 {
 	struct t1_map *m = p->m;
-	unsigned long before = m->local.counted;
+	unsigned long added = m->local.counted;
 	long ret;
 
 	/* The last domain may have gone since. */
-	if (unlikely(p->charged < counted && !t1_map_is_backed(m))) {
+	if (unlikely(p->charged < *counted && !t1_map_is_backed(m))) {
 		t1_map_unlock(m);
-		ret = pin_charge(p, counted);
+		ret = pin_charge(p, *counted);
 		t1_map_lock(m);
 		return ret;
 	}
 	ret = t1_record_add(&m->local, index, n, src, &p->spare);
 	if (ret > 0) {
+		added = m->local.counted - added;
 		p->recorded += ret;
+		*counted -= min(*counted, added);
 		/* With a domain it is charged already: ours is given back. */
 		if (!t1_map_is_backed(m)) {
-			m->charged += m->local.counted - before;
-			p->charged -= m->local.counted - before;
+			m->charged += added;
+			p->charged -= added;
 		}
 	} else if (!ret) {
 		ret = pin_raced(p, index, pages, !src->pages);
@@ -116,17 +118,15 @@ static int pin_record(struct pinning *p, unsigned long index, unsigned long n,
 		      struct t1_source *src, struct page **pages,
 		      unsigned long *done)
 {
-	unsigned long counted = n - src->nreserved, before;
+	unsigned long counted = n - src->nreserved;
 	long ret = 0;
 
 	t1_assert_map_held(p->m);
 	for (*done = 0; *done < n; *done += ret) {
-		before = p->m->local.counted;
-		ret = pin_record_some(p, index + *done, n - *done, src, counted,
+		ret = pin_record_some(p, index + *done, n - *done, src, &counted,
 				      pages + *done);
 		if (ret < 0)
 			break;
-		counted -= min(counted, p->m->local.counted - before);
 		t1_source_skip(src, ret);
 	}
 	if (unlikely(*done < n && src->pages)) {
@@ -230,6 +230,9 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 		begun = true;
 		ret = pin_hole(p, index + *done, hole, pages + *done, backed, &got);
 		*done += got;
+		/* There is no charge for what another caller was first to pin. */
+		if (ret == -ENOMEM && t1_record_holds(&m->local, index + *done))
+			ret = 0;
 		if (ret || *done == n)
 			break;
 	}
@@ -243,8 +246,8 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 }
 
 /* A group that pins writes to what it pins only. */
-static void group_pinned(struct t1_container *c, struct iommu_group *group,
-			 unsigned long npages)
+static __always_inline void
+group_pinned(struct t1_container *c, struct iommu_group *group, unsigned long npages)
 {
 	struct t1_group *g;
 
@@ -272,6 +275,7 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 	unsigned long recorded = 0, at, n;
 	int ret = 0;
 
+	iova &= PAGE_MASK;
 	for (; done < npages && !ret; done += n) {
 		struct pinning p = { .c = c };
 
@@ -318,12 +322,15 @@ static noinline int pin_raised(struct t1_container *c, struct iommu_group *group
 {
 	if (atomic_read(&c->nunscoped))
 		group_pinned(c, group, 0);
-	trace_pin_pages(c->id, iova, npages, 0, 0);
+	trace_pin_pages(c->id, iova & PAGE_MASK, npages, 0, 0);
 	return npages;
 }
 
-/* Record a page that is pinned and charged; false: it is neither any more. */
-static noinline bool pin_one_record(struct t1_container *c, struct t1_map *m,
+/*
+ * Record a page that is pinned and charged; how many were: none if another
+ * caller was first. An errno: it is neither pinned nor charged any more.
+ */
+static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 				    unsigned long index, struct page **page)
 {
 	struct t1_source src = { .pages = page, .run = 1 };
@@ -337,7 +344,7 @@ static noinline bool pin_one_record(struct t1_container *c, struct t1_map *m,
 		t1_dirty_mark(m, index - m->align, 1);
 	t1_map_unlock(m);
 	pin_end(&p);
-	return !ret;
+	return ret ?: p.recorded;
 }
 
 /*
@@ -345,13 +352,13 @@ static noinline bool pin_one_record(struct t1_container *c, struct t1_map *m,
  * it. It is known to be absent, or not known.
  */
 static noinline int pin_one(struct t1_container *c, struct iommu_group *group,
-			    struct t1_map *m, unsigned long iova,
-			    struct page **page, bool absent)
+			    unsigned long iova, struct t1_map *m, bool absent,
+			    struct page **page)
 {
 	unsigned long index = map_page(m, iova) + m->align;
-	unsigned long vaddr = m->vaddr + (iova - m->iova);
-	bool write = m->prot & IOMMU_WRITE;
-	bool done;
+	unsigned long vaddr = m->vaddr + ((iova - m->iova) & PAGE_MASK);
+	bool write = m->prot & IOMMU_WRITE, done;
+	int recorded = 1;
 
 	if (unlikely(READ_ONCE(m->backing)))
 		goto rest;
@@ -379,11 +386,14 @@ static noinline int pin_one(struct t1_container *c, struct iommu_group *group,
 		t1_dirty_mark(m, index - m->align, 1);
 	}
 	t1_map_unlock(m);
-	if (!done && !pin_one_record(c, m, index, page))
-		goto rest;
+	if (!done) {
+		recorded = pin_one_record(c, m, index, page);
+		if (recorded < 0)
+			goto rest;
+	}
 	t1_map_leave(c, m);
-	group_pinned(c, group, 1);
-	trace_pin_pages(c->id, iova, 1, 1, 0);
+	group_pinned(c, group, recorded);
+	trace_pin_pages(c->id, iova & PAGE_MASK, 1, recorded, 0);
 	return 1;
 rest:
 	return pin_rest(c, group, iova, 1, m->prot, page, 0, m);
@@ -405,23 +415,23 @@ static int pin_page(struct t1_container *c, struct iommu_group *group,
 	bool absent, entered;
 	struct t1_map *m;
 
-	rcu_read_lock_sched();
+	t1_search_begin();
 	m = t1_map_search(c, iova);
 	if (unlikely(!pin_can_raise(m, prot))) {
-		rcu_read_unlock_sched();
+		t1_search_end();
 		return pin_all(c, group, iova, 1, prot, page);
 	}
 	if (t1_record_raise_one(&m->local, map_page(m, iova) + m->align, page, &absent)) {
-		rcu_read_unlock_sched();
+		t1_search_end();
 		if (unlikely(atomic_read(&c->nunscoped) || trace_pin_pages_enabled()))
 			return pin_raised(c, group, iova, 1);
 		return 1;
 	}
 	entered = t1_map_enter_found(c, m);
-	rcu_read_unlock_sched();
+	t1_search_end();
 	if (unlikely(!entered))
 		return pin_all(c, group, iova, 1, prot, page);
-	return pin_one(c, group, m, iova, page, absent);
+	return pin_one(c, group, iova, m, absent, page);
 }
 
 static noinline int pin_several(struct t1_container *c, struct iommu_group *group,
@@ -431,13 +441,14 @@ static noinline int pin_several(struct t1_container *c, struct iommu_group *grou
 	unsigned long done = 0;
 	struct t1_map *m;
 
-	rcu_read_lock_sched();
+	iova &= PAGE_MASK;
+	t1_search_begin();
 	m = t1_map_search(c, iova);
 	if (likely(pin_can_raise(m, prot)))
 		done = t1_record_raise_fast(&m->local, map_page(m, iova) + m->align,
 					    min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1),
 					    pages);
-	rcu_read_unlock_sched();
+	t1_search_end();
 	if (unlikely(done < npages))
 		return pin_rest(c, group, iova, npages, prot, pages, done, NULL);
 	if (unlikely(atomic_read(&c->nunscoped) || trace_pin_pages_enabled()))
@@ -479,10 +490,10 @@ int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 	if (unlikely(atomic_read_acquire(&c->barred)))
 		return pin_refused(c);
 	if (likely(npages == 1))
-		return pin_page(c, group, iova & PAGE_MASK, prot, pages);
+		return pin_page(c, group, iova, prot, pages);
 	if (unlikely(npages <= 0))
 		return -EINVAL;
-	return pin_several(c, group, iova & PAGE_MASK, npages, prot, pages);
+	return pin_several(c, group, iova, npages, prot, pages);
 }
 
 /* Unpin in one mapping, whose lock is held, and is released. */
@@ -582,7 +593,7 @@ static int rw_in_map(struct t1_map *m, unsigned long vaddr, void *data,
 		     size_t len, bool write)
 {
 	struct mm_struct *mm = m->owner->mm;
-	bool adopt = !current->mm;
+	bool adopt = !current->mm && current->flags & PF_KTHREAD;
 	int ret;
 
 	if (!adopt && current->mm != mm)
@@ -649,7 +660,8 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 			ret = -EPERM;
 		else
 			ret = rw_in_map(m, m->vaddr + offset, data, n, write);
-		if (write && !ret) {
+		/* A part may have been, of what could not be copied. */
+		if (write && (!ret || ret == -EFAULT)) {
 			/* Tracking that has not begun by now sees what was written. */
 			smp_mb();
 			if (unlikely(READ_ONCE(m->dirty)))

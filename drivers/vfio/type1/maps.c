@@ -312,7 +312,6 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	m->prot = prot;
 	m->state = complete ? T1_MAP_NEW : T1_MAP_READY;
 	m->vaddr_invalid = false;
-	m->unused = 0;
 	m->bars = t1_map_bars(m->state, prot, false);
 	if ((iova | vaddr | size) & (t1_pgsize(c) - 1) ||
 	    (c->ranges && !t1_ranges_hold(c->ranges, iova, last)))
@@ -584,8 +583,11 @@ static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 		t1_map_lock(m);
 		pinned = !t1_record_empty(&m->local);
 		t1_map_unlock(m);
+		/* Who unpins the last page is in flight, and nobody after him. */
 		if (!pinned)
-			return 0;
+			return wait_event_killable(c->wait,
+						   !atomic_read_acquire(&m->inflight)) ?
+				-EINTR : 0;
 		if (round == UNMAP_ROUNDS) {
 			warn_busy(c, m);
 			return -EBUSY;

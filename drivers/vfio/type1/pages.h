@@ -266,12 +266,18 @@ static inline u64 *t1_stretch_words(void *s)
 	return (u64 *)((unsigned long)s - T1_STRETCH_FULL);
 }
 
+/* How many of them are pinned, their page knows. */
+static inline unsigned long *t1_words_npinned(u64 *words)
+{
+	return &virt_to_page(words)->private;
+}
+
 /**
  * t1_word_raise - pin what is pinned once more, if it can be
  * @word: of a full stretch, which others may raise meanwhile
  * @page: filled in
  *
- * Context: the record's lock is held, or under rcu_read_lock_sched().
+ * Context: the record's lock is held, or in a reader's section of RCU.
  * Return: success.
  */
 static __always_inline bool t1_word_raise(u64 *word, struct page **page)
@@ -293,7 +299,7 @@ static __always_inline bool t1_word_raise(u64 *word, struct page **page)
  * @page: filled in
  * @absent: it is not pinned; else t1_record_raise() knows about it
  *
- * Context: under rcu_read_lock_sched(), without the lock.
+ * Context: in a reader's section of RCU, without the lock.
  * Return: success.
  */
 static __always_inline bool t1_record_raise_one(struct t1_record *record,
@@ -321,7 +327,7 @@ static __always_inline bool t1_record_raise_one(struct t1_record *record,
  * @npages: how many
  * @pages: filled in
  *
- * Context: under rcu_read_lock_sched(), without the lock.
+ * Context: in a reader's section of RCU, without the lock.
  * Return: how many were from the first on; t1_record_raise() knows about the
  * others.
  */
@@ -374,8 +380,8 @@ static inline bool t1_record_empty(struct t1_record *record)
 long t1_record_raise(struct t1_record *record, unsigned long index,
 		     unsigned long npages, struct page **pages,
 		     struct t1_spare *spare);
-bool t1_record_put(struct t1_record *record, unsigned long index,
-		   struct page *page);
+bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
+		     struct page *page);
 long t1_record_add(struct t1_record *record, unsigned long index,
 		   unsigned long npages, const struct t1_source *src,
 		   struct t1_spare *spare);
@@ -397,6 +403,34 @@ unsigned long t1_record_counted(struct t1_record *record, unsigned long index,
 void t1_record_mark(struct t1_record *record, unsigned long index,
 		    unsigned long npages, unsigned long *bitmap, unsigned long bit);
 unsigned long t1_record_bytes(struct t1_record *record);
+
+/**
+ * t1_record_put - record a page, which is not reserved, if that is easy
+ * @record: where
+ * @index: of it
+ * @page: it
+ *
+ * Context: the record's lock is held.
+ * Return: success; if not, t1_record_add() knows more.
+ */
+static inline bool t1_record_put(struct t1_record *record, unsigned long index,
+				 struct page *page)
+{
+	unsigned int slot = index & (STRETCH_PAGES - 1);
+	void *s = t1_record_stretch(record, index);
+	u64 *words;
+
+	lockdep_assert_held(&record->stretches.xa_lock);
+	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
+		return __t1_record_put(record, s, slot, page);
+	words = t1_stretch_words(s);
+	if (unlikely(words[slot]))
+		return false;
+	WRITE_ONCE(words[slot], T1_WORD_ONE | page_to_pfn(page));
+	++*t1_words_npinned(words);
+	record->counted++;
+	return true;
+}
 
 /**
  * t1_record_extent - find consecutive pages

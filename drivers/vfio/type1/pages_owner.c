@@ -91,17 +91,20 @@ static __always_inline void owner_leave(struct t1_owner *owner)
  *
  * Context: process context. Sleeps, takes the owner's mmap_lock.
  * Return: 0; -ENOMEM: the limit is reached, and told; -ESRCH: the address
- * space is gone; -EINTR: the task was killed.
+ * space is gone; -EINTR: the task was killed, unless it is forced.
  */
 int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force)
 {
-	int ret;
+	int ret = 0;
 
 	if (!npages)
 		return 0;
 	if (unlikely(!owner_enter(owner)))
 		return -ESRCH;
-	ret = mmap_write_lock_killable(owner->mm);
+	if (unlikely(force))
+		mmap_write_lock(owner->mm);
+	else
+		ret = mmap_write_lock_killable(owner->mm);
 	if (likely(!ret)) {
 		ret = __account_locked_vm(owner->mm, npages, true, owner->task,
 					  owner->lock_cap || force);

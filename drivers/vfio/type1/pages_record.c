@@ -55,10 +55,10 @@ struct t1_run {
 
 #define SLOT(index)	((index) & (STRETCH_PAGES - 1))
 
-/* More than so many are better off in a full one; so few need no run. */
+/* More are better off in a full one, at 64 bytes each or less; so few need no run. */
 #define FEW_BYTES(room)	(sizeof(struct t1_few) + (room) * (sizeof(u64) + sizeof(u16)))
 #define FEW_ROOM(bytes)	(((bytes) - sizeof(struct t1_few)) / (sizeof(u64) + sizeof(u16)))
-#define FEW_MOST	FEW_ROOM(1024)
+#define FEW_MOST	63UL
 #define RUN_LEAST	6
 
 static unsigned int form_of(void *s)
@@ -88,17 +88,11 @@ static u64 *to_words(void *s)
 	return t1_stretch_words(s);
 }
 
-/* How many slots of a full one are pinned, its page knows. */
-static unsigned long *words_npinned(void *s)
-{
-	return &virt_to_page(to_words(s))->private;
-}
-
 static unsigned int npinned(void *s)
 {
 	switch (form_of(s)) {
 	case FULL:
-		return *words_npinned(s);
+		return *t1_words_npinned(to_words(s));
 	case LONE:
 		return 1;
 	default:
@@ -262,7 +256,7 @@ static void stretch_put(void *s, unsigned int slot, u64 word)
 		break;
 	default:
 		WRITE_ONCE(to_words(s)[slot], word);
-		++*words_npinned(s);
+		++*t1_words_npinned(to_words(s));
 	}
 }
 
@@ -300,7 +294,7 @@ static void *stretch_alloc(unsigned int form, unsigned int room)
 	if (!s)
 		return NULL;
 	s->form = form;
-	s->room = form == FEW ? FEW_ROOM(size) : 0;
+	s->room = form == FEW ? min(FEW_ROOM(size), FEW_MOST) : 0;
 	return s;
 }
 
@@ -446,7 +440,7 @@ static long add_full(struct t1_record *record, void *s, unsigned int slot,
 			WRITE_ONCE(words[i], word_make(page_to_pfn(src->pages[i]), 0));
 		counted = i;
 	}
-	*words_npinned(s) += i;
+	*t1_words_npinned(to_words(s)) += i;
 	record->counted += counted;
 	return i;
 }
@@ -465,44 +459,19 @@ static long add_few(struct t1_record *record, void *s, unsigned int slot,
 	return n;
 }
 
-static noinline bool few_put(struct t1_record *record, struct t1_few *few,
-			     unsigned int slot, struct page *page)
+/* What t1_record_put() does where a stretch is not full. */
+bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
+		     struct page *page)
 {
+	struct t1_few *few = s;
 	unsigned int at;
 
-	if (form_of(few) != FEW || few->head.npinned == few->head.room)
+	if (!s || form_of(s) != FEW || few->head.npinned == few->head.room)
 		return false;
 	at = few_find(few, slot);
 	if (at < few->head.npinned && few_slots(few)[at] == slot)
 		return false;
 	few_insert(few, at, slot, word_make(page_to_pfn(page), 0));
-	record->counted++;
-	return true;
-}
-
-/**
- * t1_record_put - record a page, which is not reserved, if that is easy
- * @record: where
- * @index: of it
- * @page: it
- *
- * Context: the record's lock is held.
- * Return: success; if not, t1_record_add() knows more.
- */
-bool t1_record_put(struct t1_record *record, unsigned long index,
-		   struct page *page)
-{
-	void *s = t1_record_stretch(record, index);
-	u64 *word;
-
-	lockdep_assert_held(&record->stretches.xa_lock);
-	if (xa_pointer_tag(s) != T1_STRETCH_FULL)
-		return s && few_put(record, s, SLOT(index), page);
-	word = to_words(s) + SLOT(index);
-	if (unlikely(*word))
-		return false;
-	WRITE_ONCE(*word, word_make(page_to_pfn(page), 0));
-	++*words_npinned(s);
 	record->counted++;
 	return true;
 }
@@ -678,9 +647,11 @@ int t1_spare_fill(struct t1_record *record, struct t1_spare *spare)
 		spare->has_place = true;
 		spare->wants_place = false;
 	}
-	if (spare->wants_stretch && !spare->stretch)
-		spare->stretch = stretch_alloc(spare->form, spare->room);
-	return spare->wants_stretch && !spare->stretch ? -ENOMEM : 0;
+	if (!spare->wants_stretch)
+		return 0;
+	spare->stretch = stretch_alloc(spare->form, spare->room);
+	spare->wants_stretch = !spare->stretch;
+	return spare->stretch ? 0 : -ENOMEM;
 }
 
 /**
@@ -804,7 +775,7 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 			if (!t1_word_is_counted(old)) {
 				special++;
 				if (word_special(old) & T1_PAGE_BARE) {
-					--*words_npinned(s);
+					--*t1_words_npinned(to_words(s));
 					special--;
 					continue;
 				}
@@ -812,7 +783,7 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 		}
 		batch->pages[n++] = pfn_to_page(t1_word_pfn(old));
 	}
-	*words_npinned(s) -= n - batch->npages;
+	*t1_words_npinned(to_words(s)) -= n - batch->npages;
 	batch->counted += n - batch->npages - special;
 	batch->npages = n;
 	return word - to_words(s);
@@ -933,7 +904,7 @@ u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
 	case FULL:
 		slot = to_words(s) + SLOT(index);
 		word = *slot ? word_drop(slot, false) : 0;
-		empty = word && !--*words_npinned(s);
+		empty = word && !--*t1_words_npinned(to_words(s));
 		break;
 	case LONE:
 		empty = lone_slot(s) == SLOT(index);

@@ -164,11 +164,11 @@ struct t1_backing {
  * @inflight: calls that use the mapping, or its owner, without its lock; see above
  * @bars: what keeps pages from being pinned by a look-up: all that @prot does
  *	not have, and T1_BAR_*
+ * @state: see there
+ * @vaddr_invalid: @vaddr is about to be replaced
  * @align: the index of the first page in the records, so that the stretches
  *	of a record are the huge pages of the address space
  * @prot: IOMMU_READ, IOMMU_WRITE
- * @state: see there
- * @vaddr_invalid: @vaddr is about to be replaced
  *
  * There may be 65,535 of them in a container: keep it at 128 bytes.
  */
@@ -187,17 +187,16 @@ struct t1_map {
 		struct rcu_head rcu;
 	};
 	atomic_t inflight;
-	u16 bars;
+	u8 bars;
+	u8 state : 2;
+	u8 vaddr_invalid : 1;
 	u16 align : 9;
 	u16 prot : 2;
-	u16 state : 2;
-	u16 vaddr_invalid : 1;
-	u16 unused : 2;
 };
 
 /* It is not ready; written pages have to be marked. */
-#define T1_BAR_STATE	0x8000
-#define T1_BAR_DIRTY	0x4000
+#define T1_BAR_STATE	0x80
+#define T1_BAR_DIRTY	0x40
 
 /**
  * struct t1_domain - an IOMMU domain
@@ -257,7 +256,7 @@ static inline void t1_map_unlock(struct t1_map *m)
 	t1_record_unlock(&m->local);
 }
 
-static inline u16 t1_map_bars(enum t1_map_state state, int prot, bool dirty)
+static inline u8 t1_map_bars(enum t1_map_state state, int prot, bool dirty)
 {
 	return (~prot & ~(T1_BAR_STATE | T1_BAR_DIRTY)) |
 	       (state == T1_MAP_READY ? 0 : T1_BAR_STATE) | (dirty ? T1_BAR_DIRTY : 0);

@@ -125,6 +125,26 @@ TEST_F(type1, written_is_dirty)
 	EXPECT_TRUE(only(&bitmap, T1_PAGES - 1, 1));
 }
 
+/* What a write that fails in the middle has written may be anything but clean. */
+TEST_F(type1, written_in_part_is_dirty)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct bitmap bitmap;
+	char buf[2 * PAGE];
+
+	if (stock_differs())
+		SKIP(return, "the kernel's loses a page that was written");
+	memset(buf, 1, sizeof(buf));
+	ASSERT_EQ(0, use_map(&self->use));
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(0, mprotect(self->use.mem + 8 * PAGE, PAGE, PROT_NONE));
+	EXPECT_EQ(-EFAULT, rw_write(dev, T1_IOVA + 7 * PAGE, buf, 2 * PAGE));
+	EXPECT_EQ(0, get_all(&self->use, &bitmap));
+	EXPECT_TRUE(bitmap.word[0] & (1ULL << 7));
+	EXPECT_EQ(0, mprotect(self->use.mem + 8 * PAGE, PAGE,
+			      PROT_READ | PROT_WRITE));
+}
+
 /* What is mapped later is tracked, too. */
 TEST_F(type1, mapped_while_tracking)
 {
