@@ -212,26 +212,6 @@ static int cdev_begin(struct cdev *c, const char *vendor)
 	return make_ioas(c->iommufd, c->mem, &c->ioas);
 }
 
-static void setup(struct __test_metadata *_metadata, struct cdev *c,
-		  const char *vendor)
-{
-	int ret;
-
-	c->fd = -1;
-	c->iommufd = -1;
-	if (!exists("/dev/iommu"))
-		SKIP(return, "this kernel has no iommufd");
-	if (module_load(vendor, NULL))
-		SKIP(return, "there is no module %s, build-vendors builds it",
-		     vendor);
-	ret = cdev_begin(c, vendor);
-	if (ret == -ENODEV)
-		SKIP(return, "VFIO devices have no file of their own here");
-	ASSERT_EQ(0, ret);
-	c->fd = open_file(c->node);
-	ASSERT_LE(0, c->fd);
-}
-
 static void cdev_close(int *fd)
 {
 	if (*fd >= 0)
@@ -258,6 +238,28 @@ static void teardown(struct __test_metadata *_metadata, struct cdev *c)
 	EXPECT_STREQ(c->before.text, after.text);
 	EXPECT_EQ(0, of_old(c->vendor) ? module_unload(c->vendor) :
 					 vendor_get(c->vendor, "violations"));
+}
+
+static void setup(struct __test_metadata *_metadata, struct cdev *c,
+		  const char *vendor)
+{
+	int ret;
+
+	c->fd = -1;
+	c->iommufd = -1;
+	if (!exists("/dev/iommu"))
+		SKIP(return, "this kernel has no iommufd");
+	if (module_load(vendor, NULL))
+		SKIP(return, "there is no module %s, build-vendors builds it",
+		     vendor);
+	ret = cdev_begin(c, vendor);
+	if (ret == -ENODEV) {
+		teardown(_metadata, c);
+		SKIP(return, "VFIO devices have no file of their own here");
+	}
+	ASSERT_EQ(0, ret);
+	c->fd = open_file(c->node);
+	ASSERT_LE(0, c->fd);
 }
 
 /* A driver that can ask its user to go */
