@@ -1357,7 +1357,7 @@ TEST_F(iommu, row_16_long_map)
 		ASSERT_EQ(0, write_file(PREEMPT, "none"));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, take_turns, &stop));
 	n = turns;
-	ASSERT_EQ(0, dma_map(CONTAINER, mem, 1ULL << 32, size, T1_RW));
+	EXPECT_EQ(0, dma_map(CONTAINER, mem, 1ULL << 32, size, T1_RW));
 	EXPECT_LT(n + 3, turns);
 	EXPECT_EQ(size / PAGE, LOCKED(&self->use));
 	n = turns;
