@@ -764,7 +764,7 @@ TEST_F(pin, while_it_is_closed_and_unbound)
 	mdev_close(&use->user);
 	use->helper[0] = async_touch(use->uuid);
 	use->helper[1] = async_touch(use->uuid);
-	for (rounds = 0; now_ms() < end; rounds++) {
+	for (rounds = 0; rounds < 4 || now_ms() < end; rounds++) {
 		mdev_close(&use->user);
 		if (rounds % 2) {
 			ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
@@ -782,7 +782,6 @@ TEST_F(pin, while_it_is_closed_and_unbound)
 	}
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(-ETIMEDOUT, async_result(use->helper[i], 0));
-	EXPECT_LT(3, rounds);
 	if (variant->external)
 		EXPECT_EQ(0, set_parameter(V5_4, "keep_handle", "0"));
 }
