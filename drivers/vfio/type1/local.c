@@ -331,7 +331,7 @@ static noinline int pin_raised(struct t1_container *c, struct iommu_group *group
  * caller was first. An errno: it is neither pinned nor charged any more.
  */
 static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
-				    unsigned long index, struct page **page)
+				   unsigned long index, struct page **page)
 {
 	struct t1_source src = { .pages = page, .run = 1 };
 	struct pinning p = { .c = c, .m = m, .charged = 1 };
