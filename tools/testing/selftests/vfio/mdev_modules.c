@@ -291,7 +291,9 @@ TEST_F(modules, removal_waits_for_a_moment)
 	ASSERT_EQ(0, set_bus_driver("delay", 90));
 	pid = async_write("/sys/bus/mdev/drivers/" BUS_DRIVER "/bind",
 			  self->uuid);
-	sleep_ms(20);
+	/* The link is there from before the driver's probe() on. */
+	EXPECT_TRUE(WAIT_FOR(exists("/sys/bus/mdev/devices/%s/driver",
+				    self->uuid), SOON));
 	EXPECT_EQ(0, mdev_remove(self->uuid));
 	EXPECT_EQ(0, async_result(pid, SOON));
 }
