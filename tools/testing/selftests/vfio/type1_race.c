@@ -405,7 +405,7 @@ TEST_F(type1, signals)
  * 2 GiB of pins, which are made and given back without anybody noticing. A
  * kernel that checks itself takes as long for a sixteenth.
  */
-TEST_F(type1, row_16_long_pins)
+TEST_F_TIMEOUT(type1, row_16_long_pins, 240)
 {
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
 	const unsigned long all = SLICES * SLICE / (exists("/proc/lockdep") ? 16 : 1);
