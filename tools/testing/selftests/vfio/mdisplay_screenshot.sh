@@ -38,10 +38,16 @@ alive()
 # ask COMMAND...: what the guest's bus does; the answer in $answer
 ask()
 {
+	local part
+
 	echo "$*" >&3
-	until read -r -t 1 answer <&4; do
+	answer=
+	# What had come of a line when the time was up is a part of it.
+	until read -r -t 1 part <&4; do
+		answer+=$part
 		alive || return
 	done
+	answer+=$part
 	[[ $answer == OK* ]] || { echo "$1: $answer"; return 1; }
 }
 
