@@ -51,6 +51,7 @@ static void *type1_open(unsigned long arg)
 	seqcount_mutex_init(&c->maps_seq, &c->maps_lock);
 	c->maps = RB_ROOT;
 	c->avail = READ_ONCE(t1_dma_entry_limit);
+	c->local_only = true;
 	init_rwsem(&c->devices_lock);
 	INIT_LIST_HEAD(&c->devices);
 	init_waitqueue_head(&c->wait);

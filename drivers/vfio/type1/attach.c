@@ -116,6 +116,7 @@ static int attach_backed(struct t1_container *c, struct t1_group *g)
 	d = t1_domain_new(c, g->group);
 	if (IS_ERR(d))
 		return PTR_ERR(d);
+	t1_maps_local_only(c, false);
 	ranges = t1_ranges_make(c, d, g->group, &msi);
 	ret = PTR_ERR_OR_ZERO(ranges);
 	if (ret) {
@@ -182,8 +183,9 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 		if (emulated)
 			c->nemulated++;
 		else
-			atomic_inc(&c->nunscoped);
+			t1_unscoped(c, 1);
 	}
+	t1_maps_local_only(c, true);
 	up_write(&c->domains_lock);
 	if (ret)
 		kfree(g);
@@ -246,7 +248,7 @@ void t1_detach(struct t1_container *c, struct iommu_group *group)
 		if (!atomic_xchg(&g->scoped, 1)) {
 			if (c->tracking)
 				t1_dirty_all(c);
-			atomic_dec(&c->nunscoped);
+			t1_unscoped(c, -1);
 		}
 		if (g->domain)
 			detach_backed(c, g);
@@ -254,6 +256,7 @@ void t1_detach(struct t1_container *c, struct iommu_group *group)
 			c->nemulated--;
 		if (list_empty(&c->groups))
 			t1_unmap_all(c, group);
+		t1_maps_local_only(c, true);
 		trace_detach_group(c->id, iommu_group_id(group));
 	}
 	up_write(&c->domains_lock);

@@ -59,7 +59,7 @@ static int mappings_show(struct seq_file *seq, void *unused)
 		bytes = t1_record_bytes(&m->local);
 		t1_map_lock(m);
 		backed = t1_map_is_backed(m);
-		charged = m->charged;
+		charged = t1_map_charged(m);
 		state = m->state;
 		t1_map_unlock(m);
 		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
@@ -109,10 +109,10 @@ static int memory_show(struct seq_file *seq, void *unused)
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
 		bytes += sizeof(*m) + t1_record_bytes(&m->local);
 		t1_map_lock(m);
-		charged += m->charged;
-		local += m->local.counted;
+		charged += t1_map_charged(m);
+		local += t1_record_counted(&m->local, 0, ULONG_MAX);
 		if (t1_map_is_backed(m))
-			backing += m->backing->record.counted;
+			backing += t1_map_backing(m)->counted;
 		t1_map_unlock(m);
 	}
 	seq_printf(seq, "mappings %u\nmappings_left %u\nlocked_pages %lu\npinned_by_mediated_devices %lu\npinned_for_iommu %lu\nrecord_bytes %lu\n",

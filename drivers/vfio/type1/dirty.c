@@ -47,23 +47,45 @@ int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
 	bits = bits_alloc(m);
 	if (IS_ERR(bits))
 		return PTR_ERR(bits);
+	/* It goes with the mapping. */
+	if (t1_map_want_extra(m)) {
+		kvfree(bits);
+		return -ENOMEM;
+	}
 	t1_map_lock(m);
 	t1_map_set_dirty(m, bits);
 	t1_map_unlock(m);
 	return 0;
 }
 
-static void set_bits(struct t1_map *m, unsigned long *bits)
+static int track(struct t1_map *m)
 {
-	unsigned long *old;
+	unsigned long *bits = bits_alloc(m);
 
+	if (IS_ERR(bits))
+		return PTR_ERR(bits);
+	if (t1_map_want_extra(m)) {
+		kvfree(bits);
+		return -ENOMEM;
+	}
 	t1_map_lock(m);
-	old = m->dirty;
 	t1_map_set_dirty(m, bits);
-	if (bits)
-		t1_record_mark(&m->local, m->align, t1_map_npages(m), bits, 0);
+	t1_record_mark(&m->local, m->align, t1_map_npages(m), bits, 0);
 	t1_map_unlock(m);
-	kvfree(old);
+	return 0;
+}
+
+static void track_no_more(struct t1_map *m)
+{
+	unsigned long *bits = t1_map_dirty(m);
+
+	if (!bits)
+		return;
+	t1_map_lock(m);
+	t1_map_set_dirty(m, NULL);
+	t1_map_unlock(m);
+	kvfree(bits);
+	t1_map_drop_extra(m);
 }
 
 static void drop_all_bits(struct t1_container *c)
@@ -71,7 +93,7 @@ static void drop_all_bits(struct t1_container *c)
 	struct t1_map *m;
 
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
-		set_bits(m, NULL);
+		track_no_more(m);
 }
 
 /**
@@ -84,23 +106,20 @@ static void drop_all_bits(struct t1_container *c)
  */
 int t1_dirty_start(struct t1_container *c)
 {
-	unsigned long *bits;
 	struct t1_map *m;
 	int ret = 0;
 
 	down_write(&c->domains_lock);
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m && !ret && !c->tracking; m = t1_map_next(m)) {
-		bits = bits_alloc(m);
-		ret = PTR_ERR_OR_ZERO(bits);
-		if (!ret)
-			set_bits(m, bits);
+		ret = track(m);
 		cond_resched();
 	}
 	if (ret)
 		drop_all_bits(c);
 	else
 		c->tracking = true;
+	c->local_only &= !c->tracking;
 	mutex_unlock(&c->maps_lock);
 	up_write(&c->domains_lock);
 	return ret;
@@ -119,6 +138,7 @@ void t1_dirty_stop(struct t1_container *c)
 	c->tracking = false;
 	drop_all_bits(c);
 	mutex_unlock(&c->maps_lock);
+	t1_maps_local_only(c, true);
 	up_write(&c->domains_lock);
 }
 
@@ -168,13 +188,16 @@ int t1_dirty_check(const struct vfio_bitmap *bitmap, u64 size)
 static void read_bits(struct t1_container *c, struct t1_map *m, unsigned long page,
 		      unsigned long n, unsigned long *bits, bool take)
 {
+	unsigned long *dirty;
+
 	t1_map_lock(m);
+	dirty = t1_map_dirty(m);
 	if (atomic_read(&c->nunscoped) && t1_map_is_backed(m))
-		bitmap_set(m->dirty, page, n);
-	bitmap_copy(bits, m->dirty + BIT_WORD(page), n);
+		bitmap_set(dirty, page, n);
+	bitmap_copy(bits, dirty + BIT_WORD(page), n);
 	if (take) {
-		bitmap_clear(m->dirty, page, n);
-		t1_record_mark(&m->local, page + m->align, n, m->dirty, page);
+		bitmap_clear(dirty, page, n);
+		t1_record_mark(&m->local, page + m->align, n, dirty, page);
 	}
 	t1_map_unlock(m);
 }
@@ -253,7 +276,7 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	int ret = 0;
 
 	BUILD_BUG_ON(sizeof(unsigned long) != sizeof(u64));
-	if (!m->dirty)
+	if (!t1_map_dirty(m))
 		return 0;
 	bits = (unsigned long *)__get_free_page(GFP_KERNEL);
 	if (!bits)

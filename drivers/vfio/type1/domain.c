@@ -102,10 +102,11 @@ static int map_recorded(struct t1_container *c, struct t1_domain *only,
 			unsigned long last)
 {
 	unsigned long index = next + m->align, pfn, n;
+	struct t1_backing *b = t1_map_backing(m);
 	int ret;
 
-	while (next <= last && t1_record_extent(&m->backing->record, &index,
-						last + m->align, &pfn, &n)) {
+	while (next <= last &&
+	       t1_record_extent(&b->record, &index, last + m->align, &pfn, &n)) {
 		next = index - m->align;
 		if (e->npages && pfn == e->pfn + e->npages &&
 		    extent_room(m, next) < EXTENT_PAGES && !t1_disable_hugepages) {
@@ -115,7 +116,7 @@ static int map_recorded(struct t1_container *c, struct t1_domain *only,
 			ret = map_extent(c, only, m, e);
 			if (ret)
 				return ret;
-			m->backing->nmapped = max(m->backing->nmapped, e->first + e->npages);
+			b->nmapped = max(b->nmapped, e->first + e->npages);
 			n = min(n, extent_room(m, next));
 			*e = (struct extent){ .first = next, .pfn = pfn, .npages = n };
 		}
@@ -128,10 +129,11 @@ static int map_recorded(struct t1_container *c, struct t1_domain *only,
 static int map_rest(struct t1_container *c, struct t1_domain *only,
 		    struct t1_map *m, struct extent *e)
 {
+	struct t1_backing *b = t1_map_backing(m);
 	int ret = map_extent(c, only, m, e);
 
 	if (!ret)
-		m->backing->nmapped = max(m->backing->nmapped, e->first + e->npages);
+		b->nmapped = max(b->nmapped, e->first + e->npages);
 	return ret;
 }
 
@@ -139,12 +141,13 @@ static int map_rest(struct t1_container *c, struct t1_domain *only,
 static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
 		       struct t1_source *src, struct t1_spare *spare)
 {
-	struct t1_record *record = &m->backing->record;
+	struct t1_backing *b = t1_map_backing(m);
+	struct t1_record *record = &b->record;
 	long ret = 0;
 
 	t1_record_lock(record);
 	while (n) {
-		ret = t1_record_add(record, page + m->align, n, src, spare);
+		ret = t1_record_add(record, page + m->align, n, src, spare, &b->counted);
 		if (ret == -EAGAIN) {
 			t1_record_unlock(record);
 			ret = t1_spare_fill(record, spare);
@@ -180,7 +183,7 @@ static int back_charge(struct t1_container *c, struct t1_map *m,
 		return ret;
 	}
 	t1_map_lock(m);
-	m->charged += counted;
+	t1_map_backing(m)->charged += counted;
 	t1_map_unlock(m);
 	return 0;
 }
@@ -190,6 +193,7 @@ static int back_fill(struct t1_container *c, struct t1_map *m,
 		     struct t1_domain *only, struct page **pages,
 		     struct t1_gup *gup, struct t1_spare *spare)
 {
+	struct t1_backing *b = t1_map_backing(m);
 	unsigned long page = 0, n, counted;
 	struct t1_source src;
 	struct extent e = { };
@@ -204,12 +208,11 @@ static int back_fill(struct t1_container *c, struct t1_map *m,
 		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &src);
 		if (got < 0)
 			return got;
-		counted = m->backing->record.counted;
+		counted = b->counted;
 		ret = back_record(m, page, got, &src, spare);
 		if (ret)
 			return ret;
-		counted = m->backing->record.counted - counted;
-		ret = back_charge(c, m, page, got, counted);
+		ret = back_charge(c, m, page, got, b->counted - counted);
 		if (ret)
 			return ret;
 		ret = map_recorded(c, only, m, &e, page, page + got - 1);
@@ -229,9 +232,13 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	struct t1_backing *b;
 	struct page **pages;
 	struct t1_gup gup;
-	int ret = -ENOMEM;
+	int ret;
 
 	BUILD_BUG_ON(STRETCH_PAGES * sizeof(*pages) > PAGE_SIZE);
+	ret = t1_map_want_extra(m);
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
 	pages = (struct page **)__get_free_page(GFP_KERNEL);
 	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
 	if (!pages || !b) {
@@ -240,14 +247,14 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	}
 	t1_record_init(&b->record);
 	t1_map_lock(m);
-	m->backing = b;
+	m->extra->backing = b;
 	t1_map_unlock(m);
 	ret = t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m));
 	if (ret)
 		goto free;
 	ret = back_fill(c, m, only, pages, &gup, &spare);
 	t1_gup_end(&gup);
-	t1_spare_end(&m->backing->record, &spare);
+	t1_spare_end(&b->record, &spare);
 free:
 	free_page((unsigned long)pages);
 	return ret;
@@ -268,7 +275,7 @@ int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only
 	int ret;
 
 	lockdep_assert_held(&c->domains_lock);
-	if (!m->backing)
+	if (!t1_map_backing(m))
 		return back_new(c, m, only);
 	ret = map_recorded(c, only, m, &e, 0, t1_map_npages(m) - 1);
 	return ret ?: map_rest(c, only, m, &e);
@@ -281,20 +288,22 @@ int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only
  * @only: the one domain that maps it, beside those of the container, or NULL
  *
  * Unless @only is one more domain of a mapping that is live, the pages are
- * released; they stay charged.
+ * released, and what the mapping was charged for because of them is given back.
  *
  * Context: process context, domains_lock is held. Sleeps. Needs no memory.
  */
 void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		   struct t1_domain *only)
 {
-	struct t1_backing *b = m->backing;
+	struct t1_backing *b = t1_map_backing(m);
 	struct t1_domain *d;
 	bool unmapped = true;
 
 	lockdep_assert_held(&c->domains_lock);
-	if (!b)
+	if (!b) {
+		t1_map_drop_extra(m);
 		return;
+	}
 	if (only && b->live) {
 		/* As much of it as was mapped. */
 		domain_unmap(only, m, t1_map_npages(m));
@@ -306,14 +315,16 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		list_for_each_entry(d, &c->domains, list)
 			unmapped &= domain_unmap(d, m, b->nmapped) == b->nmapped;
 	t1_map_lock(m);
-	m->backing = NULL;
+	m->extra->backing = NULL;
 	t1_map_unlock(m);
+	t1_map_drop_extra(m);
 	/* Rather lose the memory than have a device write to what is another's. */
 	if (unmapped)
 		t1_record_release(&b->record, m->prot & IOMMU_WRITE);
 	else
 		WARN_ONCE(1, "vfio_iommu_type1: the IOMMU driver has not unmapped IOVA %#lx to %#lx, its pages are lost\n",
 			  m->iova, m->last);
+	t1_owner_uncharge(m->owner, b->charged);
 	kfree(b);
 }
 
@@ -326,26 +337,27 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
  */
 int t1_map_go_live(struct t1_map *m)
 {
-	unsigned long counted = m->backing->record.counted, over, under;
+	struct t1_backing *b = t1_map_backing(m);
+	unsigned long charged, under;
 	int ret;
 
 	for (;;) {
 		t1_map_lock(m);
-		if (m->charged >= counted) {
-			over = m->charged - counted;
-			m->charged = counted;
-			m->backing->live = true;
+		charged = t1_map_charged(m);
+		if (charged >= b->counted) {
+			b->charged = b->counted;
+			b->live = true;
 			t1_map_unlock(m);
-			t1_owner_uncharge(m->owner, over);
+			t1_owner_uncharge(m->owner, charged - b->counted);
 			return 0;
 		}
-		under = counted - m->charged;
+		under = b->counted - charged;
 		t1_map_unlock(m);
 		ret = t1_owner_charge(m->owner, under, false);
 		if (ret)
 			return ret;
 		t1_map_lock(m);
-		m->charged += under;
+		b->charged += under;
 		t1_map_unlock(m);
 	}
 }
@@ -358,20 +370,21 @@ int t1_map_go_live(struct t1_map *m)
  */
 void t1_map_go_local(struct t1_map *m)
 {
-	unsigned long over = 0, under = 0;
+	struct t1_backing *b = t1_map_backing(m);
+	unsigned long charged, counted;
 
+	if (!b)
+		return;
 	t1_map_lock(m);
-	if (m->backing)
-		m->backing->live = false;
-	if (m->charged > m->local.counted)
-		over = m->charged - m->local.counted;
-	else
-		under = m->local.counted - m->charged;
-	m->charged = m->local.counted;
+	charged = t1_map_charged(m);
+	b->live = false;
+	b->charged = 0;
+	counted = t1_map_charged(m);
 	t1_map_unlock(m);
-	t1_owner_uncharge(m->owner, over);
-	/* A page replaced I/O memory after that was mapped: it is pinned. */
-	t1_owner_charge(m->owner, under, true);
+	if (charged > counted)
+		t1_owner_uncharge(m->owner, charged - counted);
+	else /* A page replaced I/O memory after that was mapped: it is pinned. */
+		t1_owner_charge(m->owner, counted - charged, true);
 }
 
 /* The mappings of a container whose domains_lock is held for writing. */

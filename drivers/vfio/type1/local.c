@@ -79,7 +79,7 @@ static long pin_record_some(struct pinning *p, unsigned long index,
 			    unsigned long *counted, struct page **pages)
 {
 	struct t1_map *m = p->m;
-	unsigned long added = m->local.counted;
+	unsigned long added = 0;
 	long ret;
 
 	/* The last domain may have gone since. */
@@ -89,16 +89,13 @@ static long pin_record_some(struct pinning *p, unsigned long index,
 		t1_map_lock(m);
 		return ret;
 	}
-	ret = t1_record_add(&m->local, index, n, src, &p->spare);
+	ret = t1_record_add(&m->local, index, n, src, &p->spare, &added);
 	if (ret > 0) {
-		added = m->local.counted - added;
 		p->recorded += ret;
 		*counted -= min(*counted, added);
 		/* With a domain it is charged already: ours is given back. */
-		if (!t1_map_is_backed(m)) {
-			m->charged += added;
+		if (!t1_map_is_backed(m))
 			p->charged -= added;
-		}
 	} else if (!ret) {
 		ret = pin_raced(p, index, pages, !src->pages);
 	}
@@ -245,22 +242,31 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 	return ret;
 }
 
-/* A group that pins writes to what it pins only. */
+/*
+ * A group that pins writes to what it pins only. Who calls this cannot be
+ * preempted, or is a reader of RCU.
+ */
 static __always_inline void
 group_pinned(struct t1_container *c, struct iommu_group *group, unsigned long npages)
 {
 	struct t1_group *g;
 
-	rcu_read_lock_sched();
-	list_for_each_entry_rcu(g, &c->groups, list, rcu_read_lock_sched_held()) {
+	list_for_each_entry_rcu(g, &c->groups, list, rcu_read_lock_any_held()) {
 		if (g->group != group)
 			continue;
 		atomic_long_add(npages, &g->npinned);
 		if (unlikely(!atomic_read(&g->scoped)) && !atomic_xchg(&g->scoped, 1))
-			atomic_dec(&c->nunscoped);
+			t1_unscoped(c, -1);
 		break;
 	}
-	rcu_read_unlock_sched();
+}
+
+static noinline void pin_recorded(struct t1_container *c, struct iommu_group *group,
+				  unsigned long npages)
+{
+	t1_search_begin();
+	group_pinned(c, group, npages);
+	t1_search_end();
 }
 
 /*
@@ -303,15 +309,15 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 		t1_unpin_pages(c, iova, done);
 		memset(pages, 0, npages * sizeof(*pages));
 	} else if (recorded || atomic_read(&c->nunscoped)) {
-		group_pinned(c, group, recorded);
+		pin_recorded(c, group, recorded);
 	}
 	trace_pin_pages(c->id, iova, npages, recorded, ret);
 	return ret ?: npages;
 }
 
-static noinline int pin_all(struct t1_container *c, struct iommu_group *group,
-			    unsigned long iova, unsigned long npages, int prot,
-			    struct page **pages)
+static noinline __noclone int
+pin_all(struct t1_container *c, struct iommu_group *group, unsigned long iova,
+	int npages, int prot, struct page **pages)
 {
 	return pin_rest(c, group, iova, npages, prot, pages, 0, NULL);
 }
@@ -321,7 +327,7 @@ static noinline int pin_raised(struct t1_container *c, struct iommu_group *group
 			       unsigned long iova, unsigned long npages)
 {
 	if (atomic_read(&c->nunscoped))
-		group_pinned(c, group, 0);
+		pin_recorded(c, group, 0);
 	trace_pin_pages(c->id, iova & PAGE_MASK, npages, 0, 0);
 	return npages;
 }
@@ -347,73 +353,101 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 	return ret ?: p.recorded;
 }
 
-/*
- * Pin one page in a mapping that the caller is in flight in, and that allows
- * it. It is known to be absent, or not known.
- */
-static noinline int pin_one(struct t1_container *c, struct iommu_group *group,
-			    unsigned long iova, struct t1_map *m, bool absent,
-			    struct page **page)
+/* The mapping was about to be unmapped. */
+static noinline int pin_one_late(struct t1_container *c, unsigned long iova,
+				 struct page **page)
 {
-	unsigned long index = map_page(m, iova) + m->align;
-	unsigned long vaddr = m->vaddr + ((iova - m->iova) & PAGE_MASK);
-	bool write = m->prot & IOMMU_WRITE, done;
+	*page = NULL;
+	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 0, -EINVAL);
+	return -EINVAL;
+}
+
+/* Is a page pinned, of which a look-up does not know? */
+static noinline bool pin_one_is_held(struct t1_map *m, unsigned long index)
+{
+	bool held;
+
+	t1_map_lock(m);
+	held = t1_record_holds(&m->local, index);
+	t1_map_unlock(m);
+	return held;
+}
+
+/*
+ * Pin one page in a mapping that allows it, and that a search has found, which is
+ * ended here. It has seen a stretch in which it may be pinned, or NULL.
+ */
+static noinline __noclone int
+pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
+	struct t1_map *m, void *stretch, struct page **page)
+{
+	bool entered = t1_map_enter_found(c, m), done;
+	unsigned long index, vaddr;
+	struct t1_owner *owner;
 	int recorded = 1;
 
-	if (unlikely(READ_ONCE(m->backing)))
+	t1_search_end();
+	if (unlikely(!entered))
+		return pin_one_late(c, iova, page);
+	index = map_page(m, iova) + m->align;
+	if (unlikely(READ_ONCE(m->extra)) ||
+	    (stretch && pin_one_is_held(m, index)))
 		goto rest;
-	if (!absent) {
-		t1_map_lock(m);
-		absent = !t1_record_holds(&m->local, index);
-		t1_map_unlock(m);
-		if (!absent)
+	vaddr = m->vaddr + (iova - m->iova);
+	owner = m->owner;
+	if (unlikely(owner->mm != current->mm)) {
+		done = t1_gup_page_of(owner->mm, vaddr, m->prot & IOMMU_WRITE, page);
+		if (unlikely(!done))
 			goto rest;
-	}
-	if (likely(m->owner->mm == current->mm))
-		done = t1_gup_own_page(vaddr, write, page);
-	else
-		done = t1_gup_page_of(m->owner->mm, vaddr, write, page);
-	if (unlikely(!done))
-		goto rest;
-	if (unlikely(t1_owner_charge(m->owner, 1, false))) {
-		t1_unpin(page, 1, false);
-		goto rest;
+		if (unlikely(t1_owner_charge(owner, 1, false)))
+			goto unpin;
+	} else {
+		done = t1_gup_own_page(vaddr, m->prot & IOMMU_WRITE, page);
+		if (unlikely(!done))
+			goto rest;
+		if (unlikely(!t1_owner_charge_own_page(owner)) &&
+		    t1_owner_charge(owner, 1, false))
+			goto unpin;
 	}
 	t1_map_lock(m);
-	done = likely(!m->backing) && t1_record_put(&m->local, index, *page);
-	if (done) {
-		m->charged++;
-		t1_dirty_mark(m, index - m->align, 1);
-	}
+	done = likely(!m->extra) && t1_record_put(&m->local, index, *page);
+	if (likely(done))
+		group_pinned(c, group, 1);
 	t1_map_unlock(m);
-	if (!done) {
+	if (unlikely(!done)) {
 		recorded = pin_one_record(c, m, index, page);
 		if (recorded < 0)
 			goto rest;
+		pin_recorded(c, group, recorded);
 	}
 	t1_map_leave(c, m);
-	group_pinned(c, group, recorded);
 	trace_pin_pages(c->id, iova & PAGE_MASK, 1, recorded, 0);
 	return 1;
+unpin:
+	t1_unpin(page, 1, false);
 rest:
-	return pin_rest(c, group, iova, 1, m->prot, page, 0, m);
+	/* What the mapping has to allow, it does. */
+	return pin_rest(c, group, iova, 1, 0, page, 0, m);
 }
 
 /*
  * Of what is pinned, the counts are raised. That needs no lock: as somebody
- * holds the pages, an unmap that has begun finds them pinned, and has them
- * unpinned.
+ * holds the pages, they are dirty already, and an unmap that has begun finds them
+ * pinned, and has them unpinned.
  */
-static bool pin_can_raise(struct t1_map *m, int prot)
+static __always_inline bool pin_can_raise(struct t1_map *m, int prot)
 {
-	return m && !(READ_ONCE(m->bars) & (prot | T1_BAR_STATE | T1_BAR_DIRTY));
+	/* One byte, of which any value that it had will do. */
+	return m && !(data_race(m->bars) & (u8)prot);
 }
 
-static int pin_page(struct t1_container *c, struct iommu_group *group,
-		    unsigned long iova, int prot, struct page **page)
+static __always_inline int
+pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
+	 int prot, struct page **page, bool unscoped)
 {
-	bool absent, entered;
+	unsigned long index;
 	struct t1_map *m;
+	void *s;
 
 	t1_search_begin();
 	m = t1_map_search(c, iova);
@@ -421,26 +455,43 @@ static int pin_page(struct t1_container *c, struct iommu_group *group,
 		t1_search_end();
 		return pin_all(c, group, iova, 1, prot, page);
 	}
-	if (t1_record_raise_one(&m->local, map_page(m, iova) + m->align, page, &absent)) {
-		t1_search_end();
-		if (unlikely(atomic_read(&c->nunscoped) || trace_pin_pages_enabled()))
-			return pin_raised(c, group, iova, 1);
-		return 1;
-	}
-	entered = t1_map_enter_found(c, m);
+	index = map_page(m, iova) + m->align;
+	s = t1_record_stretch(&m->local, index);
+	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
+		return pin_one(c, group, iova, m, s, page);
+	if (unlikely(!t1_word_raise(t1_stretch_word(s, index), page)))
+		return pin_one(c, group, iova, m, NULL, page);
 	t1_search_end();
-	if (unlikely(!entered))
-		return pin_all(c, group, iova, 1, prot, page);
-	return pin_one(c, group, iova, m, absent, page);
+	if (unlikely(unscoped || trace_pin_pages_enabled()))
+		return pin_raised(c, group, iova, 1);
+	return 1;
 }
 
-static noinline int pin_several(struct t1_container *c, struct iommu_group *group,
-				unsigned long iova, unsigned long npages, int prot,
-				struct page **pages)
+/* Why no page can be pinned, or 0 if none of the reasons holds any more. */
+static int pin_refused(struct t1_container *c)
 {
-	unsigned long done = 0;
+	if (!c->v2)
+		return -EACCES;
+	if (READ_ONCE(c->vaddr_invalid))
+		return -EBUSY;
+	return list_empty(&c->devices) ? -EINVAL : 0;
+}
+
+static noinline __noclone int
+pin_several(struct t1_container *c, struct iommu_group *group, unsigned long iova,
+	    int n, int prot, struct page **pages)
+{
+	unsigned long npages = n, done = 0;
 	struct t1_map *m;
 
+	if (unlikely(atomic_read_acquire(&c->barred))) {
+		int ret = pin_refused(c);
+
+		if (ret)
+			return ret;
+	}
+	if (unlikely(n <= 0))
+		return -EINVAL;
 	iova &= PAGE_MASK;
 	t1_search_begin();
 	m = t1_map_search(c, iova);
@@ -456,11 +507,13 @@ static noinline int pin_several(struct t1_container *c, struct iommu_group *grou
 	return npages;
 }
 
-static noinline int pin_refused(struct t1_container *c)
+static noinline __noclone int
+pin_barred(struct t1_container *c, struct iommu_group *group, unsigned long iova,
+	   int npages, int prot, struct page **pages)
 {
-	if (!c->v2)
-		return -EACCES;
-	return list_empty(&c->devices) ? -EINVAL : -EBUSY;
+	int ret = pin_refused(c);
+
+	return ret ?: pin_page(c, group, iova, prot, pages, true);
 }
 
 /**
@@ -487,13 +540,12 @@ int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 {
 	struct t1_container *c = data;
 
+	/* All that follow are called alike, so that nothing has to be moved. */
+	if (unlikely(npages != 1))
+		return pin_several(c, group, iova, npages, prot, pages);
 	if (unlikely(atomic_read_acquire(&c->barred)))
-		return pin_refused(c);
-	if (likely(npages == 1))
-		return pin_page(c, group, iova, prot, pages);
-	if (unlikely(npages <= 0))
-		return -EINVAL;
-	return pin_several(c, group, iova, npages, prot, pages);
+		return pin_barred(c, group, iova, npages, prot, pages);
+	return pin_page(c, group, iova, prot, pages, false);
 }
 
 /* Unpin in one mapping, whose lock is held, and is released. */
@@ -515,10 +567,8 @@ static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 	/* The lock is held, so it is sure to be seen. */
 	atomic_inc(&m->inflight);
 	for (;;) {
-		if (!t1_map_is_backed(m)) {
-			m->charged -= batch.counted;
+		if (!t1_map_is_backed(m))
 			charged += batch.counted;
-		}
 		t1_map_unlock(m);
 		batch.counted = 0;
 		t1_batch_release(&batch, m->prot & IOMMU_WRITE);
@@ -544,8 +594,6 @@ static void unpin_one(struct t1_container *c, struct t1_map *m, unsigned long io
 	/* The lock is held, so it is sure to be seen. */
 	atomic_inc(&m->inflight);
 	charged = t1_word_is_counted(word) && !t1_map_is_backed(m);
-	if (charged)
-		m->charged--;
 	t1_map_unlock(m);
 	t1_word_release(word, m->prot & IOMMU_WRITE);
 	if (charged)
@@ -664,7 +712,7 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 		if (write && (!ret || ret == -EFAULT)) {
 			/* Tracking that has not begun by now sees what was written. */
 			smp_mb();
-			if (unlikely(READ_ONCE(m->dirty)))
+			if (unlikely(READ_ONCE(m->bars) & T1_BAR_DIRTY))
 				mark_written(m, offset, n);
 		}
 		t1_map_leave(c, m);

@@ -126,24 +126,88 @@ struct t1_map *t1_map_next(struct t1_map *m)
 	return to_map(rb_next(&m->node));
 }
 
+/**
+ * t1_map_charged - how many pages the owner of a mapping is charged for
+ * @m: it
+ *
+ * Context: the mapping's lock is held. Looks at all stretches of its record.
+ * Return: how many.
+ */
+unsigned long t1_map_charged(struct t1_map *m)
+{
+	struct t1_backing *b;
+
+	t1_assert_map_held(m);
+	b = t1_map_backing(m);
+	return (b ? b->charged : 0) +
+	       (b && b->live ? 0 : t1_record_counted(&m->local, 0, ULONG_MAX));
+}
+
+/**
+ * t1_map_want_extra - have a mapping have an extra
+ * @m: the mapping
+ *
+ * Context: process context; see t1_map_backing(). Sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int t1_map_want_extra(struct t1_map *m)
+{
+	struct t1_extra *extra;
+
+	if (m->extra)
+		return 0;
+	extra = kzalloc(sizeof(*extra), GFP_KERNEL_ACCOUNT);
+	if (!extra)
+		return -ENOMEM;
+	t1_map_lock(m);
+	m->extra = extra;
+	t1_map_unlock(m);
+	return 0;
+}
+
+/**
+ * t1_map_drop_extra - free a mapping's extra, if nothing is in it
+ * @m: the mapping
+ *
+ * Context: process context; see t1_map_backing().
+ */
+void t1_map_drop_extra(struct t1_map *m)
+{
+	struct t1_extra *extra = m->extra;
+
+	if (!extra || extra->backing || extra->dirty)
+		return;
+	t1_map_lock(m);
+	m->extra = NULL;
+	t1_map_unlock(m);
+	kfree(extra);
+}
+
 /* Put a mapping into the tree, unless it overlaps another. */
 static int insert(struct t1_container *c, struct t1_map *new)
 {
 	struct rb_node **link = &c->maps.rb_node, *parent = NULL;
+	struct t1_map *m, *below = NULL, *above = NULL;
 
 	lockdep_assert_held(&c->maps_lock);
-	while (*link) {
-		struct t1_map *m = to_map(*link);
-
-		parent = *link;
-		/* Most are above the others. */
-		if (new->iova > m->last)
-			link = &parent->rb_right;
-		else if (new->last < m->iova)
-			link = &parent->rb_left;
-		else
-			return -EEXIST;
+	/* Many are above all others. */
+	if (c->highest && new->iova > c->highest->last) {
+		parent = &c->highest->node;
+		link = &parent->rb_right;
 	}
+	while (*link) {
+		parent = *link;
+		m = rb_entry(parent, struct t1_map, node);
+		if (new->iova < m->iova) {
+			above = m;
+			link = &parent->rb_left;
+		} else {
+			below = m;
+			link = &parent->rb_right;
+		}
+	}
+	if ((below && below->last >= new->iova) || (above && above->iova <= new->last))
+		return -EEXIST;
 	if (!c->avail)
 		return -ENOSPC;
 	/* This orders what is in the mapping before its being found, too. */
@@ -151,6 +215,8 @@ static int insert(struct t1_container *c, struct t1_map *new)
 	rb_link_node(&new->node, parent, link);
 	rb_insert_color(&new->node, &c->maps);
 	write_seqcount_end(&c->maps_seq);
+	if (!above)
+		c->highest = new;
 	c->avail--;
 	c->nmaps++;
 	return 0;
@@ -159,14 +225,16 @@ static int insert(struct t1_container *c, struct t1_map *new)
 static void erase(struct t1_container *c, struct t1_map *m)
 {
 	lockdep_assert_held(&c->maps_lock);
+	if (c->highest == m)
+		c->highest = to_map(rb_prev(&m->node));
 	write_seqcount_begin(&c->maps_seq);
 	rb_erase(&m->node, &c->maps);
 	write_seqcount_end(&c->maps_seq);
 	c->avail++;
 	c->nmaps--;
 	if (m->vaddr_invalid) {
-		c->vaddr_invalid--;
 		atomic_dec(&c->barred);
+		WRITE_ONCE(c->vaddr_invalid, c->vaddr_invalid - 1);
 	}
 }
 
@@ -192,10 +260,10 @@ static void set_state(struct t1_map *m, enum t1_map_state state)
  */
 static void map_free(struct t1_map *m)
 {
-	if (unlikely(m->charged))
-		t1_owner_uncharge(m->owner, m->charged);
-	if (unlikely(m->dirty))
-		kvfree(m->dirty);
+	if (unlikely(m->extra)) {
+		kvfree(m->extra->dirty);
+		kfree(m->extra);
+	}
 	t1_owner_put(m->owner);
 	kfree_rcu(m, rcu);
 }
@@ -226,21 +294,21 @@ static __always_inline struct t1_owner *map_owner(struct t1_container *c)
 	return c->owner;
 }
 
-static int map_insert(struct t1_container *c, struct t1_map *m)
+static __always_inline int map_insert(struct t1_container *c, struct t1_map *m)
 {
+	unsigned long rest = t1_pgsize(c) - 1;
 	struct t1_owner *owner;
 	int ret;
 
-	mutex_lock(&c->maps_lock);
+	if (unlikely((m->iova | m->vaddr | (m->last + 1)) & rest))
+		return -EINVAL;
 	owner = map_owner(c);
-	ret = PTR_ERR_OR_ZERO(owner);
-	if (!ret) {
-		m->owner = owner;
-		ret = insert(c, m);
-		if (ret)
-			t1_owner_put(owner);
-	}
-	mutex_unlock(&c->maps_lock);
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	m->owner = owner;
+	ret = insert(c, m);
+	if (unlikely(ret))
+		t1_owner_put(owner);
 	return ret;
 }
 
@@ -268,6 +336,32 @@ static int map_complete(struct t1_container *c, struct t1_map *m)
 	return ret;
 }
 
+/* Insert a mapping where there may be domains, or something is tracked. */
+static noinline int map_not_only_local(struct t1_container *c, struct t1_map *m)
+{
+	bool complete;
+	int ret;
+
+	down_read(&c->domains_lock);
+	complete = c->tracking || !list_empty(&c->domains);
+	if (complete) {
+		m->state = T1_MAP_NEW;
+		m->bars = t1_map_bars(T1_MAP_NEW, m->prot, false);
+	}
+	mutex_lock(&c->maps_lock);
+	if (c->ranges && !t1_ranges_hold(c->ranges, m->iova, m->last))
+		ret = -EINVAL;
+	else
+		ret = map_insert(c, m);
+	mutex_unlock(&c->maps_lock);
+	if (ret)
+		kfree(m);
+	else if (complete)
+		ret = map_complete(c, m);
+	up_read(&c->domains_lock);
+	return ret;
+}
+
 /**
  * t1_map - MAP_DMA
  * @c: the container
@@ -288,7 +382,6 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 {
 	unsigned long last, end;
 	struct t1_map *m;
-	bool complete;
 	int ret;
 
 	if (!size || check_add_overflow(iova, size - 1, &last) ||
@@ -298,31 +391,28 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	if (!m)
 		return -ENOMEM;
 
-	down_read(&c->domains_lock);
-	complete = c->tracking || !list_empty(&c->domains);
 	m->iova = iova;
 	m->last = last;
 	m->vaddr = vaddr;
 	t1_record_init(&m->local);
-	m->backing = NULL;
-	m->charged = 0;
-	m->dirty = NULL;
+	m->extra = NULL;
 	atomic_set(&m->inflight, 0);
 	m->align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1);
 	m->prot = prot;
-	m->state = complete ? T1_MAP_NEW : T1_MAP_READY;
+	m->state = T1_MAP_READY;
 	m->vaddr_invalid = false;
-	m->bars = t1_map_bars(m->state, prot, false);
-	if ((iova | vaddr | size) & (t1_pgsize(c) - 1) ||
-	    (c->ranges && !t1_ranges_hold(c->ranges, iova, last)))
-		ret = -EINVAL;
-	else
+	m->bars = t1_map_bars(T1_MAP_READY, prot, false);
+
+	mutex_lock(&c->maps_lock);
+	if (likely(c->local_only)) {
 		ret = map_insert(c, m);
-	if (ret)
-		kfree(m);
-	else if (complete)
-		ret = map_complete(c, m);
-	up_read(&c->domains_lock);
+		mutex_unlock(&c->maps_lock);
+		if (unlikely(ret))
+			kfree(m);
+	} else {
+		mutex_unlock(&c->maps_lock);
+		ret = map_not_only_local(c, m);
+	}
 
 	if (!ret && unlikely(!READ_ONCE(c->debugfs)))
 		t1_debugfs_add(c);
@@ -334,6 +424,7 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 static int change_owner(struct t1_container *c, struct t1_map *m)
 {
 	struct t1_owner *old = m->owner, *new;
+	unsigned long charged;
 	int ret;
 
 	if (old->mm == current->mm)
@@ -341,12 +432,15 @@ static int change_owner(struct t1_container *c, struct t1_map *m)
 	new = map_owner(c);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	ret = t1_owner_charge(new, m->charged, false);
+	t1_map_lock(m);
+	charged = t1_map_charged(m);
+	t1_map_unlock(m);
+	ret = t1_owner_charge(new, charged, false);
 	if (ret) {
 		t1_owner_put(new);
 		return ret;
 	}
-	t1_owner_uncharge(old, m->charged);
+	t1_owner_uncharge(old, charged);
 	m->owner = new;
 	t1_owner_put(old);
 	return 0;
@@ -390,9 +484,9 @@ int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
 		m->vaddr = vaddr;
 		m->vaddr_invalid = false;
 		t1_map_unlock(m);
+		atomic_dec_return_release(&c->barred);
 		/* Who sees no mapping without an address sees the address. */
 		smp_store_release(&c->vaddr_invalid, c->vaddr_invalid - 1);
-		atomic_dec_return_release(&c->barred);
 	}
 	mutex_unlock(&c->maps_lock);
 	up_read(&c->domains_lock);
@@ -618,17 +712,17 @@ static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 
 /*
  * Most calls are for one mapping, which nobody uses and no domain maps. Return
- * it, out of the tree, or NULL if it is not so.
+ * it, out of the tree, or NULL if it is not so, or anything is wrong.
  */
-static struct t1_map *unmap_one(struct t1_container *c, unsigned long iova,
-				unsigned long last)
+static struct t1_map *unmap_one(struct t1_container *c, u64 iova, u64 size)
 {
 	struct t1_map *m;
 	bool idle = false;
 
 	mutex_lock(&c->maps_lock);
-	m = t1_map_search(c, iova);
-	if (m && m->iova == iova && m->last == last && m->state == T1_MAP_READY) {
+	m = likely(c->local_only) ? t1_map_search(c, iova) : NULL;
+	if (m && m->iova == iova && t1_map_size(m) == size && size &&
+	    m->state == T1_MAP_READY) {
 		t1_map_lock(m);
 		t1_map_set_state(m, T1_MAP_GOING);
 		idle = is_idle(m);
@@ -668,6 +762,13 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	struct t1_map *m;
 	int ret;
 
+	if (likely(!flags)) {
+		m = unmap_one(c, iova, *size);
+		if (likely(m)) {
+			*size = map_unmapped(c, m);
+			return 0;
+		}
+	}
 	down_read(&c->domains_lock);
 	simple = !dirty && list_empty(&c->domains);
 	ret = unmap_last(c, iova, *size, all, &last);
@@ -675,13 +776,6 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 		ret = -EINVAL;
 	if (ret)
 		goto unlock;
-	if (simple) {
-		m = unmap_one(c, iova, last);
-		if (m) {
-			*size = map_unmapped(c, m);
-			goto unlock;
-		}
-	}
 	ret = unmap_gather(c, iova, last, all, simple, &going, &idle);
 	if (ret)
 		goto unlock;
@@ -758,16 +852,32 @@ unlock:
 }
 
 /**
+ * t1_maps_local_only - whether maps_lock is all that a map or unmap takes
+ * @c: the container
+ * @local_only: it is, unless there is a domain, or something is tracked
+ *
+ * Context: process context. domains_lock is held for writing.
+ */
+void t1_maps_local_only(struct t1_container *c, bool local_only)
+{
+	lockdep_assert_held_write(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	c->local_only = local_only && list_empty(&c->domains) && !c->tracking;
+	mutex_unlock(&c->maps_lock);
+}
+
+/**
  * t1_unmap_all - unmap everything, pinned or not
  * @c: the container, in which no device is open
  * @group: the last that leaves, or NULL
  *
  * Context: process context. domains_lock is held for writing, so no mapping is
- * new or going. Sleeps.
+ * new or going; one that needs no domain may come meanwhile, and stays. Sleeps.
  */
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 {
 	struct t1_map *going = NULL;
+	unsigned long counted;
 	struct t1_map *m;
 
 	mutex_lock(&c->maps_lock);
@@ -782,7 +892,9 @@ void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 			continue;
 		warn_pinned(c, m, "they are unpinned now, repair the driver",
 			    group ? t1_group_driver(group) : "(none)");
-		t1_record_release(&m->local, m->prot & IOMMU_WRITE);
+		counted = t1_record_release(&m->local, m->prot & IOMMU_WRITE);
+		if (!t1_map_backing(m))
+			t1_owner_uncharge(m->owner, counted);
 	}
 	unmap_finish(c, going);
 }

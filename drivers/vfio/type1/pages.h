@@ -14,9 +14,11 @@
 #include <linux/bits.h>
 #include <linux/cred.h>
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/xarray.h>
 
 /* Pages are recorded by stretches of 2 MiB, the size of a huge page. */
@@ -51,6 +53,29 @@ static inline bool t1_owner_is_current(const struct t1_owner *owner)
 
 void t1_owner_put(struct t1_owner *owner);
 int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force);
+
+/*
+ * Charge the current task's address space for a page, if that is easy; if not,
+ * t1_owner_charge() knows more.
+ */
+static __always_inline bool t1_owner_charge_own_page(struct t1_owner *owner)
+{
+	struct mm_struct *mm = owner->mm;
+	unsigned long locked;
+
+	if (unlikely(mmap_write_lock_killable(mm)))
+		return false;
+	locked = mm->locked_vm + 1;
+	if (unlikely(!owner->lock_cap &&
+		     locked > task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT)) {
+		mmap_write_unlock(mm);
+		return false;
+	}
+	mm->locked_vm = locked;
+	mmap_write_unlock(mm);
+	return true;
+}
+
 void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages);
 
 /*
@@ -129,11 +154,9 @@ void t1_unpin(struct page **pages, unsigned long npages, bool dirty);
 /**
  * struct t1_record - which page backs which index, and how often it is pinned
  * @stretches: of STRETCH_PAGES indices each; its xa_lock guards all
- * @counted: pages in it that count as locked memory, each once
  */
 struct t1_record {
 	struct xarray stretches;
-	unsigned long counted;
 };
 
 /* It is held from one function to another, which sparse cannot follow. */
@@ -201,7 +224,6 @@ static inline void t1_source_skip(struct t1_source *src, unsigned long n)
 static inline void t1_record_init(struct t1_record *record)
 {
 	xa_init(&record->stretches);
-	record->counted = 0;
 }
 
 /*
@@ -233,12 +255,13 @@ static inline bool t1_word_can_raise(u64 word)
 }
 
 /* Find a stretch; shorter than xa_load(), which must do for all arrays. */
-static inline void *t1_record_stretch(const struct t1_record *record,
-				      unsigned long index)
+static __always_inline void *t1_record_stretch(const struct t1_record *record,
+					       unsigned long index)
 {
 	unsigned long place = index >> STRETCH_SHIFT, slot;
 	void *entry = rcu_dereference_raw(record->stretches.xa_head);
 	struct xa_node *node;
+	void __rcu **slots;
 
 	if (unlikely(!xa_is_internal(entry)))
 		return place ? NULL : entry;
@@ -248,16 +271,20 @@ static inline void *t1_record_stretch(const struct t1_record *record,
 	slot = place >> node->shift;
 	if (unlikely(slot >= XA_CHUNK_SIZE))
 		return NULL;
-	for (;;) {
-		entry = rcu_dereference_raw(node->slots[slot]);
-		if (likely(!xa_is_internal(entry)))
-			return entry;
+	slots = node->slots;
+	entry = rcu_dereference_raw(slots[slot]);
+	/* First what most are. */
+	if (likely(xa_pointer_tag(entry) == T1_STRETCH_FULL))
+		return entry;
+	while (xa_is_internal(entry)) {
 		/* It may be a place that is reserved, or about to move. */
 		if (unlikely(!xa_is_node(entry)))
 			return NULL;
 		node = xa_to_node(entry);
 		slot = (place >> node->shift) & XA_CHUNK_MASK;
+		entry = rcu_dereference_raw(node->slots[slot]);
 	}
+	return entry;
 }
 
 /* The words of a full stretch. */
@@ -266,8 +293,18 @@ static inline u64 *t1_stretch_words(void *s)
 	return (u64 *)((unsigned long)s - T1_STRETCH_FULL);
 }
 
-/* How many of them are pinned, their page knows. */
-static inline unsigned long *t1_words_npinned(u64 *words)
+static inline u64 *t1_stretch_word(void *s, unsigned long index)
+{
+	return t1_stretch_words(s) + (index & (STRETCH_PAGES - 1));
+}
+
+/* How many of them are pinned, and how many of those are special, their page knows. */
+#define T1_TALLY_PINNED		1UL
+#define T1_TALLY_SPECIAL	BIT(16)
+#define T1_TALLY_NPINNED(tally)	((tally) & (T1_TALLY_SPECIAL - 1))
+#define T1_TALLY_NSPECIAL(tally) ((tally) >> 16)
+
+static inline unsigned long *t1_words_tally(u64 *words)
 {
 	return &virt_to_page(words)->private;
 }
@@ -282,42 +319,15 @@ static inline unsigned long *t1_words_npinned(u64 *words)
  */
 static __always_inline bool t1_word_raise(u64 *word, struct page **page)
 {
-	u64 old = READ_ONCE(*word);
+	u64 old = READ_ONCE(*word), new;
 
 	do {
 		if (unlikely(!t1_word_can_raise(old)))
 			return false;
-	} while (unlikely(!try_cmpxchg(word, &old, old + T1_WORD_ONE)));
-	*page = pfn_to_page(t1_word_pfn(old));
+		new = old + T1_WORD_ONE;
+	} while (unlikely(!try_cmpxchg(word, &old, new)));
+	*page = pfn_to_page(t1_word_pfn(new));
 	return true;
-}
-
-/**
- * t1_record_raise_one - pin a page that is pinned once more, if that is easy
- * @record: where
- * @index: of it
- * @page: filled in
- * @absent: it is not pinned; else t1_record_raise() knows about it
- *
- * Context: in a reader's section of RCU, without the lock.
- * Return: success.
- */
-static __always_inline bool t1_record_raise_one(struct t1_record *record,
-						unsigned long index,
-						struct page **page, bool *absent)
-{
-	void *s = t1_record_stretch(record, index);
-	u64 *word;
-
-	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL)) {
-		*absent = !s;
-		return false;
-	}
-	word = t1_stretch_words(s) + (index & (STRETCH_PAGES - 1));
-	if (likely(t1_word_raise(word, page)))
-		return true;
-	*absent = !READ_ONCE(*word);
-	return false;
 }
 
 /**
@@ -364,12 +374,7 @@ static inline unsigned long t1_record_raise_fast(struct t1_record *record,
 
 unsigned long t1_record_hole(struct t1_record *record, unsigned long index,
 			     unsigned long npages);
-
-/* Is it pinned? The lock is held. */
-static inline bool t1_record_holds(struct t1_record *record, unsigned long index)
-{
-	return !t1_record_hole(record, index, 1);
-}
+bool t1_record_holds(struct t1_record *record, unsigned long index);
 
 /* Nothing is pinned. Reliable under the lock. */
 static inline bool t1_record_empty(struct t1_record *record)
@@ -384,7 +389,7 @@ bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
 		     struct page *page);
 long t1_record_add(struct t1_record *record, unsigned long index,
 		   unsigned long npages, const struct t1_source *src,
-		   struct t1_spare *spare);
+		   struct t1_spare *spare, unsigned long *counted);
 int t1_spare_fill(struct t1_record *record, struct t1_spare *spare);
 void t1_spare_end(struct t1_record *record, struct t1_spare *spare);
 
@@ -393,7 +398,7 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 u64 t1_record_drop_one(struct t1_record *record, unsigned long index);
 void t1_batch_release(struct t1_batch *batch, bool dirty);
 void t1_word_release(u64 word, bool dirty);
-void t1_record_release(struct t1_record *record, bool dirty);
+unsigned long t1_record_release(struct t1_record *record, bool dirty);
 
 bool __t1_record_extent(struct t1_record *record, unsigned long *index,
 			unsigned long last, unsigned long *pfn,
@@ -427,8 +432,7 @@ static inline bool t1_record_put(struct t1_record *record, unsigned long index,
 	if (unlikely(words[slot]))
 		return false;
 	WRITE_ONCE(words[slot], T1_WORD_ONE | page_to_pfn(page));
-	++*t1_words_npinned(words);
-	record->counted++;
+	*t1_words_tally(words) += T1_TALLY_PINNED;
 	return true;
 }
 

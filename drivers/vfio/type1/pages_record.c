@@ -59,6 +59,8 @@ struct t1_run {
 #define FEW_BYTES(room)	(sizeof(struct t1_few) + (room) * (sizeof(u64) + sizeof(u16)))
 #define FEW_ROOM(bytes)	(((bytes) - sizeof(struct t1_few)) / (sizeof(u64) + sizeof(u16)))
 #define FEW_MOST	63UL
+#define FEW_LEAST_BYTES	32
+#define FEW_MOST_BYTES	1024
 #define RUN_LEAST	6
 
 static unsigned int form_of(void *s)
@@ -92,7 +94,7 @@ static unsigned int npinned(void *s)
 {
 	switch (form_of(s)) {
 	case FULL:
-		return *t1_words_npinned(to_words(s));
+		return T1_TALLY_NPINNED(*t1_words_tally(to_words(s)));
 	case LONE:
 		return 1;
 	default:
@@ -222,7 +224,7 @@ static unsigned int stretch_next(void *s, unsigned int slot, unsigned int end,
 	switch (form_of(s)) {
 	case FEW:
 		at = few_find(to_few(s), slot);
-		if (at == npinned(s) || few_slots(to_few(s))[at] >= end)
+		if (at == to_few(s)->head.npinned || few_slots(to_few(s))[at] >= end)
 			return end;
 		*word = to_few(s)->word[at];
 		return few_slots(to_few(s))[at];
@@ -256,7 +258,8 @@ static void stretch_put(void *s, unsigned int slot, u64 word)
 		break;
 	default:
 		WRITE_ONCE(to_words(s)[slot], word);
-		++*t1_words_npinned(to_words(s));
+		*t1_words_tally(to_words(s)) += T1_TALLY_PINNED +
+			(word_special(word) ? T1_TALLY_SPECIAL : 0);
 	}
 }
 
@@ -276,6 +279,16 @@ static void stretch_free(void *s)
 		kfree(s);
 }
 
+/* In few steps: each costs as much as a page to pin. */
+static size_t few_size(unsigned int room)
+{
+	size_t size = FEW_LEAST_BYTES;
+
+	while (size < FEW_BYTES(room))
+		size *= 4;
+	return min_t(size_t, size, FEW_MOST_BYTES);
+}
+
 static void *stretch_alloc(unsigned int form, unsigned int room)
 {
 	struct t1_stretch *s;
@@ -289,7 +302,8 @@ static void *stretch_alloc(unsigned int form, unsigned int room)
 		virt_to_page(words)->private = 0;
 		return xa_tag_pointer(words, T1_STRETCH_FULL);
 	}
-	size = form == RUN ? sizeof(struct t1_run) : kmalloc_size_roundup(FEW_BYTES(room));
+	BUILD_BUG_ON(FEW_ROOM(FEW_MOST_BYTES) < FEW_MOST);
+	size = form == RUN ? sizeof(struct t1_run) : few_size(room);
 	s = kzalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!s)
 		return NULL;
@@ -323,6 +337,17 @@ static void few_move(struct t1_few *old, void *new)
 		memcpy(to_few(new)->word, old->word, n * sizeof(u64));
 		memcpy(few_slots(to_few(new)), few_slots(old), n * sizeof(u16));
 		to_few(new)->head.npinned = n;
+		return;
+	}
+	if (form_of(new) == FULL) {
+		u64 *words = to_words(new);
+
+		for (at = 0; at < n; at++) {
+			words[few_slots(old)[at]] = old->word[at];
+			if (word_special(old->word[at]))
+				*t1_words_tally(words) += T1_TALLY_SPECIAL;
+		}
+		*t1_words_tally(words) += n * T1_TALLY_PINNED;
 		return;
 	}
 	for (at = 0; at < n; at++)
@@ -412,41 +437,40 @@ static unsigned long stretch_hole(void *s, unsigned int slot, unsigned long n)
 }
 
 /* Add a run of @n that fits into a run. */
-static long add_run(struct t1_record *record, struct t1_run *run,
-		    unsigned int slot, unsigned long n)
+static long add_run(struct t1_run *run, unsigned int slot, unsigned long n,
+		    unsigned long *counted)
 {
 	bitmap_set(run->pinned, slot, n);
 	run->head.npinned += n;
 	if (!run->head.special)
-		record->counted += n;
+		*counted += n;
 	return n;
 }
 
 /* Add to a full one, up to what is pinned. */
-static long add_full(struct t1_record *record, void *s, unsigned int slot,
-		     unsigned long n, const struct t1_source *src)
+static long add_full(void *s, unsigned int slot, unsigned long n,
+		     const struct t1_source *src, unsigned long *counted)
 {
 	u64 word, *words = to_words(s) + slot;
-	unsigned long counted = 0, i;
+	unsigned long special = 0, i;
 
 	if (src->nreserved) {
 		for (i = 0; i < n && !words[i]; i++) {
 			word = source_word(src, i);
 			WRITE_ONCE(words[i], word);
-			counted += !word_special(word);
+			special += !!word_special(word);
 		}
 	} else {
 		for (i = 0; i < n && !words[i]; i++)
 			WRITE_ONCE(words[i], word_make(page_to_pfn(src->pages[i]), 0));
-		counted = i;
 	}
-	*t1_words_npinned(to_words(s)) += i;
-	record->counted += counted;
+	*t1_words_tally(to_words(s)) += i * T1_TALLY_PINNED + special * T1_TALLY_SPECIAL;
+	*counted += i - special;
 	return i;
 }
 
-static long add_few(struct t1_record *record, void *s, unsigned int slot,
-		    unsigned long n, const struct t1_source *src)
+static long add_few(void *s, unsigned int slot, unsigned long n,
+		    const struct t1_source *src, unsigned long *counted)
 {
 	unsigned long i;
 	u64 word;
@@ -454,7 +478,7 @@ static long add_few(struct t1_record *record, void *s, unsigned int slot,
 	for (i = 0; i < n; i++) {
 		word = source_word(src, i);
 		stretch_put(s, slot + i, word);
-		record->counted += !word_special(word);
+		*counted += !word_special(word);
 	}
 	return n;
 }
@@ -472,7 +496,6 @@ bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
 	if (at < few->head.npinned && few_slots(few)[at] == slot)
 		return false;
 	few_insert(few, at, slot, word_make(page_to_pfn(page), 0));
-	record->counted++;
 	return true;
 }
 
@@ -483,6 +506,7 @@ bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
  * @npages: how many
  * @src: them
  * @spare: memory to grow into
+ * @counted: grows by how many of those that were count as locked memory
  *
  * Context: the record's lock is held.
  * Return: how many were, up to the end of the stretch; 0: the first is pinned
@@ -490,7 +514,7 @@ bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
  */
 long t1_record_add(struct t1_record *record, unsigned long index,
 		   unsigned long npages, const struct t1_source *src,
-		   struct t1_spare *spare)
+		   struct t1_spare *spare, unsigned long *counted)
 {
 	unsigned int slot = SLOT(index);
 	unsigned long n = min(npages, STRETCH_PAGES - slot);
@@ -500,14 +524,14 @@ long t1_record_add(struct t1_record *record, unsigned long index,
 	lockdep_assert_held(&record->stretches.xa_lock);
 	s = t1_record_stretch(record, index);
 	if (s && form_of(s) == FULL)
-		return add_full(record, s, slot, n, src);
+		return add_full(s, slot, n, src, counted);
 	if (s)
 		n = stretch_hole(s, slot, n);
 	if (!n)
 		return 0;
 	if (s && form_of(s) == RUN &&
 	    word_make(to_run(s)->pfn + slot, to_run(s)->head.special) == source_word(src, 0))
-		return add_run(record, s, slot, min(n, src->run));
+		return add_run(s, slot, min(n, src->run), counted);
 	if (!s || form_of(s) != FEW || npinned(s) + n > to_few(s)->head.room) {
 		ret = stretch_grow(record, index, &s, src, n, spare);
 		if (ret)
@@ -515,14 +539,14 @@ long t1_record_add(struct t1_record *record, unsigned long index,
 	}
 	switch (form_of(s)) {
 	case FEW:
-		return add_few(record, s, slot, n, src);
+		return add_few(s, slot, n, src, counted);
 	case LONE:
-		record->counted += !word_special(lone_word(s));
+		*counted += !word_special(lone_word(s));
 		return 1;
 	case RUN:
-		return add_run(record, s, slot, n);
+		return add_run(s, slot, n, counted);
 	default:
-		return add_full(record, s, slot, n, src);
+		return add_full(s, slot, n, src, counted);
 	}
 }
 
@@ -618,6 +642,27 @@ unsigned long t1_record_hole(struct t1_record *record, unsigned long index,
 			break;
 	}
 	return done;
+}
+
+/**
+ * t1_record_holds - is it pinned?
+ * @record: where
+ * @index: of it
+ *
+ * Context: the record's lock is held.
+ * Return: yes or no.
+ */
+bool t1_record_holds(struct t1_record *record, unsigned long index)
+{
+	void *s = t1_record_stretch(record, index);
+	struct t1_few *few = s;
+	unsigned int at;
+
+	lockdep_assert_held(&record->stretches.xa_lock);
+	if (!s || form_of(s) != FEW)
+		return s && !stretch_hole(s, SLOT(index), 1);
+	at = few_find(few, SLOT(index));
+	return at < few->head.npinned && few_slots(few)[at] == SLOT(index);
 }
 
 static void spare_leave_place(struct t1_record *record, struct t1_spare *spare)
@@ -762,7 +807,7 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 			      struct t1_batch *batch)
 {
 	u64 *word = to_words(s) + slot, *last = to_words(s) + end, old;
-	unsigned int special = 0, n = batch->npages;
+	unsigned int special = 0, bare = 0, n = batch->npages;
 
 	for (; word < last; word++) {
 		if (unlikely(n == ARRAY_SIZE(batch->pages)))
@@ -772,19 +817,17 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 			old = old ? word_drop(word, batch->all) : 0;
 			if (!old)
 				continue;
-			if (!t1_word_is_counted(old)) {
-				special++;
-				if (word_special(old) & T1_PAGE_BARE) {
-					--*t1_words_npinned(to_words(s));
-					special--;
-					continue;
-				}
+			special += !!word_special(old);
+			if (word_special(old) & T1_PAGE_BARE) {
+				bare++;
+				continue;
 			}
 		}
 		batch->pages[n++] = pfn_to_page(t1_word_pfn(old));
 	}
-	*t1_words_npinned(to_words(s)) -= n - batch->npages;
-	batch->counted += n - batch->npages - special;
+	*t1_words_tally(to_words(s)) -= special * T1_TALLY_SPECIAL +
+		(n - batch->npages + bare) * T1_TALLY_PINNED;
+	batch->counted += n - batch->npages + bare - special;
 	batch->npages = n;
 	return word - to_words(s);
 }
@@ -835,7 +878,7 @@ static unsigned int stretch_drop(void *s, unsigned int slot, unsigned int end,
 unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 			     unsigned long npages, struct t1_batch *batch)
 {
-	unsigned long done = 0, counted = batch->counted, n, end;
+	unsigned long done = 0, n, end;
 	bool empty;
 	void *s;
 
@@ -858,8 +901,20 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 		if (end - slot < n)
 			break;
 	}
-	record->counted -= batch->counted - counted;
 	return done;
+}
+
+/* Its tally afterwards is in @tally. */
+static u64 drop_one_full(u64 *words, unsigned int slot, unsigned long *tally)
+{
+	u64 word = words[slot] ? word_drop(words + slot, false) : 0;
+
+	*tally = *t1_words_tally(words);
+	if (word) {
+		*tally -= T1_TALLY_PINNED + (word_special(word) ? T1_TALLY_SPECIAL : 0);
+		*t1_words_tally(words) = *tally;
+	}
+	return word;
 }
 
 static u64 drop_one_few(struct t1_few *few, unsigned int slot)
@@ -894,17 +949,17 @@ static u64 drop_one_run(struct t1_run *run, unsigned int slot)
 u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
 {
 	void *s = t1_record_stretch(record, index);
-	u64 word, *slot;
+	unsigned long tally;
 	bool empty;
+	u64 word;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
 	if (unlikely(!s))
 		return 0;
 	switch (form_of(s)) {
 	case FULL:
-		slot = to_words(s) + SLOT(index);
-		word = *slot ? word_drop(slot, false) : 0;
-		empty = word && !--*t1_words_npinned(to_words(s));
+		word = drop_one_full(to_words(s), SLOT(index), &tally);
+		empty = !tally;
 		break;
 	case LONE:
 		empty = lone_slot(s) == SLOT(index);
@@ -918,8 +973,6 @@ u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
 		word = drop_one_run(s, SLOT(index));
 		empty = !to_run(s)->head.npinned;
 	}
-	if (word)
-		record->counted -= t1_word_is_counted(word);
 	if (empty) {
 		__xa_erase(&record->stretches, index >> STRETCH_SHIFT);
 		stretch_free(s);
@@ -969,8 +1022,9 @@ void t1_batch_release(struct t1_batch *batch, bool dirty)
  *
  * Context: process context, nobody else uses the record. Sleeps. Needs no
  * memory.
+ * Return: how many of its pages counted as locked memory.
  */
-void t1_record_release(struct t1_record *record, bool dirty)
+unsigned long t1_record_release(struct t1_record *record, bool dirty)
 {
 	struct t1_batch batch = { .all = true };
 	unsigned long index;
@@ -990,7 +1044,7 @@ void t1_record_release(struct t1_record *record, bool dirty)
 	}
 	t1_batch_release(&batch, dirty);
 	xa_destroy(&record->stretches);
-	record->counted = 0;
+	return batch.counted;
 }
 
 /* What t1_record_extent() does, of any form. */
@@ -1027,33 +1081,45 @@ bool __t1_record_extent(struct t1_record *record, unsigned long *index,
 	return true;
 }
 
+/* How many pages of a stretch count as locked memory, from a slot on and before @end. */
+static unsigned int stretch_counted(void *s, unsigned int slot, unsigned int end)
+{
+	unsigned int counted = 0;
+	unsigned long tally;
+	u64 word;
+
+	if (form_of(s) == FULL && end - slot == STRETCH_PAGES) {
+		tally = *t1_words_tally(to_words(s));
+		return T1_TALLY_NPINNED(tally) - T1_TALLY_NSPECIAL(tally);
+	}
+	for (; (slot = stretch_next(s, slot, end, &word)) < end; slot++)
+		counted += !word_special(word);
+	return counted;
+}
+
 /**
  * t1_record_counted - how many pages of a range count as locked memory
  * @record: where
  * @index: of the first
- * @npages: how many to look at
+ * @npages: how many to look at, at least one, or ULONG_MAX for all that follow
  *
  * Context: the record's lock is held.
- * Return: how many.
+ * Return: how many, each once.
  */
 unsigned long t1_record_counted(struct t1_record *record, unsigned long index,
 				unsigned long npages)
 {
-	unsigned long done = 0, counted = 0, n;
-	unsigned int slot;
-	u64 word;
+	unsigned long last = index + min(npages - 1, ULONG_MAX - index);
+	unsigned long counted = 0, place;
+	unsigned int slot, end;
 	void *s;
 
 	lockdep_assert_held(&record->stretches.xa_lock);
-	for (; done < npages; done += n) {
-		n = min(npages - done, STRETCH_PAGES - SLOT(index + done));
-		s = t1_record_stretch(record, index + done);
-		if (!s)
-			continue;
-		for (slot = SLOT(index + done);
-		     (slot = stretch_next(s, slot, SLOT(index + done) + n, &word)) <
-		     SLOT(index + done) + n; slot++)
-			counted += !word_special(word);
+	xa_for_each_range(&record->stretches, place, s, index >> STRETCH_SHIFT,
+			  last >> STRETCH_SHIFT) {
+		slot = place == index >> STRETCH_SHIFT ? SLOT(index) : 0;
+		end = place == last >> STRETCH_SHIFT ? SLOT(last) + 1 : STRETCH_PAGES;
+		counted += stretch_counted(s, slot, end);
 	}
 	return counted;
 }

@@ -6,11 +6,15 @@
 #define TEST_ORDER	5
 #define TEST_PAGES	BIT(TEST_ORDER)
 
-/* Consecutive pages, which are recorded as if they were somebody's. */
+/*
+ * Consecutive pages, which are recorded as if they were somebody's; and how many
+ * count as locked memory, by what those that added and dropped them were told.
+ */
 struct record_test {
 	struct t1_record record;
 	struct t1_spare spare;
 	struct page *pages;
+	unsigned long counted;
 };
 
 static int record_test_init(struct kunit *test)
@@ -38,6 +42,17 @@ static void record_test_exit(struct kunit *test)
 		__free_pages(t->pages, TEST_ORDER);
 }
 
+/* How many count, which the record says as well. */
+static unsigned long record_test_counted(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+
+	t1_record_lock(&t->record);
+	KUNIT_EXPECT_EQ(test, t1_record_counted(&t->record, 0, ULONG_MAX), t->counted);
+	t1_record_unlock(&t->record);
+	return t->counted;
+}
+
 /* Pin as a caller does, pages from @from on. */
 static long record_test_pin(struct record_test *t, unsigned long index,
 			    unsigned long n, unsigned int from, unsigned int step)
@@ -59,7 +74,8 @@ static long record_test_pin(struct record_test *t, unsigned long index,
 			for (src.run = 1; src.run < hole &&
 			     pages[src.run] == pages[0] + src.run; src.run++)
 				;
-			ret = t1_record_add(&t->record, index + done, hole, &src, &t->spare);
+			ret = t1_record_add(&t->record, index + done, hole, &src,
+					    &t->spare, &t->counted);
 		}
 		t1_record_unlock(&t->record);
 		if (ret == -EAGAIN)
@@ -85,6 +101,7 @@ static unsigned long record_test_unpin(struct record_test *t, unsigned long inde
 		batch.npages = 0;
 		batch.nrun = 0;
 	}
+	t->counted -= batch.counted;
 	return let_go;
 }
 
@@ -98,6 +115,7 @@ static long record_test_pin_one(struct record_test *t, unsigned long index,
 	done = !t1_record_holds(&t->record, index) &&
 	       t1_record_put(&t->record, index, t->pages + from % TEST_PAGES);
 	t1_record_unlock(&t->record);
+	t->counted += done;
 	return done ? 1 : record_test_pin(t, index, 1, from, 1);
 }
 
@@ -108,6 +126,7 @@ static unsigned long record_test_unpin_one(struct record_test *t, unsigned long 
 	t1_record_lock(&t->record);
 	word = t1_record_drop_one(&t->record, index);
 	t1_record_unlock(&t->record);
+	t->counted -= word && t1_word_is_counted(word);
 	return !!word;
 }
 
@@ -120,7 +139,7 @@ static void record_test_lone(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 511, 3), 1L);
 	KUNIT_ASSERT_EQ(test, record_test_pin(t, 512, 1, 4, 1), 1L);
 	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), 0UL);
-	KUNIT_EXPECT_EQ(test, t->record.counted, 2UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 2UL);
 	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 1023, &pfn, &n));
 	KUNIT_EXPECT_EQ(test, index, 511UL);
 	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages) + 3);
@@ -133,7 +152,7 @@ static void record_test_lone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 511), 1UL);
 	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 512), 1UL);
 	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
-	KUNIT_EXPECT_EQ(test, t->record.counted, 0UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 0UL);
 }
 
 static void record_test_few(struct kunit *test)
@@ -143,14 +162,14 @@ static void record_test_few(struct kunit *test)
 
 	for (i = 0; i < 40; i++)
 		KUNIT_ASSERT_EQ(test, record_test_pin(t, (i * 37) % 512, 1, i, 1), 1L);
-	KUNIT_EXPECT_EQ(test, t->record.counted, 40UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 40UL);
 	KUNIT_EXPECT_LE(test, t1_record_bytes(&t->record), 512UL);
 	KUNIT_EXPECT_EQ(test, record_test_pin(t, 37, 1, 9, 1), 1L);
-	KUNIT_EXPECT_EQ(test, t->record.counted, 40UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 40UL);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 512), 39UL);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 512), 1UL);
 	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
-	KUNIT_EXPECT_EQ(test, t->record.counted, 0UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 0UL);
 }
 
 static void record_test_run(struct kunit *test)
@@ -183,14 +202,14 @@ static void record_test_full(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, record_test_pin(t, 0, 512, 0, 3), 512L);
 	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, t->record.counted, 512UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 512UL);
 	rcu_read_lock_sched();
 	KUNIT_EXPECT_EQ(test, t1_record_raise_fast(&t->record, 511, 2, pages), 1UL);
 	KUNIT_EXPECT_EQ(test, t1_record_raise_fast(&t->record, 512, 1, pages), 0UL);
 	rcu_read_unlock_sched();
 	KUNIT_EXPECT_PTR_EQ(test, pages[0], t->pages + 511 * 3 % TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 512), 511UL);
-	KUNIT_EXPECT_EQ(test, t->record.counted, 1UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 1UL);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 511, 1), 1UL);
 	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
 }
@@ -203,13 +222,23 @@ static void record_test_io(struct kunit *test)
 
 	do {
 		t1_record_lock(&t->record);
-		ret = t1_record_add(&t->record, 7, 20, &src, &t->spare);
+		ret = t1_record_add(&t->record, 7, 20, &src, &t->spare, &t->counted);
 		t1_record_unlock(&t->record);
 		if (ret == -EAGAIN)
 			KUNIT_ASSERT_EQ(test, t1_spare_fill(&t->record, &t->spare), 0);
 	} while (ret == -EAGAIN);
 	KUNIT_EXPECT_EQ(test, ret, 20L);
-	KUNIT_EXPECT_EQ(test, t->record.counted, 0UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 0UL);
+	/* Beside what counts, in a full one. */
+	KUNIT_ASSERT_EQ(test, record_test_pin(t, 30, 482, 0, 3), 482L);
+	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 482UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 7), 1UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 511), 1UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 481UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 20, 300), 290UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 191UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 100, 412), 191UL);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 100), 0UL);
 	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
 }
@@ -223,7 +252,7 @@ static void record_test_unused_place(struct kunit *test)
 	long ret;
 
 	t1_record_lock(&t->record);
-	ret = t1_record_add(&t->record, 1 << 20, 2, &src, &t->spare);
+	ret = t1_record_add(&t->record, 1 << 20, 2, &src, &t->spare, &t->counted);
 	t1_record_unlock(&t->record);
 	KUNIT_ASSERT_EQ(test, ret, (long)-EAGAIN);
 	KUNIT_ASSERT_EQ(test, t1_spare_fill(&t->record, &t->spare), 0);
@@ -237,7 +266,7 @@ static void record_test_model(struct kunit *test)
 {
 	struct record_test *t = test->priv;
 	unsigned int index, n, from, step, i, round;
-	unsigned long expected, distinct = 0;
+	unsigned long expected, distinct = 0, within;
 	struct rnd_state rnd;
 	u16 *count;
 
@@ -262,18 +291,20 @@ static void record_test_model(struct kunit *test)
 					record_test_unpin(t, index, n), expected);
 			distinct -= expected;
 		}
-		KUNIT_ASSERT_EQ(test, t->record.counted, distinct);
+		KUNIT_ASSERT_EQ(test, record_test_counted(test), distinct);
 		t1_record_lock(&t->record);
 		for (i = index; i < 1100 && !count[i]; i++)
 			;
 		KUNIT_EXPECT_EQ(test, t1_record_hole(&t->record, index, 1100 - index),
 				(unsigned long)(i - index));
-		KUNIT_EXPECT_EQ(test, t1_record_counted(&t->record, 0, 1100), distinct);
+		for (within = 0, i = index; i < index + n; i++)
+			within += !!count[i];
+		KUNIT_EXPECT_EQ(test, t1_record_counted(&t->record, index, n), within);
 		t1_record_unlock(&t->record);
 	}
 	while (!t1_record_empty(&t->record))
 		record_test_unpin(t, 0, 1100);
-	KUNIT_EXPECT_EQ(test, t->record.counted, 0UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 0UL);
 }
 
 static struct kunit_case record_test_cases[] = {

@@ -22,7 +22,8 @@
  *	maps_lock	the tree of mappings, their number, avail,
  *			vaddr_invalid, owner and the transitions of a
  *			mapping's state. Held for moments, and while a dirty
- *			bitmap is copied out.
+ *			bitmap is copied out. Without a domain and tracking
+ *			(local_only) it is all that a map or unmap takes.
  *	mapping		the xa_lock of its record: its record, charge, bitmap,
  *			and state for those who unpin. A spinlock.
  *
@@ -75,11 +76,15 @@ extern unsigned int t1_dma_entry_limit;
  * @maps_lock: see above
  * @maps_seq: for those who search the tree without the lock
  * @maps: mappings by IOVA
+ * @highest: the last of them
  * @nmaps: how many
  * @avail: how many more are allowed
  * @vaddr_invalid: how many have no address
- * @barred: reasons why no page can be pinned: these mappings, that there is no
- *	device, that it is of the first version
+ * @local_only: there is no domain, and nothing is tracked; changes under
+ *	domains_lock, too, and is false while that is about to change
+ * @barred: reasons why not every page can be pinned just so: these mappings,
+ *	that there is no device, that it is of the first version; and the groups
+ *	of @nunscoped
  * @changes: grows when a mapping has become ready, or has gone
  * @owner: of the last mapping, likely that of the next
  * @devices_lock: see above
@@ -104,9 +109,11 @@ struct t1_container {
 	struct mutex maps_lock;	/* of the following */
 	seqcount_mutex_t maps_seq;
 	struct rb_root maps;
+	struct t1_map *highest;
 	unsigned int nmaps;
 	unsigned int avail;
 	unsigned int vaddr_invalid;
+	bool local_only;
 	atomic_t barred;
 	unsigned long changes;
 	struct t1_owner *owner;
@@ -138,13 +145,27 @@ enum t1_map_state {
 /**
  * struct t1_backing - the pages that IOMMU domains map
  * @record: each once
+ * @counted: how many of them count as locked memory
+ * @charged: how many the owner is charged for because of it
  * @nmapped: how many from the start on are mapped in the domains
  * @live: they all are, and they are what the mapping is charged for
  */
 struct t1_backing {
 	struct t1_record record;
+	unsigned long counted;
+	unsigned long charged;
 	unsigned long nmapped;
 	bool live;
+};
+
+/**
+ * struct t1_extra - what most mappings do without
+ * @backing: what IOMMU domains map, NULL without a domain
+ * @dirty: a bit for each page, while dirty pages are tracked
+ */
+struct t1_extra {
+	struct t1_backing *backing;
+	unsigned long *dirty;
 };
 
 /**
@@ -153,50 +174,49 @@ struct t1_backing {
  * @iova: its first byte
  * @last: its last
  * @vaddr: of its first page, in the owner's address space
- * @owner: whose memory it is
+ * @owner: whose memory it is, and who is charged: for what counts of @local,
+ *	unless a backing is live, and for that
+ * @rcu: when it is freed; who searches then reads none of these two
  * @local: what mediated devices have pinned; its lock is the mapping's
- * @backing: what IOMMU domains map, NULL without a domain
- * @charged: pages that the owner is charged for: those that count of @backing
- *	while it is live, else those of @local
- * @dirty: a bit for each page, while dirty pages are tracked
+ * @extra: what it has besides, or NULL
  * @next: in the list of what is being unmapped
- * @rcu: after it has left the tree
  * @inflight: calls that use the mapping, or its owner, without its lock; see above
- * @bars: what keeps pages from being pinned by a look-up: all that @prot does
- *	not have, and T1_BAR_*
+ * @bars: what pages cannot be pinned for by a look-up: what @prot does not have,
+ *	or anything, and T1_BAR_*
  * @state: see there
  * @vaddr_invalid: @vaddr is about to be replaced
+ * @prot: IOMMU_READ, IOMMU_WRITE
  * @align: the index of the first page in the records, so that the stretches
  *	of a record are the huge pages of the address space
- * @prot: IOMMU_READ, IOMMU_WRITE
  *
- * There may be 65,535 of them in a container: keep it at 128 bytes.
+ * There may be 65,535 of them in a container: keep it at 96 bytes.
  */
 struct t1_map {
 	struct rb_node node;
 	unsigned long iova;
 	unsigned long last;
-	unsigned long vaddr;
-	struct t1_owner *owner;
-	struct t1_record local;
-	struct t1_backing *backing;
-	unsigned long charged;
-	unsigned long *dirty;
 	union {
-		struct t1_map *next;
+		struct {
+			unsigned long vaddr;
+			struct t1_owner *owner;
+		};
 		struct rcu_head rcu;
 	};
+	struct t1_record local;
+	struct t1_extra *extra;
+	struct t1_map *next;
 	atomic_t inflight;
 	u8 bars;
 	u8 state : 2;
 	u8 vaddr_invalid : 1;
-	u16 align : 9;
-	u16 prot : 2;
+	u8 prot : 2;
+	u16 align;
 };
 
-/* It is not ready; written pages have to be marked. */
+/* It is not ready, then nothing can be pinned; written pages have to be marked. */
 #define T1_BAR_STATE	0x80
 #define T1_BAR_DIRTY	0x40
+#define T1_BAR_PROT	(IOMMU_READ | IOMMU_WRITE)
 
 /**
  * struct t1_domain - an IOMMU domain
@@ -258,32 +278,50 @@ static inline void t1_map_unlock(struct t1_map *m)
 
 static inline u8 t1_map_bars(enum t1_map_state state, int prot, bool dirty)
 {
-	return (~prot & ~(T1_BAR_STATE | T1_BAR_DIRTY)) |
-	       (state == T1_MAP_READY ? 0 : T1_BAR_STATE) | (dirty ? T1_BAR_DIRTY : 0);
+	u8 bars = dirty ? T1_BAR_DIRTY : 0;
+
+	return bars | (state == T1_MAP_READY ? ~prot & T1_BAR_PROT : T1_BAR_STATE | T1_BAR_PROT);
 }
 
 #define t1_assert_map_held(m)	lockdep_assert_held(&(m)->local.stretches.xa_lock)
 
-/* The only way to change these of a mapping that others may have found. */
+/*
+ * A mapping's extra comes and goes under domains_lock, held for writing, or while
+ * the mapping is new or going; and under its lock, for those who have only that.
+ */
+static inline struct t1_backing *t1_map_backing(const struct t1_map *m)
+{
+	return m->extra ? m->extra->backing : NULL;
+}
+
+static inline unsigned long *t1_map_dirty(const struct t1_map *m)
+{
+	return m->extra ? m->extra->dirty : NULL;
+}
+
+/* The only ways to change these of a mapping that others may have found. */
 static inline void t1_map_set_state(struct t1_map *m, enum t1_map_state state)
 {
 	t1_assert_map_held(m);
 	m->state = state;
-	WRITE_ONCE(m->bars, t1_map_bars(state, m->prot, m->dirty));
+	WRITE_ONCE(m->bars, t1_map_bars(state, m->prot, t1_map_dirty(m)));
 }
 
 static inline void t1_map_set_dirty(struct t1_map *m, unsigned long *bits)
 {
 	t1_assert_map_held(m);
-	WRITE_ONCE(m->dirty, bits);
+	m->extra->dirty = bits;
 	WRITE_ONCE(m->bars, t1_map_bars(m->state, m->prot, bits));
 }
 
 /* Mapped by IOMMU domains, which have charged for it. */
 static inline bool t1_map_is_backed(struct t1_map *m)
 {
+	struct t1_backing *b;
+
 	t1_assert_map_held(m);
-	return m->backing && m->backing->live;
+	b = t1_map_backing(m);
+	return b && b->live;
 }
 
 /*
@@ -310,22 +348,29 @@ static inline struct t1_map *t1_map_search(struct t1_container *c,
 
 /*
  * What is under this may look mappings up, and stays on its CPU. It may take a
- * mapping's lock, which can sleep with PREEMPT_RT only.
+ * mapping's lock, which can sleep with PREEMPT_RT only. It goes from one function
+ * to another, which sparse cannot follow.
  */
 static inline void t1_search_begin(void)
 {
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
 		rcu_read_lock();
-	else
+		__release(RCU);
+	} else {
 		rcu_read_lock_sched();
+		__release(RCU_SCHED);
+	}
 }
 
 static inline void t1_search_end(void)
 {
-	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		__acquire(RCU);
 		rcu_read_unlock();
-	else
+	} else {
+		__acquire(RCU_SCHED);
 		rcu_read_unlock_sched();
+	}
 }
 
 /*
@@ -350,11 +395,21 @@ static inline bool t1_map_enter_found(struct t1_container *c, struct t1_map *m)
 	return false;
 }
 
+/* There are more groups, or fewer, that may write to any page. */
+static inline void t1_unscoped(struct t1_container *c, int more)
+{
+	atomic_add(more, &c->nunscoped);
+	atomic_add(more, &c->barred);
+}
+
 /* maps.c */
 struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going);
 struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
+unsigned long t1_map_charged(struct t1_map *m);
+int t1_map_want_extra(struct t1_map *m);
+void t1_map_drop_extra(struct t1_map *m);
 bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long last);
 int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	   unsigned long size, int prot);
@@ -364,6 +419,7 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	     const struct vfio_bitmap *bitmap);
 int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all);
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group);
+void t1_maps_local_only(struct t1_container *c, bool local_only);
 
 /* local.c */
 int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
@@ -423,9 +479,12 @@ void t1_dirty_all(struct t1_container *c);
 static inline void t1_dirty_mark(struct t1_map *m, unsigned long first,
 				 unsigned long npages)
 {
+	unsigned long *bits;
+
 	t1_assert_map_held(m);
-	if (unlikely(m->dirty))
-		bitmap_set(m->dirty, first, npages);
+	bits = t1_map_dirty(m);
+	if (unlikely(bits))
+		bitmap_set(bits, first, npages);
 }
 
 /* The largest bitmap that a user can ask for, of 8 TiB in pages of 4 KiB. */
