@@ -20,6 +20,21 @@ static inline int vfio_compat_iommu_map(struct iommu_domain *domain,
 #endif
 }
 
+/* Returns 0 or an errno, and nothing is mapped. */
+static inline int vfio_compat_iommu_map_sg(struct iommu_domain *domain,
+					   unsigned long iova, struct scatterlist *sg,
+					   unsigned int nents, int prot)
+{
+	ssize_t ret;
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	ret = iommu_map_sg(domain, iova, sg, nents, prot, GFP_KERNEL_ACCOUNT);
+#else
+	ret = iommu_map_sg(domain, iova, sg, nents, prot);
+#endif
+	return ret < 0 ? ret : 0;
+}
+
 static inline struct iommu_domain *vfio_compat_iommu_domain(struct device *dev)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)

@@ -8,13 +8,15 @@
  *
  * Pages are pinned a stretch at a time and mapped in extents that are as long
  * as they are consecutive, up to 1 GiB, so that the IOMMU can use its largest
- * pages; nothing is to be found out from its page tables later.
+ * pages; nothing is to be found out from its page tables later. Several extents
+ * are given to the IOMMU's driver at once, which flushes caches once for all.
  *
  * A mapping is charged for the pages that back it from the moment on that it
  * is live, and for what mediated devices have pinned before and after: both
  * are counted under its lock, and the difference is charged or given back.
  */
 #include <linux/iommu.h>
+#include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -26,11 +28,30 @@
 /* The largest page of any IOMMU. */
 #define EXTENT_PAGES	BIT(30 - PAGE_SHIFT)
 
-/* Consecutive pages of a mapping. */
-struct extent {
-	unsigned long first;	/* page of the mapping */
+/* So many extents are mapped by one call of the IOMMU's driver. */
+#define FILL_EXTENTS	16
+
+/**
+ * struct fill - the pages of a mapping on their way into IOMMU domains
+ * @c: the container
+ * @only: the one domain to map into, or NULL for all
+ * @m: the mapping
+ * @first: its first page that is not mapped; what comes before is, also if
+ *	something has failed
+ * @pfn: that would continue the last extent
+ * @n: extents that are collected
+ * @npages: pages in them
+ * @extents: them; the last may grow
+ */
+struct fill {
+	struct t1_container *c;
+	struct t1_domain *only;
+	struct t1_map *m;
+	unsigned long first;
 	unsigned long pfn;
+	unsigned int n;
 	unsigned long npages;
+	struct scatterlist extents[FILL_EXTENTS];
 };
 
 static unsigned long page_iova(struct t1_map *m, unsigned long page)
@@ -64,76 +85,123 @@ static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
 	return done;
 }
 
-static int domain_map(struct t1_domain *d, struct t1_map *m,
-		      const struct extent *e)
+static void fill_begin(struct fill *f, struct t1_container *c, struct t1_map *m,
+		       struct t1_domain *only)
 {
-	return vfio_compat_iommu_map(d->domain, page_iova(m, e->first),
-				     (phys_addr_t)e->pfn << PAGE_SHIFT,
-				     e->npages << PAGE_SHIFT, m->prot | IOMMU_CACHE);
+	memset(f, 0, sizeof(*f));
+	f->c = c;
+	f->only = only;
+	f->m = m;
+	sg_init_table(f->extents, FILL_EXTENTS);
+}
+
+/* Map what is collected into a domain; or @npages from @pfn on, if there are. */
+static int fill_domain(struct fill *f, struct t1_domain *d, unsigned long pfn,
+		       unsigned long npages)
+{
+	unsigned long iova = page_iova(f->m, f->first);
+	int prot = f->m->prot | IOMMU_CACHE;
+
+	if (!npages)
+		return vfio_compat_iommu_map_sg(d->domain, iova, f->extents, f->n, prot);
+	return vfio_compat_iommu_map(d->domain, iova, (phys_addr_t)pfn << PAGE_SHIFT,
+				     npages << PAGE_SHIFT, prot);
 }
 
 /* Map into all domains, or into one. */
-static __always_inline int
-map_extent(struct t1_container *c, struct t1_domain *only,
-	   struct t1_map *m, const struct extent *e)
+static int fill_map(struct fill *f, unsigned long pfn, unsigned long npages)
 {
+	unsigned long total = npages ?: f->npages;
+	struct t1_container *c = f->c;
 	struct t1_domain *d;
 	int ret;
 
-	if (!e->npages)
-		return 0;
-	if (only)
-		return domain_map(only, m, e);
-	list_for_each_entry(d, &c->domains, list) {
-		ret = domain_map(d, m, e);
+	if (f->only) {
+		ret = fill_domain(f, f->only, pfn, npages);
 		if (ret)
-			goto undo;
+			return ret;
+	} else {
+		list_for_each_entry(d, &c->domains, list) {
+			ret = fill_domain(f, d, pfn, npages);
+			if (ret)
+				goto undo;
+		}
 	}
+	f->first += total;
 	return 0;
 undo:
 	list_for_each_entry_continue_reverse(d, &c->domains, list)
-		iommu_unmap(d->domain, page_iova(m, e->first), e->npages << PAGE_SHIFT);
+		iommu_unmap(d->domain, page_iova(f->m, f->first), total << PAGE_SHIFT);
 	return ret;
 }
 
-/* Map what is recorded from *@next on, except an end that may grow. */
-static int map_recorded(struct t1_container *c, struct t1_domain *only,
-			struct t1_map *m, struct extent *e, unsigned long next,
-			unsigned long last)
+static int fill_flush(struct fill *f)
 {
-	unsigned long index = next + m->align, pfn, n;
-	struct t1_backing *b = t1_map_backing(m);
+	int ret = f->n ? fill_map(f, 0, 0) : 0;
+
+	f->n = 0;
+	f->npages = 0;
+	return ret;
+}
+
+/*
+ * Add @n consecutive pages, the next of the mapping. What is no memory may have no
+ * struct page, and single pages that are to stay so are not joined.
+ */
+static int fill_add(struct fill *f, unsigned long page, unsigned long pfn,
+		    unsigned long n, bool bare)
+{
+	struct scatterlist *last = f->extents + f->n - 1;
 	int ret;
 
-	while (next <= last &&
-	       t1_record_extent(&b->record, &index, last + m->align, &pfn, &n)) {
-		next = index - m->align;
-		if (e->npages && pfn == e->pfn + e->npages &&
-		    extent_room(m, next) < EXTENT_PAGES && !t1_disable_hugepages) {
-			n = min(n, extent_room(m, next));
-			e->npages += n;
-		} else {
-			ret = map_extent(c, only, m, e);
+	if (unlikely(bare || t1_disable_hugepages)) {
+		ret = fill_flush(f);
+		return ret ?: fill_map(f, pfn, n);
+	}
+	if (f->n && pfn == f->pfn && extent_room(f->m, page) < EXTENT_PAGES) {
+		last->length += n << PAGE_SHIFT;
+	} else {
+		if (f->n == FILL_EXTENTS) {
+			ret = fill_flush(f);
 			if (ret)
 				return ret;
-			b->nmapped = max(b->nmapped, e->first + e->npages);
-			n = min(n, extent_room(m, next));
-			*e = (struct extent){ .first = next, .pfn = pfn, .npages = n };
 		}
-		next += n;
-		index = next + m->align;
+		sg_set_page(f->extents + f->n++, pfn_to_page(pfn), n << PAGE_SHIFT, 0);
+	}
+	f->pfn = pfn + n;
+	f->npages += n;
+	return 0;
+}
+
+/* Add what is recorded from a page of the mapping on. */
+static int fill_recorded(struct fill *f, unsigned long page, unsigned long last)
+{
+	struct t1_map *m = f->m;
+	struct t1_backing *b = t1_map_backing(m);
+	unsigned long index = page + m->align, pfn, n;
+	bool bare;
+	int ret;
+
+	while (page <= last && t1_record_extent(&b->record, &index, last + m->align,
+						&pfn, &n, &bare)) {
+		page = index - m->align;
+		n = min(n, extent_room(m, page));
+		ret = fill_add(f, page, pfn, n, bare);
+		if (ret)
+			return ret;
+		page += n;
+		index = page + m->align;
 	}
 	return 0;
 }
 
-static int map_rest(struct t1_container *c, struct t1_domain *only,
-		    struct t1_map *m, struct extent *e)
+/* Map what is left, unless something has failed; say how much is mapped. */
+static int fill_end(struct fill *f, int ret)
 {
-	struct t1_backing *b = t1_map_backing(m);
-	int ret = map_extent(c, only, m, e);
+	struct t1_backing *b = t1_map_backing(f->m);
 
-	if (!ret)
-		b->nmapped = max(b->nmapped, e->first + e->npages);
+	ret = ret ?: fill_flush(f);
+	b->nmapped = max(b->nmapped, f->first);
 	return ret;
 }
 
@@ -189,14 +257,13 @@ static int back_charge(struct t1_container *c, struct t1_map *m,
 }
 
 /* Pin all pages of a mapping, and map them. */
-static int back_fill(struct t1_container *c, struct t1_map *m,
-		     struct t1_domain *only, struct page **pages,
-		     struct t1_gup *gup, struct t1_spare *spare)
+static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
+		     struct t1_spare *spare)
 {
+	struct t1_map *m = f->m;
 	struct t1_backing *b = t1_map_backing(m);
 	unsigned long page = 0, n, counted;
 	struct t1_source src;
-	struct extent e = { };
 	long got;
 	int ret;
 
@@ -212,16 +279,16 @@ static int back_fill(struct t1_container *c, struct t1_map *m,
 		ret = back_record(m, page, got, &src, spare);
 		if (ret)
 			return ret;
-		ret = back_charge(c, m, page, got, b->counted - counted);
+		ret = back_charge(f->c, m, page, got, b->counted - counted);
 		if (ret)
 			return ret;
-		ret = map_recorded(c, only, m, &e, page, page + got - 1);
+		ret = fill_recorded(f, page, page + got - 1);
 		if (ret)
 			return ret;
 		page += got;
 		cond_resched();
 	}
-	return map_rest(c, only, m, &e);
+	return 0;
 }
 
 /* Pages of a mapping that has none yet. */
@@ -232,6 +299,7 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	struct t1_backing *b;
 	struct page **pages;
 	struct t1_gup gup;
+	struct fill f;
 	int ret;
 
 	BUILD_BUG_ON(STRETCH_PAGES * sizeof(*pages) > PAGE_SIZE);
@@ -252,8 +320,10 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	ret = t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m));
 	if (ret)
 		goto free;
-	ret = back_fill(c, m, only, pages, &gup, &spare);
+	fill_begin(&f, c, m, only);
+	ret = back_fill(&f, pages, &gup, &spare);
 	t1_gup_end(&gup);
+	ret = fill_end(&f, ret);
 	t1_spare_end(&b->record, &spare);
 free:
 	free_page((unsigned long)pages);
@@ -271,14 +341,13 @@ free:
  */
 int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only)
 {
-	struct extent e = { };
-	int ret;
+	struct fill f;
 
 	lockdep_assert_held(&c->domains_lock);
 	if (!t1_map_backing(m))
 		return back_new(c, m, only);
-	ret = map_recorded(c, only, m, &e, 0, t1_map_npages(m) - 1);
-	return ret ?: map_rest(c, only, m, &e);
+	fill_begin(&f, c, m, only);
+	return fill_end(&f, fill_recorded(&f, 0, t1_map_npages(m) - 1));
 }
 
 /**

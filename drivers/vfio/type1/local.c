@@ -597,7 +597,7 @@ static void unpin_one(struct t1_container *c, struct t1_map *m, unsigned long io
 	t1_map_unlock(m);
 	t1_word_release(word, m->prot & IOMMU_WRITE);
 	if (charged)
-		t1_owner_uncharge(m->owner, 1);
+		t1_owner_uncharge_page(m->owner);
 	t1_map_leave(c, m);
 }
 

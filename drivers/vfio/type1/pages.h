@@ -78,6 +78,21 @@ static __always_inline bool t1_owner_charge_own_page(struct t1_owner *owner)
 
 void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages);
 
+/* Give back the charge for a page, most often to the current task's memory. */
+static __always_inline void t1_owner_uncharge_page(struct t1_owner *owner)
+{
+	struct mm_struct *mm = owner->mm;
+
+	if (unlikely(mm != current->mm)) {
+		t1_owner_uncharge(owner, 1);
+		return;
+	}
+	mmap_write_lock(mm);
+	if (!WARN_ON_ONCE(!mm->locked_vm))
+		mm->locked_vm--;
+	mmap_write_unlock(mm);
+}
+
 /*
  * What is special about a page. Reserved ones do not count as locked memory.
  * Bare ones, which are I/O memory and the zero page, hold no pin and are
@@ -243,6 +258,17 @@ static inline unsigned long t1_word_pfn(u64 word)
 	return word & T1_WORD_PFN;
 }
 
+/* All but its count. */
+static inline u64 t1_word_what(u64 word)
+{
+	return word & (T1_WORD_ONE - 1);
+}
+
+static inline bool t1_word_is_bare(u64 word)
+{
+	return word & (u64)T1_PAGE_BARE << T1_WORD_SPECIAL_SHIFT;
+}
+
 static inline bool t1_word_is_counted(u64 word)
 {
 	return !(word & (u64)T1_PAGE_RESERVED << T1_WORD_SPECIAL_SHIFT);
@@ -402,7 +428,7 @@ unsigned long t1_record_release(struct t1_record *record, bool dirty);
 
 bool __t1_record_extent(struct t1_record *record, unsigned long *index,
 			unsigned long last, unsigned long *pfn,
-			unsigned long *npages);
+			unsigned long *npages, bool *bare);
 unsigned long t1_record_counted(struct t1_record *record, unsigned long index,
 				unsigned long npages);
 void t1_record_mark(struct t1_record *record, unsigned long index,
@@ -442,14 +468,15 @@ static inline bool t1_record_put(struct t1_record *record, unsigned long index,
  * @index: from where on; the first that was found
  * @last: up to where
  * @pfn: of the first
- * @npages: how many; the next extent may go on where this one ends
+ * @npages: how many, all alike; the next extent may go on where this one ends
+ * @bare: they are, see T1_PAGE_BARE
  *
  * Context: nobody changes the record.
  * Return: false if there is none.
  */
 static inline bool t1_record_extent(struct t1_record *record, unsigned long *index,
 				    unsigned long last, unsigned long *pfn,
-				    unsigned long *npages)
+				    unsigned long *npages, bool *bare)
 {
 	unsigned long slot = *index & (STRETCH_PAGES - 1), n = 1, most;
 	void *s = t1_record_stretch(record, *index);
@@ -457,13 +484,14 @@ static inline bool t1_record_extent(struct t1_record *record, unsigned long *ind
 
 	/* Pages that lie scattered are recorded in full: an extent of one each. */
 	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
-		return __t1_record_extent(record, index, last, pfn, npages);
+		return __t1_record_extent(record, index, last, pfn, npages, bare);
 	words = t1_stretch_words(s) + slot;
 	if (unlikely(!*words))
-		return __t1_record_extent(record, index, last, pfn, npages);
+		return __t1_record_extent(record, index, last, pfn, npages, bare);
 	most = min(last - *index + 1, STRETCH_PAGES - slot);
 	*pfn = t1_word_pfn(*words);
-	while (n < most && words[n] && t1_word_pfn(words[n]) == *pfn + n)
+	*bare = t1_word_is_bare(*words);
+	while (n < most && words[n] && t1_word_what(words[n]) == t1_word_what(*words) + n)
 		n++;
 	*npages = n;
 	return true;

@@ -1050,12 +1050,12 @@ unsigned long t1_record_release(struct t1_record *record, bool dirty)
 /* What t1_record_extent() does, of any form. */
 bool __t1_record_extent(struct t1_record *record, unsigned long *index,
 			unsigned long last, unsigned long *pfn,
-			unsigned long *npages)
+			unsigned long *npages, bool *bare)
 {
 	unsigned long place = *index >> STRETCH_SHIFT;
 	unsigned int slot = SLOT(*index), first = 0;
+	u64 word, base;
 	void *s;
-	u64 word;
 
 	for (s = xa_find(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT); s;
 	     s = xa_find_after(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT)) {
@@ -1069,13 +1069,15 @@ bool __t1_record_extent(struct t1_record *record, unsigned long *index,
 		return false;
 	*index = (place << STRETCH_SHIFT) + first;
 	*pfn = t1_word_pfn(word);
+	*bare = t1_word_is_bare(word);
+	base = t1_word_what(word) - first;
 	slot = first + 1;
 	if (form_of(s) == RUN)
 		slot = find_next_zero_bit(to_run(s)->pinned, STRETCH_PAGES, first);
 	else
 		while (slot < STRETCH_PAGES &&
 		       stretch_next(s, slot, slot + 1, &word) == slot &&
-		       t1_word_pfn(word) == *pfn + slot - first)
+		       t1_word_what(word) == base + slot)
 			slot++;
 	*npages = min_t(unsigned long, slot - first, last - *index + 1);
 	return true;

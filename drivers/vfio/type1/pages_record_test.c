@@ -135,12 +135,13 @@ static void record_test_lone(struct kunit *test)
 {
 	struct record_test *t = test->priv;
 	unsigned long index = 0, pfn, n;
+	bool bare;
 
 	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 511, 3), 1L);
 	KUNIT_ASSERT_EQ(test, record_test_pin(t, 512, 1, 4, 1), 1L);
 	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), 0UL);
 	KUNIT_EXPECT_EQ(test, record_test_counted(test), 2UL);
-	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 1023, &pfn, &n));
+	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 1023, &pfn, &n, &bare));
 	KUNIT_EXPECT_EQ(test, index, 511UL);
 	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages) + 3);
 	KUNIT_EXPECT_EQ(test, n, 1UL);
@@ -176,16 +177,17 @@ static void record_test_run(struct kunit *test)
 {
 	struct record_test *t = test->priv;
 	unsigned long index = 500, pfn, n;
+	bool bare;
 
 	/* One more at a time becomes one, too; and over a stretch's end. */
 	KUNIT_ASSERT_EQ(test, record_test_pin(t, 500, 12, 0, 1), 12L);
 	KUNIT_ASSERT_EQ(test, record_test_pin(t, 512, 20, 12, 1), 20L);
 	KUNIT_EXPECT_LE(test, t1_record_bytes(&t->record), 2 * 96UL);
-	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 1023, &pfn, &n));
+	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 1023, &pfn, &n, &bare));
 	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages));
 	KUNIT_EXPECT_EQ(test, n, 12UL);
 	index = 512;
-	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 519, &pfn, &n));
+	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 519, &pfn, &n, &bare));
 	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages) + 12);
 	KUNIT_EXPECT_EQ(test, n, 8UL);
 	/* A second pin of one, and all are still there. */
