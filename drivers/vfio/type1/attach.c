@@ -148,6 +148,26 @@ free:
 	return ret;
 }
 
+/*
+ * A group has come or gone. As long as it is the only one, all that is pinned is
+ * pinned for it; with others, pins are counted for each, from what there is on.
+ */
+static void count_groups(struct t1_container *c, int more)
+{
+	struct t1_group *g;
+
+	c->ngroups += more;
+	if (more > 0 && c->ngroups == 2) {
+		g = list_first_entry(&c->groups, struct t1_group, list);
+		mutex_lock(&c->maps_lock);
+		atomic_long_set(&g->npinned, t1_maps_pinned(c));
+		mutex_unlock(&c->maps_lock);
+		atomic_inc(&c->barred);
+	} else if (more < 0 && c->ngroups == 1) {
+		atomic_dec(&c->barred);
+	}
+}
+
 /**
  * t1_attach - a group joins
  * @c: the container
@@ -180,6 +200,7 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 		ret = attach_backed(c, g);
 	if (!ret) {
 		list_add_tail_rcu(&g->list, &c->groups);
+		count_groups(c, 1);
 		if (emulated)
 			c->nemulated++;
 		else
@@ -244,6 +265,7 @@ void t1_detach(struct t1_container *c, struct iommu_group *group)
 	g = find(c, group);
 	if (g) {
 		list_del_rcu(&g->list);
+		count_groups(c, -1);
 		/* What it may have written to nobody can tell any more. */
 		if (!atomic_xchg(&g->scoped, 1)) {
 			if (c->tracking)

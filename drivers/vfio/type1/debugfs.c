@@ -81,17 +81,24 @@ static int first_device(struct device *dev, void *data)
 static int pins_show(struct seq_file *seq, void *unused)
 {
 	struct t1_container *c = seq->private;
+	unsigned long pinned;
 	struct t1_group *g;
 
-	seq_puts(seq, "group device driver pages_pinned_so_far\n");
 	down_read(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	pinned = t1_maps_pinned(c);
+	mutex_unlock(&c->maps_lock);
+	seq_printf(seq, "group device driver pages_pinned%s\n",
+		   c->ngroups > 1 ? "_so_far" : "");
 	list_for_each_entry(g, &c->groups, list) {
 		struct device *dev = NULL;
 
 		iommu_group_for_each_dev(g->group, &dev, first_device);
-		seq_printf(seq, "%d %s %s %ld\n", iommu_group_id(g->group),
+		if (c->ngroups > 1)
+			pinned = atomic_long_read(&g->npinned);
+		seq_printf(seq, "%d %s %s %lu\n", iommu_group_id(g->group),
 			   dev ? dev_name(dev) : "(none)", t1_group_driver(g->group),
-			   atomic_long_read(&g->npinned));
+			   pinned);
 		put_device(dev);
 	}
 	up_read(&c->domains_lock);
@@ -101,7 +108,7 @@ DEFINE_SHOW_ATTRIBUTE(pins);
 
 static int memory_show(struct seq_file *seq, void *unused)
 {
-	unsigned long charged = 0, local = 0, backing = 0, bytes = 0;
+	unsigned long charged = 0, local, backing = 0, bytes = 0;
 	struct t1_container *c = seq->private;
 	struct t1_map *m;
 
@@ -110,11 +117,11 @@ static int memory_show(struct seq_file *seq, void *unused)
 		bytes += sizeof(*m) + t1_record_bytes(&m->local);
 		t1_map_lock(m);
 		charged += t1_map_charged(m);
-		local += t1_record_counted(&m->local, 0, ULONG_MAX);
 		if (t1_map_is_backed(m))
 			backing += t1_map_backing(m)->counted;
 		t1_map_unlock(m);
 	}
+	local = t1_maps_pinned(c);
 	seq_printf(seq, "mappings %u\nmappings_left %u\nlocked_pages %lu\npinned_by_mediated_devices %lu\npinned_for_iommu %lu\nrecord_bytes %lu\n",
 		   c->nmaps, c->avail, charged, local, backing, bytes);
 	mutex_unlock(&c->maps_lock);

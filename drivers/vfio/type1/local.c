@@ -243,14 +243,15 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 }
 
 /*
- * A group that pins writes to what it pins only. Who calls this cannot be
- * preempted, or is a reader of RCU.
+ * Pages are pinned for one of several groups, or for one that may have written to
+ * any page: it pins what it writes to.
  */
-static __always_inline void
-group_pinned(struct t1_container *c, struct iommu_group *group, unsigned long npages)
+static noinline void group_pinned(struct t1_container *c, struct iommu_group *group,
+				  unsigned long npages)
 {
 	struct t1_group *g;
 
+	t1_search_begin();
 	list_for_each_entry_rcu(g, &c->groups, list, rcu_read_lock_any_held()) {
 		if (g->group != group)
 			continue;
@@ -259,13 +260,6 @@ group_pinned(struct t1_container *c, struct iommu_group *group, unsigned long np
 			t1_unscoped(c, -1);
 		break;
 	}
-}
-
-static noinline void pin_recorded(struct t1_container *c, struct iommu_group *group,
-				  unsigned long npages)
-{
-	t1_search_begin();
-	group_pinned(c, group, npages);
 	t1_search_end();
 }
 
@@ -308,8 +302,8 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 	if (unlikely(ret)) {
 		t1_unpin_pages(c, iova, done);
 		memset(pages, 0, npages * sizeof(*pages));
-	} else if (recorded || atomic_read(&c->nunscoped)) {
-		pin_recorded(c, group, recorded);
+	} else if (atomic_read(&c->barred)) {
+		group_pinned(c, group, recorded);
 	}
 	trace_pin_pages(c->id, iova, npages, recorded, ret);
 	return ret ?: npages;
@@ -327,7 +321,7 @@ static noinline int pin_raised(struct t1_container *c, struct iommu_group *group
 			       unsigned long iova, unsigned long npages)
 {
 	if (atomic_read(&c->nunscoped))
-		pin_recorded(c, group, 0);
+		group_pinned(c, group, 0);
 	trace_pin_pages(c->id, iova & PAGE_MASK, npages, 0, 0);
 	return npages;
 }
@@ -411,15 +405,14 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	}
 	t1_map_lock(m);
 	done = likely(!m->extra) && t1_record_put(&m->local, index, *page);
-	if (likely(done))
-		group_pinned(c, group, 1);
 	t1_map_unlock(m);
 	if (unlikely(!done)) {
 		recorded = pin_one_record(c, m, index, page);
 		if (recorded < 0)
 			goto rest;
-		pin_recorded(c, group, recorded);
 	}
+	if (unlikely(atomic_read(&c->barred)))
+		group_pinned(c, group, recorded);
 	t1_map_leave(c, m);
 	trace_pin_pages(c->id, iova & PAGE_MASK, 1, recorded, 0);
 	return 1;
@@ -443,7 +436,7 @@ static __always_inline bool pin_can_raise(struct t1_map *m, int prot)
 
 static __always_inline int
 pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
-	 int prot, struct page **page, bool unscoped)
+	 int prot, struct page **page, bool barred)
 {
 	unsigned long index;
 	struct t1_map *m;
@@ -462,7 +455,7 @@ pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	if (unlikely(!t1_word_raise(t1_stretch_word(s, index), page)))
 		return pin_one(c, group, iova, m, NULL, page);
 	t1_search_end();
-	if (unlikely(unscoped || trace_pin_pages_enabled()))
+	if (unlikely(barred || trace_pin_pages_enabled()))
 		return pin_raised(c, group, iova, 1);
 	return 1;
 }

@@ -144,6 +144,26 @@ unsigned long t1_map_charged(struct t1_map *m)
 }
 
 /**
+ * t1_maps_pinned - how many pages mediated devices have pinned
+ * @c: the container
+ *
+ * Context: maps_lock is held. Looks at all stretches of all records.
+ * Return: how many, of those that count as locked memory.
+ */
+unsigned long t1_maps_pinned(struct t1_container *c)
+{
+	unsigned long pinned = 0;
+	struct t1_map *m;
+
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
+		t1_map_lock(m);
+		pinned += t1_record_counted(&m->local, 0, ULONG_MAX);
+		t1_map_unlock(m);
+	}
+	return pinned;
+}
+
+/**
  * t1_map_want_extra - have a mapping have an extra
  * @m: the mapping
  *

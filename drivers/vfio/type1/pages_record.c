@@ -60,6 +60,8 @@ struct t1_run {
 #define FEW_ROOM(bytes)	(((bytes) - sizeof(struct t1_few)) / (sizeof(u64) + sizeof(u16)))
 #define FEW_MOST	63UL
 #define FEW_LEAST_BYTES	32
+/* Behind a full one with so many, the next is likely to become full. */
+#define FULL_LIKELY	256
 #define FEW_MOST_BYTES	1024
 #define RUN_LEAST	6
 
@@ -389,6 +391,20 @@ static bool spare_lacks(struct t1_spare *spare, unsigned int form,
 #define STORE_FLAGS	(GFP_NOWAIT | __GFP_NOWARN)
 
 /*
+ * Who pins one page after the other fills stretch after stretch. Then one is full
+ * from the start, which is no more memory than two pages for FULL_LIKELY pins.
+ */
+static bool likely_full(struct t1_record *record, unsigned long index)
+{
+	void *s;
+
+	if (index < STRETCH_PAGES)
+		return false;
+	s = t1_record_stretch(record, index - STRETCH_PAGES);
+	return s && form_of(s) == FULL && npinned(s) >= FULL_LIKELY;
+}
+
+/*
  * Replace a stretch, or none, by one that takes @n more pages from @index on,
  * none of which is pinned.
  */
@@ -399,7 +415,9 @@ static int stretch_grow(struct t1_record *record, unsigned long index, void **sp
 	unsigned int total = (*sp ? npinned(*sp) : 0) + n, form;
 	void *new;
 
-	if (total == 1)
+	if (!*sp && n <= FEW_MOST && likely_full(record, index))
+		form = FULL;
+	else if (total == 1)
 		form = LONE;
 	else if (total >= RUN_LEAST && (!*sp || form_of(*sp) != RUN) &&
 		 stretch_is_run(*sp, SLOT(index), src, n))

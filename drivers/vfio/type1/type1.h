@@ -70,6 +70,7 @@ extern unsigned int t1_dma_entry_limit;
  * @groups: attached groups of both kinds, struct t1_group
  * @ranges: the IOVAs that all domains can translate, NULL without a domain
  * @pgsizes: the page sizes that all domains can map
+ * @ngroups: how many
  * @nemulated: groups of mediated devices
  * @nunscoped: groups that may write to any page, as far as can be told
  * @tracking: dirty pages are tracked
@@ -83,8 +84,8 @@ extern unsigned int t1_dma_entry_limit;
  * @local_only: there is no domain, and nothing is tracked; changes under
  *	domains_lock, too, and is false while that is about to change
  * @barred: reasons why not every page can be pinned just so: these mappings,
- *	that there is no device, that it is of the first version; and the groups
- *	of @nunscoped
+ *	that there is no device, that it is of the first version; and why it
+ *	matters for whom: the groups of @nunscoped, that there are several groups
  * @changes: grows when a mapping has become ready, or has gone
  * @owner: of the last mapping, likely that of the next
  * @devices_lock: see above
@@ -102,6 +103,7 @@ struct t1_container {
 	struct list_head groups;
 	struct t1_ranges *ranges;
 	unsigned long pgsizes;
+	unsigned int ngroups;
 	unsigned int nemulated;
 	atomic_t nunscoped;
 	bool tracking;
@@ -209,6 +211,7 @@ struct t1_map {
 	u8 bars;
 	u8 state : 2;
 	u8 vaddr_invalid : 1;
+	u8 : 3;
 	u8 prot : 2;
 	u16 align;
 };
@@ -238,7 +241,7 @@ struct t1_domain {
  * @list: of the container's groups
  * @domain: NULL for one of mediated devices
  * @scoped: it writes to what it pinned only
- * @npinned: pages that were pinned for it, so far
+ * @npinned: pages that were pinned for it, so far, counted while there are several
  * @rcu: after it has left the list
  */
 struct t1_group {
@@ -408,6 +411,7 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
 unsigned long t1_map_charged(struct t1_map *m);
+unsigned long t1_maps_pinned(struct t1_container *c);
 int t1_map_want_extra(struct t1_map *m);
 void t1_map_drop_extra(struct t1_map *m);
 bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long last);
