@@ -3,10 +3,9 @@
  * What an admin is told, in a folder of debugfs with the name of the module
  *
  * A container has a folder from its first mapping on, with files that are read
- * from what there is: nothing is counted for them, except how many pages were
- * pinned for each group. The VFIO core does not say for whom a page is
- * unpinned, so how many a device has pinned now is not known where there are
- * several.
+ * from what there is. Only where there are several groups something is counted for
+ * them: how many pages were pinned for each. The VFIO core does not say for whom a
+ * page is unpinned, so how many are pinned now is known of an only group alone.
  *
  * A file is read under the container's locks, which it outlives; removing it
  * waits for its readers, so it is done without a lock.

@@ -14,8 +14,12 @@
  * counted. Whether to charge is decided under the lock as the page is
  * recorded, as the first IOMMU domain may come or the last may go meanwhile.
  *
- * Most calls are for one page. They have a straight way, pin_one() and
- * unpin_one(); the former goes over to the other where anything is special.
+ * Most calls are for one page. They have a straight way, pin_page() and
+ * unpin_one(); the former goes over to the other where anything is special. Most
+ * of these add to a stretch that is full already: pin_one_full() holds it, so
+ * that nothing has to be looked up again, and charges and records the page in one
+ * go under the owner's mmap_lock. That stands in for the mapping's lock: what
+ * decides whether to charge does not change under it.
  */
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
@@ -389,19 +393,15 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 		goto rest;
 	vaddr = m->vaddr + (iova - m->iova);
 	owner = m->owner;
-	if (unlikely(owner->mm != current->mm)) {
-		done = t1_gup_page_of(owner->mm, vaddr, m->prot & IOMMU_WRITE, page);
-		if (unlikely(!done))
-			goto rest;
-		if (unlikely(t1_owner_charge(owner, 1, false)))
-			goto unpin;
-	} else {
+	if (likely(owner->mm == current->mm))
 		done = t1_gup_own_page(vaddr, m->prot & IOMMU_WRITE, page);
-		if (unlikely(!done))
-			goto rest;
-		if (unlikely(!t1_owner_charge_own_page(owner)) &&
-		    t1_owner_charge(owner, 1, false))
-			goto unpin;
+	else
+		done = t1_gup_page_of(owner->mm, vaddr, m->prot & IOMMU_WRITE, page);
+	if (unlikely(!done))
+		goto rest;
+	if (unlikely(t1_owner_charge(owner, 1, false))) {
+		t1_unpin(page, 1, false);
+		goto rest;
 	}
 	t1_map_lock(m);
 	done = likely(!m->extra) && t1_record_put(&m->local, index, *page);
@@ -416,10 +416,62 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	t1_map_leave(c, m);
 	trace_pin_pages(c->id, iova & PAGE_MASK, 1, recorded, 0);
 	return 1;
-unpin:
-	t1_unpin(page, 1, false);
 rest:
 	/* What the mapping has to allow, it does. */
+	return pin_rest(c, group, iova, 1, 0, page, 0, m);
+}
+
+/*
+ * The same where the stretch is full and the page most likely not pinned: charged
+ * and recorded at once under the owner's mmap_lock, which t1_map_want_extra()
+ * takes as well. Its address space may be about to go: a charge goes with it.
+ */
+static noinline __noclone int
+pin_one_full(struct t1_container *c, struct iommu_group *group, unsigned long iova,
+	     struct t1_map *m, u64 *word, struct page **page)
+{
+	struct t1_owner *owner = m->owner;
+	atomic_long_t *tally;
+	struct mm_struct *mm;
+	unsigned long vaddr;
+	bool done;
+
+	if (unlikely(!t1_map_enter_found(c, m))) {
+		t1_search_end();
+		return pin_one_late(c, iova, page);
+	}
+	tally = t1_word_hold(word);
+	t1_search_end();
+	if (unlikely(!tally))
+		goto rest;
+	if (unlikely(READ_ONCE(m->extra)))
+		goto unhold;
+	mm = owner->mm;
+	vaddr = m->vaddr + (iova - m->iova);
+	if (likely(mm == current->mm))
+		done = t1_gup_own_page(vaddr, m->prot & IOMMU_WRITE, page);
+	else
+		done = t1_gup_page_of(mm, vaddr, m->prot & IOMMU_WRITE, page);
+	if (unlikely(!done))
+		goto unhold;
+	if (unlikely(mmap_write_lock_killable(mm)))
+		goto unpin;
+	done = likely(!m->extra && t1_owner_has_room(owner)) &&
+	       t1_word_put(word, tally, *page);
+	mm->locked_vm += done;
+	mmap_write_unlock(mm);
+	if (unlikely(!done))
+		goto unpin;
+	if (unlikely(atomic_read(&c->barred)))
+		group_pinned(c, group, 1);
+	t1_map_leave(c, m);
+	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 1, 0);
+	return 1;
+unpin:
+	t1_unpin(page, 1, false);
+unhold:
+	t1_record_unhold(&m->local, map_page(m, iova) + m->align, tally);
+rest:
 	return pin_rest(c, group, iova, 1, 0, page, 0, m);
 }
 
@@ -440,6 +492,7 @@ pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 {
 	unsigned long index;
 	struct t1_map *m;
+	u64 *word;
 	void *s;
 
 	t1_search_begin();
@@ -452,8 +505,9 @@ pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	s = t1_record_stretch(&m->local, index);
 	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
 		return pin_one(c, group, iova, m, s, page);
-	if (unlikely(!t1_word_raise(t1_stretch_word(s, index), page)))
-		return pin_one(c, group, iova, m, NULL, page);
+	word = t1_stretch_word(s, index);
+	if (unlikely(!t1_word_raise(word, page)))
+		return pin_one_full(c, group, iova, m, word, page);
 	t1_search_end();
 	if (unlikely(barred || trace_pin_pages_enabled()))
 		return pin_raised(c, group, iova, 1);

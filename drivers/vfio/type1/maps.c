@@ -179,9 +179,12 @@ int t1_map_want_extra(struct t1_map *m)
 	extra = kzalloc(sizeof(*extra), GFP_KERNEL_ACCOUNT);
 	if (!extra)
 		return -ENOMEM;
+	/* From here on nothing is recorded without the mapping's lock. */
+	mmap_write_lock(m->owner->mm);
 	t1_map_lock(m);
 	m->extra = extra;
 	t1_map_unlock(m);
+	mmap_write_unlock(m->owner->mm);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #ifndef _VFIO_TYPE1_PAGES_H
 #define _VFIO_TYPE1_PAGES_H
 
+#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/cred.h>
 #include <linux/mm.h>
@@ -54,26 +55,11 @@ static inline bool t1_owner_is_current(const struct t1_owner *owner)
 void t1_owner_put(struct t1_owner *owner);
 int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force);
 
-/*
- * Charge the current task's address space for a page, if that is easy; if not,
- * t1_owner_charge() knows more.
- */
-static __always_inline bool t1_owner_charge_own_page(struct t1_owner *owner)
+/* Is there room for a page more under the limit? The owner's mmap_lock is held. */
+static __always_inline bool t1_owner_has_room(const struct t1_owner *owner)
 {
-	struct mm_struct *mm = owner->mm;
-	unsigned long locked;
-
-	if (unlikely(mmap_write_lock_killable(mm)))
-		return false;
-	locked = mm->locked_vm + 1;
-	if (unlikely(!owner->lock_cap &&
-		     locked > task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT)) {
-		mmap_write_unlock(mm);
-		return false;
-	}
-	mm->locked_vm = locked;
-	mmap_write_unlock(mm);
-	return true;
+	return owner->lock_cap || owner->mm->locked_vm <
+	       task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 }
 
 void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages);
@@ -324,15 +310,19 @@ static inline u64 *t1_stretch_word(void *s, unsigned long index)
 	return t1_stretch_words(s) + (index & (STRETCH_PAGES - 1));
 }
 
-/* How many of them are pinned, and how many of those are special, their page knows. */
+/*
+ * Their page knows how many of them are pinned, how many of those are special, and
+ * how often the stretch is held: as long as any of this is not 0 it stays.
+ */
 #define T1_TALLY_PINNED		1UL
 #define T1_TALLY_SPECIAL	BIT(16)
+#define T1_TALLY_HELD		BIT(32)
 #define T1_TALLY_NPINNED(tally)	((tally) & (T1_TALLY_SPECIAL - 1))
-#define T1_TALLY_NSPECIAL(tally) ((tally) >> 16)
+#define T1_TALLY_NSPECIAL(tally) ((tally) >> 16 & (T1_TALLY_SPECIAL - 1))
 
-static inline unsigned long *t1_words_tally(u64 *words)
+static inline atomic_long_t *t1_words_tally(u64 *words)
 {
-	return &virt_to_page(words)->private;
+	return (atomic_long_t *)&virt_to_page(words)->private;
 }
 
 /**
@@ -398,6 +388,47 @@ static inline unsigned long t1_record_raise_fast(struct t1_record *record,
 	return done;
 }
 
+/**
+ * t1_word_hold - keep a full stretch, so that a page can be recorded unlocked
+ * @word: of it
+ *
+ * Context: in a reader's section of RCU. To be followed by t1_word_put() or
+ * t1_record_unhold().
+ * Return: the stretch's tally, or NULL if it is about to be freed.
+ */
+static __always_inline atomic_long_t *t1_word_hold(u64 *word)
+{
+	atomic_long_t *tally = t1_words_tally(word);
+
+	return likely(atomic_long_add_unless(tally, T1_TALLY_HELD, 0)) ? tally : NULL;
+}
+
+/**
+ * t1_word_put - record a page, which is not reserved, in a stretch that is held
+ * @word: where
+ * @tally: of the stretch, which is not held after this
+ * @page: it
+ *
+ * Context: any, without the record's lock.
+ * Return: success; if not, the word is another caller's, and t1_record_unhold()
+ * is to be called.
+ */
+static __always_inline bool t1_word_put(u64 *word, atomic_long_t *tally,
+					struct page *page)
+{
+	u64 old = 0;
+
+	/* First, so that who drops the page finds it counted. */
+	atomic_long_add(T1_TALLY_PINNED - T1_TALLY_HELD, tally);
+	if (likely(try_cmpxchg(word, &old, T1_WORD_ONE | page_to_pfn(page))))
+		return true;
+	atomic_long_add(T1_TALLY_HELD - T1_TALLY_PINNED, tally);
+	return false;
+}
+
+void t1_record_unhold(struct t1_record *record, unsigned long index,
+		      atomic_long_t *tally);
+
 unsigned long t1_record_hole(struct t1_record *record, unsigned long index,
 			     unsigned long npages);
 bool t1_record_holds(struct t1_record *record, unsigned long index);
@@ -455,10 +486,9 @@ static inline bool t1_record_put(struct t1_record *record, unsigned long index,
 	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
 		return __t1_record_put(record, s, slot, page);
 	words = t1_stretch_words(s);
-	if (unlikely(words[slot]))
+	if (unlikely(cmpxchg(words + slot, 0, T1_WORD_ONE | page_to_pfn(page))))
 		return false;
-	WRITE_ONCE(words[slot], T1_WORD_ONE | page_to_pfn(page));
-	*t1_words_tally(words) += T1_TALLY_PINNED;
+	atomic_long_add(T1_TALLY_PINNED, t1_words_tally(words));
 	return true;
 }
 

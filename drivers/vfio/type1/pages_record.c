@@ -16,10 +16,11 @@
  * form changes only when pages are added or raised, so dropping needs no memory; it frees a
  * stretch with its last page. A full stretch stays full.
  *
- * The lock of the array guards all of this, but for one thing: a word of a full
- * stretch that is not 0 may be raised without it, as that is what a driver does
- * most. So a full stretch is freed after a grace period, words are changed by
- * cmpxchg, and only who holds the lock makes them 0 or something else again.
+ * The lock of the array guards all of this, but for two things, which drivers do
+ * most: without it, a word of a full stretch that is not 0 may be raised, and one
+ * that is 0 may be set by who holds the stretch, see t1_word_hold(). So a full
+ * stretch is freed after a grace period, words are changed by cmpxchg and their
+ * tally by atomic operations, and only who has the lock makes a word 0.
  *
  * The lock is a spinlock: memory to grow into is a struct t1_spare. A function
  * that finds it lacking says what it wants in it and returns -EAGAIN; the
@@ -96,7 +97,7 @@ static unsigned int npinned(void *s)
 {
 	switch (form_of(s)) {
 	case FULL:
-		return T1_TALLY_NPINNED(*t1_words_tally(to_words(s)));
+		return T1_TALLY_NPINNED(atomic_long_read(t1_words_tally(to_words(s))));
 	case LONE:
 		return 1;
 	default:
@@ -112,6 +113,12 @@ static u64 word_make(unsigned long pfn, unsigned int special)
 static unsigned int word_special(u64 word)
 {
 	return (word >> T1_WORD_SPECIAL_SHIFT) & (T1_PAGE_RESERVED | T1_PAGE_BARE);
+}
+
+/* What it adds to a tally. */
+static unsigned long word_tally(u64 word)
+{
+	return T1_TALLY_PINNED + (word_special(word) ? T1_TALLY_SPECIAL : 0);
 }
 
 static unsigned int page_special(struct page *page)
@@ -216,6 +223,12 @@ static void few_delete(struct t1_few *few, unsigned int at)
  * All forms.
  */
 
+/* A full one stays while it is held. */
+static bool stretch_is_empty(void *s)
+{
+	return form_of(s) == FULL ? !atomic_long_read(t1_words_tally(to_words(s))) : !npinned(s);
+}
+
 /* The next slot from one on and before @end that is pinned, or @end; its word. */
 static unsigned int stretch_next(void *s, unsigned int slot, unsigned int end,
 				 u64 *word)
@@ -260,8 +273,7 @@ static void stretch_put(void *s, unsigned int slot, u64 word)
 		break;
 	default:
 		WRITE_ONCE(to_words(s)[slot], word);
-		*t1_words_tally(to_words(s)) += T1_TALLY_PINNED +
-			(word_special(word) ? T1_TALLY_SPECIAL : 0);
+		atomic_long_add(word_tally(word), t1_words_tally(to_words(s)));
 	}
 }
 
@@ -301,7 +313,7 @@ static void *stretch_alloc(unsigned int form, unsigned int room)
 		words = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!words)
 			return NULL;
-		virt_to_page(words)->private = 0;
+		atomic_long_set(t1_words_tally(words), 0);
 		return xa_tag_pointer(words, T1_STRETCH_FULL);
 	}
 	BUILD_BUG_ON(FEW_ROOM(FEW_MOST_BYTES) < FEW_MOST);
@@ -342,14 +354,13 @@ static void few_move(struct t1_few *old, void *new)
 		return;
 	}
 	if (form_of(new) == FULL) {
-		u64 *words = to_words(new);
+		unsigned long tally = 0;
 
 		for (at = 0; at < n; at++) {
-			words[few_slots(old)[at]] = old->word[at];
-			if (word_special(old->word[at]))
-				*t1_words_tally(words) += T1_TALLY_SPECIAL;
+			to_words(new)[few_slots(old)[at]] = old->word[at];
+			tally += word_tally(old->word[at]);
 		}
-		*t1_words_tally(words) += n * T1_TALLY_PINNED;
+		atomic_long_add(tally, t1_words_tally(to_words(new)));
 		return;
 	}
 	for (at = 0; at < n; at++)
@@ -472,17 +483,22 @@ static long add_full(void *s, unsigned int slot, unsigned long n,
 	u64 word, *words = to_words(s) + slot;
 	unsigned long special = 0, i;
 
+	/* More than there are may be counted for a moment, but never fewer. */
+	atomic_long_add(n * T1_TALLY_PINNED, t1_words_tally(to_words(s)));
 	if (src->nreserved) {
-		for (i = 0; i < n && !words[i]; i++) {
+		for (i = 0; i < n; i++) {
 			word = source_word(src, i);
-			WRITE_ONCE(words[i], word);
+			if (cmpxchg(words + i, 0, word))
+				break;
 			special += !!word_special(word);
 		}
 	} else {
-		for (i = 0; i < n && !words[i]; i++)
-			WRITE_ONCE(words[i], word_make(page_to_pfn(src->pages[i]), 0));
+		for (i = 0; i < n; i++)
+			if (cmpxchg(words + i, 0, word_make(page_to_pfn(src->pages[i]), 0)))
+				break;
 	}
-	*t1_words_tally(to_words(s)) += i * T1_TALLY_PINNED + special * T1_TALLY_SPECIAL;
+	atomic_long_add(special * T1_TALLY_SPECIAL - (n - i) * T1_TALLY_PINNED,
+			t1_words_tally(to_words(s)));
 	*counted += i - special;
 	return i;
 }
@@ -843,8 +859,9 @@ static unsigned int drop_full(void *s, unsigned int slot, unsigned int end,
 		}
 		batch->pages[n++] = pfn_to_page(t1_word_pfn(old));
 	}
-	*t1_words_tally(to_words(s)) -= special * T1_TALLY_SPECIAL +
-		(n - batch->npages + bare) * T1_TALLY_PINNED;
+	atomic_long_sub(special * T1_TALLY_SPECIAL +
+			(n - batch->npages + bare) * T1_TALLY_PINNED,
+			t1_words_tally(to_words(s)));
 	batch->counted += n - batch->npages + bare - special;
 	batch->npages = n;
 	return word - to_words(s);
@@ -878,7 +895,7 @@ static unsigned int stretch_drop(void *s, unsigned int slot, unsigned int end,
 	default:
 		end = drop_full(s, slot, end, batch);
 	}
-	*empty = !npinned(s);
+	*empty = stretch_is_empty(s);
 	return end;
 }
 
@@ -922,16 +939,11 @@ unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
 	return done;
 }
 
-/* Its tally afterwards is in @tally. */
-static u64 drop_one_full(u64 *words, unsigned int slot, unsigned long *tally)
+static u64 drop_one_full(u64 *words, unsigned int slot, bool *empty)
 {
 	u64 word = words[slot] ? word_drop(words + slot, false) : 0;
 
-	*tally = *t1_words_tally(words);
-	if (word) {
-		*tally -= T1_TALLY_PINNED + (word_special(word) ? T1_TALLY_SPECIAL : 0);
-		*t1_words_tally(words) = *tally;
-	}
+	*empty = word && !atomic_long_sub_return(word_tally(word), t1_words_tally(words));
 	return word;
 }
 
@@ -967,7 +979,6 @@ static u64 drop_one_run(struct t1_run *run, unsigned int slot)
 u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
 {
 	void *s = t1_record_stretch(record, index);
-	unsigned long tally;
 	bool empty;
 	u64 word;
 
@@ -976,8 +987,7 @@ u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
 		return 0;
 	switch (form_of(s)) {
 	case FULL:
-		word = drop_one_full(to_words(s), SLOT(index), &tally);
-		empty = !tally;
+		word = drop_one_full(to_words(s), SLOT(index), &empty);
 		break;
 	case LONE:
 		empty = lone_slot(s) == SLOT(index);
@@ -996,6 +1006,31 @@ u64 t1_record_drop_one(struct t1_record *record, unsigned long index)
 		stretch_free(s);
 	}
 	return word;
+}
+
+/**
+ * t1_record_unhold - a full stretch is not held any more
+ * @record: where it was
+ * @index: of the page that was to be recorded
+ * @tally: of the stretch
+ *
+ * Context: process context, the record's lock is not held.
+ */
+void t1_record_unhold(struct t1_record *record, unsigned long index,
+		      atomic_long_t *tally)
+{
+	void *s;
+
+	if (atomic_long_sub_return(T1_TALLY_HELD, tally))
+		return;
+	/* Nobody who dropped could free it. It may have had pages since. */
+	t1_record_lock(record);
+	s = t1_record_stretch(record, index);
+	if (s && form_of(s) == FULL && stretch_is_empty(s)) {
+		__xa_erase(&record->stretches, index >> STRETCH_SHIFT);
+		stretch_free(s);
+	}
+	t1_record_unlock(record);
 }
 
 /**
@@ -1109,7 +1144,7 @@ static unsigned int stretch_counted(void *s, unsigned int slot, unsigned int end
 	u64 word;
 
 	if (form_of(s) == FULL && end - slot == STRETCH_PAGES) {
-		tally = *t1_words_tally(to_words(s));
+		tally = atomic_long_read(t1_words_tally(to_words(s)));
 		return T1_TALLY_NPINNED(tally) - T1_TALLY_NSPECIAL(tally);
 	}
 	for (; (slot = stretch_next(s, slot, end, &word)) < end; slot++)

@@ -216,6 +216,81 @@ static void record_test_full(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
 }
 
+/* A full one of @n pages. */
+static void record_test_fill(struct kunit *test, unsigned long n)
+{
+	struct record_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, record_test_pin(t, 0, 64, 0, 3), 64L);
+	KUNIT_ASSERT_EQ(test, record_test_unpin(t, n, 64 - n), 64 - n);
+}
+
+static u64 *record_test_word(struct record_test *t, unsigned long index)
+{
+	return t1_stretch_word(t1_record_stretch(&t->record, index), index);
+}
+
+/* A word that is set without the lock, while the stretch is held. */
+static void record_test_hold(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+	atomic_long_t *tally;
+
+	/* It stays when its last page goes, and takes another. */
+	record_test_fill(test, 1);
+	tally = t1_word_hold(record_test_word(t, 7));
+	KUNIT_ASSERT_NOT_NULL(test, tally);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 0), 1UL);
+	KUNIT_EXPECT_FALSE(test, t1_record_empty(&t->record));
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 0UL);
+	KUNIT_EXPECT_TRUE(test, t1_word_put(record_test_word(t, 7), tally, t->pages));
+	t->counted++;
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 1UL);
+	KUNIT_EXPECT_EQ(test, record_test_pin(t, 7, 1, 5, 1), 1L);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 512), 0UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 512), 1UL);
+	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
+
+	/* It goes with who held it. */
+	record_test_fill(test, 2);
+	tally = t1_word_hold(record_test_word(t, 7));
+	KUNIT_ASSERT_NOT_NULL(test, tally);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 512), 2UL);
+	KUNIT_EXPECT_FALSE(test, t1_record_empty(&t->record));
+	t1_record_unhold(&t->record, 7, tally);
+	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
+
+	/* Another was first: his page stays, and counts once. */
+	record_test_fill(test, 2);
+	tally = t1_word_hold(record_test_word(t, 7));
+	KUNIT_ASSERT_NOT_NULL(test, tally);
+	KUNIT_EXPECT_EQ(test, record_test_pin_one(t, 7, 9), 1L);
+	KUNIT_EXPECT_FALSE(test, t1_word_put(record_test_word(t, 7), tally, t->pages));
+	t1_record_unhold(&t->record, 7, tally);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 3UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 512), 3UL);
+	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 0UL);
+}
+
+/* Behind a full one the next is full from the start, behind one that is not it is not. */
+static void record_test_next(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, record_test_pin(t, 0, 256, 0, 3), 256L);
+	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 512, 1), 1L);
+	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), 2 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 1024, 1), 1L);
+	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 1100), 258UL);
+	KUNIT_ASSERT_EQ(test, record_test_pin(t, 0, 255, 0, 3), 255L);
+	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 512, 1), 1L);
+	KUNIT_EXPECT_EQ(test, t1_record_bytes(&t->record), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 1100), 256UL);
+	KUNIT_EXPECT_TRUE(test, t1_record_empty(&t->record));
+}
+
 static void record_test_io(struct kunit *test)
 {
 	struct record_test *t = test->priv;
@@ -314,6 +389,8 @@ static struct kunit_case record_test_cases[] = {
 	KUNIT_CASE(record_test_few),
 	KUNIT_CASE(record_test_run),
 	KUNIT_CASE(record_test_full),
+	KUNIT_CASE(record_test_hold),
+	KUNIT_CASE(record_test_next),
 	KUNIT_CASE(record_test_io),
 	KUNIT_CASE(record_test_unused_place),
 	KUNIT_CASE(record_test_model),

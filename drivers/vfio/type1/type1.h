@@ -24,13 +24,15 @@
  *			mapping's state. Held for moments, and while a dirty
  *			bitmap is copied out. Without a domain and tracking
  *			(local_only) it is all that a map or unmap takes.
+ *	mmap_lock	of a mapping's owner: its locked memory.
  *	mapping		the xa_lock of its record: its record, charge, bitmap,
  *			and state for those who unpin. A spinlock.
  *
  * A pin, an unpin or an access takes only the last, so those of a container
  * run in parallel, and meet a map or an unmap in the same mapping only. It
  * finds the mapping under RCU, and counts as in flight in it while it does
- * anything that sleeps. A pin of what is pinned takes none: see local.c.
+ * anything that sleeps. A pin of what is pinned takes none, and most others take
+ * only the mmap_lock: see local.c.
  *
  * To be in flight needs no lock: who enters counts himself, then looks whether
  * the mapping is ready, and leaves if it is not; who unmaps says that it is
@@ -290,7 +292,9 @@ static inline u8 t1_map_bars(enum t1_map_state state, int prot, bool dirty)
 
 /*
  * A mapping's extra comes and goes under domains_lock, held for writing, or while
- * the mapping is new or going; and under its lock, for those who have only that.
+ * the mapping is new or going; and under its lock, for those who have only that. It
+ * comes under its owner's mmap_lock, too: who holds that, and sees none, may record
+ * and charge for a page without the mapping's lock.
  */
 static inline struct t1_backing *t1_map_backing(const struct t1_map *m)
 {

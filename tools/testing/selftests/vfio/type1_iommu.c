@@ -638,6 +638,74 @@ TEST_F(iommu, row_19_last_iommu_group_leaves)
 	EXPECT_EQ(1, LOCKED(&self->use));
 }
 
+#define CROWD	100U	/* pages whose counts are kept by page, and those beside */
+
+/* Pins one page at a time, none of which anybody else does. */
+struct pinner {
+	int device;
+	unsigned int page;
+	bool *stop;
+	long bad;
+	pthread_t thread;
+};
+
+static void *pin_singles(void *data)
+{
+	struct pinner *pinner = data;
+	const __u64 iova = iova_of(pinner->page);
+
+	while (!pinner->bad && !__atomic_load_n(pinner->stop, __ATOMIC_RELAXED)) {
+		if (pin(pinner->device, iova, 1, BOTH) != 1)
+			pinner->bad = 1;
+		else if (unpin(pinner->device, iova, 1) != 1)
+			pinner->bad = 2;
+	}
+	return NULL;
+}
+
+/* Whichever domain is charged meanwhile, nothing is charged twice or not at all. */
+TEST_F(iommu, row_19_group_comes_and_goes_beside_pins)
+{
+	const int *dev = self->use.t.device;
+	struct pinner pinner[2] = {};
+	long long end = now_ms() + race_ms(3000);
+	bool stop = false;
+	unsigned int i;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, join_mdev(self, i));
+		ASSERT_EQ(CROWD, pin(dev[i], T1_IOVA, CROWD, BOTH));
+	}
+	for (i = 0; i < 2; i++) {
+		pinner[i].device = dev[i];
+		pinner[i].page = CROWD + i;
+		pinner[i].stop = &stop;
+		ASSERT_EQ(0, pthread_create(&pinner[i].thread, NULL, pin_singles,
+					    &pinner[i]));
+	}
+	do {
+		pci_leave(&self->pci[EDU0]);
+		/* What is charged changes while this is read. */
+		EXPECT_LE(CROWD, LOCKED(&self->use));
+		EXPECT_GE(CROWD + 2, LOCKED(&self->use));
+		EXPECT_EQ(0, join_pci(self, EDU0));
+		EXPECT_LE(T1_PAGES, LOCKED(&self->use));
+		EXPECT_GE(T1_PAGES + 2, LOCKED(&self->use));
+	} while (now_ms() < end);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 2; i++) {
+		pthread_join(pinner[i].thread, NULL);
+		EXPECT_EQ(0, pinner[i].bad);
+	}
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	pci_leave(&self->pci[EDU0]);
+	EXPECT_EQ(CROWD, LOCKED(&self->use));
+	EXPECT_EQ(CROWD, HELD(&self->use));
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(CROWD, unpin(dev[i], T1_IOVA, CROWD));
+}
+
 /*
  * Devices come and go, memory is mapped, unmapped, pinned and unpinned, in
  * random order: what must be locked is known at each step.

@@ -133,6 +133,42 @@ static long map_own(struct worker *worker)
 	return dma_unmap(fd, iova, PART_SIZE) == PART_SIZE ? 0 : -EIO;
 }
 
+#define CROWD		100U	/* pages that make a stretch a full one */
+
+/* One page at a time, of a few, behind those that come and go. */
+static long pin_single(struct worker *worker)
+{
+	const unsigned int at = CROWD - 2 + pick(worker, 8);
+	const __u64 iova = T1_IOVA + at * PAGE;
+	__u64 word;
+	long ret;
+
+	ret = pin_words(device_of(worker), iova, 1, BOTH, &word);
+	if (ret != 1)
+		return ret ?: -EIO;
+	if (word != T1_MARK(at))
+		return -EILSEQ;
+	return unpin(device_of(worker), iova, 1) == 1 ? 0 : -ENOENT;
+}
+
+/* Pinned twice, no matter how they lie, they are recorded with their counts. */
+static long crowd(struct worker *worker)
+{
+	unsigned int i;
+	long ret;
+
+	for (i = 0; i < 2; i++) {
+		ret = pin(device_of(worker), T1_IOVA, CROWD, BOTH);
+		if (ret != CROWD)
+			return ret ?: -EIO;
+	}
+	sched_yield();
+	for (i = 0; i < 2; i++)
+		if (unpin(device_of(worker), T1_IOVA, CROWD) != CROWD)
+			return -ENOENT;
+	return 0;
+}
+
 /* Somebody else unmaps it meanwhile, and his unmapping unpins. */
 static long pin_any(struct worker *worker)
 {
@@ -280,6 +316,15 @@ TEST_F(type1, pins_of_the_same_pages)
 	EXPECT_EQ(1, unpin(a, T1_IOVA + 64 * PAGE, 1));
 }
 
+TEST_F(type1, pins_of_single_pages)
+{
+	ASSERT_EQ(0, use_map(&self->use));
+	EXPECT_EQ(0, TOGETHER(&self->use, pin_single, pin_single, pin_single,
+			      crowd));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
 TEST_F(type1, pins_of_what_is_unmapped)
 {
 	if (type1_is_stock())
@@ -315,6 +360,14 @@ TEST_F(type1, tracking_starts_and_stops)
 {
 	ASSERT_EQ(0, map_parts(&self->use, 2));
 	EXPECT_EQ(0, TOGETHER(&self->use, pin_own, pin_own, map_own, track));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+TEST_F(type1, tracking_of_single_pages)
+{
+	ASSERT_EQ(0, use_map(&self->use));
+	EXPECT_EQ(0, TOGETHER(&self->use, pin_single, pin_single, crowd, track));
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, LOCKED(&self->use));
 }
