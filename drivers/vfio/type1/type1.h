@@ -189,6 +189,7 @@ struct t1_extra {
  *	or anything, and T1_BAR_*
  * @state: see there
  * @vaddr_invalid: @vaddr is about to be replaced
+ * @unused: so that a shift alone gets @prot
  * @prot: IOMMU_READ, IOMMU_WRITE
  * @align: the index of the first page in the records, so that the stretches
  *	of a record are the huge pages of the address space
@@ -213,7 +214,7 @@ struct t1_map {
 	u8 bars;
 	u8 state : 2;
 	u8 vaddr_invalid : 1;
-	u8 : 3;
+	u8 unused : 3;
 	u8 prot : 2;
 	u16 align;
 };
