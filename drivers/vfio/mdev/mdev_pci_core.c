@@ -785,21 +785,10 @@ static int mdev_pci_step_out(struct mdev_pci *pci, unsigned int index,
 	return mdev_pci_store(pci, index, offset, width, le64_to_cpu(bytes));
 }
 
-/**
- * mdev_pci_read - read(2) from a region
- * @mdev: device
- * @buf: where to
- * @count: bytes
- * @ppos: region and position in it
- *
- * Return: bytes read, fewer than @count at the end of a region; or EINVAL
- * where there is none, EIO from a memory BAR that is switched off, EFAULT, or
- * the error of the vendor's callback.
- */
-ssize_t mdev_pci_read(struct mdev_device *mdev, char __user *buf, size_t count,
-		      loff_t *ppos)
+/* @in: from the device into @buf, which is not written to otherwise */
+static ssize_t mdev_pci_rw(struct mdev_pci *pci, bool in, char __user *buf,
+			   size_t count, loff_t *ppos)
 {
-	struct mdev_pci *pci = mdev_to_pci(mdev);
 	unsigned int index, width, max;
 	size_t done;
 	u64 offset;
@@ -815,8 +804,12 @@ ssize_t mdev_pci_read(struct mdev_device *mdev, char __user *buf, size_t count,
 	max = mdev_pci_max_width(pci, index);
 	for (done = 0; done < count; done += width) {
 		width = mdev_pci_width(offset + done, count - done, max);
-		ret = mdev_pci_step_in(pci, index, offset + done, width,
-				       buf + done);
+		if (in)
+			ret = mdev_pci_step_in(pci, index, offset + done, width,
+					       buf + done);
+		else
+			ret = mdev_pci_step_out(pci, index, offset + done, width,
+						buf + done);
 		if (ret)
 			return ret;
 		if (fatal_signal_pending(current))
@@ -826,6 +819,23 @@ ssize_t mdev_pci_read(struct mdev_device *mdev, char __user *buf, size_t count,
 
 	*ppos += done;
 	return done;
+}
+
+/**
+ * mdev_pci_read - read(2) from a region
+ * @mdev: device
+ * @buf: where to
+ * @count: bytes
+ * @ppos: region and position in it
+ *
+ * Return: bytes read, fewer than @count at the end of a region; or EINVAL
+ * where there is none, EIO from a memory BAR that is switched off, EFAULT, or
+ * the error of the vendor's callback.
+ */
+ssize_t mdev_pci_read(struct mdev_device *mdev, char __user *buf, size_t count,
+		      loff_t *ppos)
+{
+	return mdev_pci_rw(mdev_to_pci(mdev), true, buf, count, ppos);
 }
 EXPORT_SYMBOL(mdev_pci_read);
 
@@ -841,33 +851,8 @@ EXPORT_SYMBOL(mdev_pci_read);
 ssize_t mdev_pci_write(struct mdev_device *mdev, const char __user *buf,
 		       size_t count, loff_t *ppos)
 {
-	struct mdev_pci *pci = mdev_to_pci(mdev);
-	unsigned int index, width, max;
-	size_t done;
-	u64 offset;
-	int ret;
-
-	if (!count)
-		return 0;
-
-	ret = mdev_pci_locate(pci, *ppos, &count, &index, &offset);
-	if (ret)
-		return ret;
-
-	max = mdev_pci_max_width(pci, index);
-	for (done = 0; done < count; done += width) {
-		width = mdev_pci_width(offset + done, count - done, max);
-		ret = mdev_pci_step_out(pci, index, offset + done, width,
-					buf + done);
-		if (ret)
-			return ret;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-
-	*ppos += done;
-	return done;
+	return mdev_pci_rw(mdev_to_pci(mdev), false, (char __user *)buf, count,
+			   ppos);
 }
 EXPORT_SYMBOL(mdev_pci_write);
 
