@@ -73,7 +73,7 @@ TRACE_EVENT(pin_pages,
 		  __entry->fresh, __entry->ret)
 );
 
-TRACE_EVENT(unpin_pages,
+DECLARE_EVENT_CLASS(type1_pages,
 	TP_PROTO(unsigned int container, u64 iova, unsigned long npages),
 	TP_ARGS(container, iova, npages),
 	TP_STRUCT__entry(
@@ -88,6 +88,16 @@ TRACE_EVENT(unpin_pages,
 	),
 	TP_printk("container=%u iova=%#llx npages=%lu",
 		  __entry->container, __entry->iova, __entry->npages)
+);
+
+DEFINE_EVENT(type1_pages, unpin_pages,
+	TP_PROTO(unsigned int container, u64 iova, unsigned long npages),
+	TP_ARGS(container, iova, npages)
+);
+
+DEFINE_EVENT(type1_pages, limit_exceeded,
+	TP_PROTO(unsigned int container, u64 iova, unsigned long npages),
+	TP_ARGS(container, iova, npages)
 );
 
 TRACE_EVENT(attach_group,
@@ -121,23 +131,6 @@ TRACE_EVENT(detach_group,
 		__entry->group = group;
 	),
 	TP_printk("container=%u group=%d", __entry->container, __entry->group)
-);
-
-TRACE_EVENT(limit_exceeded,
-	TP_PROTO(unsigned int container, u64 iova, unsigned long npages),
-	TP_ARGS(container, iova, npages),
-	TP_STRUCT__entry(
-		__field(unsigned int, container)
-		__field(u64, iova)
-		__field(unsigned long, npages)
-	),
-	TP_fast_assign(
-		__entry->container = container;
-		__entry->iova = iova;
-		__entry->npages = npages;
-	),
-	TP_printk("container=%u iova=%#llx npages=%lu",
-		  __entry->container, __entry->iova, __entry->npages)
 );
 
 #endif /* _VFIO_TYPE1_TRACE_H */
