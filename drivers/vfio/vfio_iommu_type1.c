@@ -67,7 +67,7 @@ static void type1_release(void *data)
 	struct t1_container *c = data;
 
 	t1_debugfs_remove(c);
-	/* The last group took all mappings with it; without one there is none. */
+	/* What was mapped after the last group had gone. */
 	down_write(&c->domains_lock);
 	t1_unmap_all(c, NULL);
 	up_write(&c->domains_lock);

@@ -8,8 +8,8 @@
  * domain to come pins all of it, the last to go unpins all; mappings stay until
  * the last group of either kind goes.
  *
- * All of this is done with domains_lock held for writing: nothing is mapped or
- * unmapped meanwhile, but mediated devices pin and unpin.
+ * All of this is done with domains_lock held for writing: where there is a domain,
+ * nothing is mapped or unmapped meanwhile, but mediated devices pin and unpin.
  */
 #include <linux/iommu.h>
 #include <linux/rculist.h>

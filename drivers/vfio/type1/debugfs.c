@@ -107,7 +107,7 @@ DEFINE_SHOW_ATTRIBUTE(pins);
 
 static int memory_show(struct seq_file *seq, void *unused)
 {
-	unsigned long charged = 0, local, backing = 0, bytes = 0;
+	unsigned long charged = 0, local = 0, backing = 0, bytes = 0;
 	struct t1_container *c = seq->private;
 	struct t1_map *m;
 
@@ -116,11 +116,12 @@ static int memory_show(struct seq_file *seq, void *unused)
 		bytes += sizeof(*m) + t1_record_bytes(&m->local);
 		t1_map_lock(m);
 		charged += t1_map_charged(m);
+		local += t1_record_counted(&m->local, 0, ULONG_MAX);
 		if (t1_map_is_backed(m))
 			backing += t1_map_backing(m)->counted;
 		t1_map_unlock(m);
+		cond_resched();
 	}
-	local = t1_maps_pinned(c);
 	seq_printf(seq, "mappings %u\nmappings_left %u\nlocked_pages %lu\npinned_by_mediated_devices %lu\npinned_for_iommu %lu\nrecord_bytes %lu\n",
 		   c->nmaps, c->avail, charged, local, backing, bytes);
 	mutex_unlock(&c->maps_lock);

@@ -38,19 +38,21 @@
  * @m: the mapping
  * @first: its first page that is not mapped; what comes before is, also if
  *	something has failed
- * @pfn: that would continue the last extent
- * @n: extents that are collected
- * @npages: pages in them
- * @extents: them; the last may grow
+ * @npages: pages that are collected
+ * @pfn: that would continue them
+ * @bare: they are no memory, which may have no struct page: one extent
+ * @n: else extents of them
+ * @extents: these; the last may grow
  */
 struct fill {
 	struct t1_container *c;
 	struct t1_domain *only;
 	struct t1_map *m;
 	unsigned long first;
-	unsigned long pfn;
-	unsigned int n;
 	unsigned long npages;
+	unsigned long pfn;
+	bool bare;
+	unsigned int n;
 	struct scatterlist extents[FILL_EXTENTS];
 };
 
@@ -95,78 +97,73 @@ static void fill_begin(struct fill *f, struct t1_container *c, struct t1_map *m,
 	sg_init_table(f->extents, FILL_EXTENTS);
 }
 
-/* Map what is collected into a domain; or @npages from @pfn on, if there are. */
-static int fill_domain(struct fill *f, struct t1_domain *d, unsigned long pfn,
-		       unsigned long npages)
+/* Map what is collected into a domain. */
+static int fill_domain(struct fill *f, struct t1_domain *d)
 {
 	unsigned long iova = page_iova(f->m, f->first);
 	int prot = f->m->prot | IOMMU_CACHE;
 
-	if (!npages)
+	if (!f->bare)
 		return vfio_compat_iommu_map_sg(d->domain, iova, f->extents, f->n, prot);
-	return vfio_compat_iommu_map(d->domain, iova, (phys_addr_t)pfn << PAGE_SHIFT,
-				     npages << PAGE_SHIFT, prot);
+	return vfio_compat_iommu_map(d->domain, iova,
+				     (phys_addr_t)(f->pfn - f->npages) << PAGE_SHIFT,
+				     f->npages << PAGE_SHIFT, prot);
 }
 
-/* Map into all domains, or into one. */
-static int fill_map(struct fill *f, unsigned long pfn, unsigned long npages)
+/* Map it into all domains, or into one. */
+static int fill_flush(struct fill *f)
 {
-	unsigned long total = npages ?: f->npages;
 	struct t1_container *c = f->c;
 	struct t1_domain *d;
 	int ret;
 
+	if (!f->npages)
+		return 0;
 	if (f->only) {
-		ret = fill_domain(f, f->only, pfn, npages);
+		ret = fill_domain(f, f->only);
 		if (ret)
 			return ret;
 	} else {
 		list_for_each_entry(d, &c->domains, list) {
-			ret = fill_domain(f, d, pfn, npages);
+			ret = fill_domain(f, d);
 			if (ret)
 				goto undo;
 		}
 	}
-	f->first += total;
+	f->first += f->npages;
+	f->npages = 0;
+	f->n = 0;
 	return 0;
 undo:
 	list_for_each_entry_continue_reverse(d, &c->domains, list)
-		iommu_unmap(d->domain, page_iova(f->m, f->first), total << PAGE_SHIFT);
-	return ret;
-}
-
-static int fill_flush(struct fill *f)
-{
-	int ret = f->n ? fill_map(f, 0, 0) : 0;
-
-	f->n = 0;
-	f->npages = 0;
+		iommu_unmap(d->domain, page_iova(f->m, f->first), f->npages << PAGE_SHIFT);
 	return ret;
 }
 
 /*
- * Add @n consecutive pages, the next of the mapping. What is no memory may have no
- * struct page, and single pages that are to stay so are not joined.
+ * Add @n consecutive pages, the next of the mapping. What ends at the boundary of
+ * an extent is not mapped in one call with what would continue it: the core would
+ * join them, and some IOMMUs have larger pages than can be unmapped in parts.
  */
 static int fill_add(struct fill *f, unsigned long page, unsigned long pfn,
 		    unsigned long n, bool bare)
 {
-	struct scatterlist *last = f->extents + f->n - 1;
+	bool next = f->npages && pfn == f->pfn && bare == f->bare;
 	int ret;
 
-	if (unlikely(bare || t1_disable_hugepages)) {
-		ret = fill_flush(f);
-		return ret ?: fill_map(f, pfn, n);
-	}
-	if (f->n && pfn == f->pfn && extent_room(f->m, page) < EXTENT_PAGES) {
-		last->length += n << PAGE_SHIFT;
+	if (next && extent_room(f->m, page) < EXTENT_PAGES && !t1_disable_hugepages) {
+		if (!bare)
+			f->extents[f->n - 1].length += n << PAGE_SHIFT;
 	} else {
-		if (f->n == FILL_EXTENTS) {
+		if (next || bare || f->bare || f->n == FILL_EXTENTS) {
 			ret = fill_flush(f);
 			if (ret)
 				return ret;
 		}
-		sg_set_page(f->extents + f->n++, pfn_to_page(pfn), n << PAGE_SHIFT, 0);
+		f->bare = bare;
+		if (!bare)
+			sg_set_page(f->extents + f->n++, pfn_to_page(pfn),
+				    n << PAGE_SHIFT, 0);
 	}
 	f->pfn = pfn + n;
 	f->npages += n;

@@ -210,8 +210,12 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 		if ((ret && ret != -EAGAIN) || *done == n)
 			break;
 		hole = n - *done;
-		if (hole > 1 && !ret)
+		if (hole > 1 && !ret) {
 			hole = t1_record_hole(&m->local, index + *done, hole);
+			/* It was recorded just now, see pin_one_full(). */
+			if (!hole)
+				continue;
+		}
 		backed = t1_map_is_backed(m);
 		t1_map_unlock(m);
 		if (ret) {
@@ -360,6 +364,19 @@ static noinline int pin_one_late(struct t1_container *c, unsigned long iova,
 	return -EINVAL;
 }
 
+/* Pin a page of the memory behind a mapping that the caller is in flight in. */
+static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
+					struct page **page)
+{
+	unsigned long vaddr = (m->vaddr + (iova - m->iova)) & PAGE_MASK;
+	struct mm_struct *mm = m->owner->mm;
+	bool write = m->prot & IOMMU_WRITE;
+
+	if (likely(mm == current->mm))
+		return t1_gup_own_page(vaddr, write, page);
+	return t1_gup_page_of(mm, vaddr, write, page);
+}
+
 /* Is a page pinned, of which a look-up does not know? */
 static noinline bool pin_one_is_held(struct t1_map *m, unsigned long index)
 {
@@ -380,8 +397,7 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	struct t1_map *m, void *stretch, struct page **page)
 {
 	bool entered = t1_map_enter_found(c, m), done;
-	unsigned long index, vaddr;
-	struct t1_owner *owner;
+	unsigned long index;
 	int recorded = 1;
 
 	t1_search_end();
@@ -391,15 +407,9 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	if (unlikely(READ_ONCE(m->extra)) ||
 	    (stretch && pin_one_is_held(m, index)))
 		goto rest;
-	vaddr = m->vaddr + (iova - m->iova);
-	owner = m->owner;
-	if (likely(owner->mm == current->mm))
-		done = t1_gup_own_page(vaddr, m->prot & IOMMU_WRITE, page);
-	else
-		done = t1_gup_page_of(owner->mm, vaddr, m->prot & IOMMU_WRITE, page);
-	if (unlikely(!done))
+	if (unlikely(!pin_page_of(m, iova, page)))
 		goto rest;
-	if (unlikely(t1_owner_charge(owner, 1, false))) {
+	if (unlikely(t1_owner_charge(m->owner, 1, false))) {
 		t1_unpin(page, 1, false);
 		goto rest;
 	}
@@ -430,10 +440,8 @@ static noinline __noclone int
 pin_one_full(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	     struct t1_map *m, u64 *word, struct page **page)
 {
-	struct t1_owner *owner = m->owner;
+	struct t1_owner *owner;
 	atomic_long_t *tally;
-	struct mm_struct *mm;
-	unsigned long vaddr;
 	bool done;
 
 	if (unlikely(!t1_map_enter_found(c, m))) {
@@ -446,20 +454,15 @@ pin_one_full(struct t1_container *c, struct iommu_group *group, unsigned long io
 		goto rest;
 	if (unlikely(READ_ONCE(m->extra)))
 		goto unhold;
-	mm = owner->mm;
-	vaddr = m->vaddr + (iova - m->iova);
-	if (likely(mm == current->mm))
-		done = t1_gup_own_page(vaddr, m->prot & IOMMU_WRITE, page);
-	else
-		done = t1_gup_page_of(mm, vaddr, m->prot & IOMMU_WRITE, page);
-	if (unlikely(!done))
+	if (unlikely(!pin_page_of(m, iova, page)))
 		goto unhold;
-	if (unlikely(mmap_write_lock_killable(mm)))
+	owner = m->owner;
+	if (unlikely(mmap_write_lock_killable(owner->mm)))
 		goto unpin;
 	done = likely(!m->extra && t1_owner_has_room(owner)) &&
 	       t1_word_put(word, tally, *page);
-	mm->locked_vm += done;
-	mmap_write_unlock(mm);
+	owner->mm->locked_vm += done;
+	mmap_write_unlock(owner->mm);
 	if (unlikely(!done))
 		goto unpin;
 	if (unlikely(atomic_read(&c->barred)))
@@ -519,7 +522,8 @@ static int pin_refused(struct t1_container *c)
 {
 	if (!c->v2)
 		return -EACCES;
-	if (READ_ONCE(c->vaddr_invalid))
+	/* Who sees none without an address is to see the addresses. */
+	if (smp_load_acquire(&c->vaddr_invalid))
 		return -EBUSY;
 	return list_empty(&c->devices) ? -EINVAL : 0;
 }

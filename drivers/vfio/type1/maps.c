@@ -159,6 +159,7 @@ unsigned long t1_maps_pinned(struct t1_container *c)
 		t1_map_lock(m);
 		pinned += t1_record_counted(&m->local, 0, ULONG_MAX);
 		t1_map_unlock(m);
+		cond_resched();
 	}
 	return pinned;
 }

@@ -147,7 +147,7 @@ static void look_at(struct page **pages, unsigned long n,
  * t1_gup_pages - pin some pages
  * @gup: the way into the address space
  * @vaddr: where from; a multiple of the page size
- * @npages: how many, at most; no more than INT_MAX
+ * @npages: how many, at most; at least one, no more than INT_MAX
  * @pages: filled in, unless it is I/O memory that was found
  * @src: what was
  *
@@ -160,6 +160,9 @@ long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 	unsigned int flags = FOLL_LONGTERM | (gup->write ? FOLL_WRITE : 0);
 	long ret;
 
+	/* The kernel would take it for the whole page table. */
+	if (WARN_ON_ONCE(!npages))
+		return -EINVAL;
 	if (gup->how == T1_GUP_REMOTE) {
 		mmap_read_lock(gup->mm);
 		ret = vfio_compat_pin_user_pages_remote(gup->mm, vaddr, npages,

@@ -611,7 +611,7 @@ static int stretch_widen(struct t1_record *record, unsigned long index, void **s
  *
  * Context: the record's lock is held.
  * Return: how many were, up to one that is not pinned or the end of the
- * stretch; -EAGAIN: call again after t1_spare_fill(); -EOVERFLOW: the first is
+ * stretch, though one may be recorded as this returns, see t1_word_put(); -EAGAIN: call again after t1_spare_fill(); -EOVERFLOW: the first is
  * pinned two million times.
  */
 long t1_record_raise(struct t1_record *record, unsigned long index,
@@ -648,7 +648,8 @@ long t1_record_raise(struct t1_record *record, unsigned long index,
 	}
 	for (i = 0; i < n && t1_word_raise(word + i, pages + i); i++)
 		;
-	return (i || !n || !word[0]) ? i : -EOVERFLOW;
+	/* It may have been recorded meanwhile, and was not the first to be raised. */
+	return i || !n || (s64)READ_ONCE(word[0]) >= 0 ? i : -EOVERFLOW;
 }
 
 /**
@@ -658,7 +659,8 @@ long t1_record_raise(struct t1_record *record, unsigned long index,
  * @npages: how many to look at
  *
  * Context: the record's lock is held.
- * Return: how many are not, up to one that is.
+ * Return: how many are not, up to one that is; one may be recorded as this
+ * returns, see t1_word_put().
  */
 unsigned long t1_record_hole(struct t1_record *record, unsigned long index,
 			     unsigned long npages)
@@ -1143,6 +1145,8 @@ static unsigned int stretch_counted(void *s, unsigned int slot, unsigned int end
 	unsigned long tally;
 	u64 word;
 
+	if (form_of(s) == RUN && end - slot == STRETCH_PAGES)
+		return to_run(s)->head.special ? 0 : to_run(s)->head.npinned;
 	if (form_of(s) == FULL && end - slot == STRETCH_PAGES) {
 		tally = atomic_long_read(t1_words_tally(to_words(s)));
 		return T1_TALLY_NPINNED(tally) - T1_TALLY_NSPECIAL(tally);

@@ -28,7 +28,7 @@
  *	mapping		the xa_lock of its record: its record, charge, bitmap,
  *			and state for those who unpin. A spinlock.
  *
- * A pin, an unpin or an access takes only the last, so those of a container
+ * A pin, an unpin or an access takes only the last two, so those of a container
  * run in parallel, and meet a map or an unmap in the same mapping only. It
  * finds the mapping under RCU, and counts as in flight in it while it does
  * anything that sleeps. A pin of what is pinned takes none, and most others take
@@ -222,7 +222,7 @@ struct t1_map {
 /* It is not ready, then nothing can be pinned; written pages have to be marked. */
 #define T1_BAR_STATE	0x80
 #define T1_BAR_DIRTY	0x40
-#define T1_BAR_PROT	(IOMMU_READ | IOMMU_WRITE)
+#define T1_BAR_PROT	0x3f
 
 /**
  * struct t1_domain - an IOMMU domain

@@ -151,6 +151,24 @@ static long pin_single(struct worker *worker)
 	return unpin(device_of(worker), iova, 1) == 1 ? 0 : -ENOENT;
 }
 
+/* Several, among which are those */
+static long pin_among(struct worker *worker)
+{
+	const unsigned int n = 2 + pick(worker, 12), at = CROWD - 6 + pick(worker, 6);
+	const __u64 iova = T1_IOVA + at * PAGE;
+	__u64 word[14];
+	unsigned int i;
+	long ret;
+
+	ret = pin_words(device_of(worker), iova, n, BOTH, word);
+	if (ret != n)
+		return ret ?: -EIO;
+	for (i = 0; i < n; i++)
+		if (word[i] != T1_MARK(at + i))
+			return -EILSEQ;
+	return unpin(device_of(worker), iova, n) == n ? 0 : -ENOENT;
+}
+
 /* Pinned twice, no matter how they lie, they are recorded with their counts. */
 static long crowd(struct worker *worker)
 {
@@ -319,8 +337,8 @@ TEST_F(type1, pins_of_the_same_pages)
 TEST_F(type1, pins_of_single_pages)
 {
 	ASSERT_EQ(0, use_map(&self->use));
-	EXPECT_EQ(0, TOGETHER(&self->use, pin_single, pin_single, pin_single,
-			      crowd));
+	EXPECT_EQ(0, TOGETHER(&self->use, pin_single, pin_single, pin_among,
+			      pin_among, crowd));
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, LOCKED(&self->use));
 }
