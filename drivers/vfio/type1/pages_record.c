@@ -611,8 +611,9 @@ static int stretch_widen(struct t1_record *record, unsigned long index, void **s
  *
  * Context: the record's lock is held.
  * Return: how many were, up to one that is not pinned or the end of the
- * stretch, though one may be recorded as this returns, see t1_word_put(); -EAGAIN: call again after t1_spare_fill(); -EOVERFLOW: the first is
- * pinned two million times.
+ * stretch, though one may be recorded as this returns, see t1_word_put();
+ * -EAGAIN: call again after t1_spare_fill(); -EOVERFLOW: the first is pinned two
+ * million times.
  */
 long t1_record_raise(struct t1_record *record, unsigned long index,
 		     unsigned long npages, struct page **pages,

@@ -199,7 +199,8 @@ accel()
 	fi
 	case $answer in
 	kvm)	echo "-accel kvm -cpu host" ;;
-	*)	echo "-accel tcg,thread=multi -cpu max" ;;
+	# Byte by byte, as with erms, it copies and clears most slowly.
+	*)	echo "-accel tcg,thread=multi -cpu max,-erms" ;;
 	esac
 }
 
