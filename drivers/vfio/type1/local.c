@@ -441,8 +441,8 @@ pin_one_full(struct t1_container *c, struct iommu_group *group, unsigned long io
 	     struct t1_map *m, u64 *word, struct page **page)
 {
 	struct t1_owner *owner;
+	struct mm_struct *mm;
 	atomic_long_t *tally;
-	bool done;
 
 	if (unlikely(!t1_map_enter_found(c, m))) {
 		t1_search_end();
@@ -457,14 +457,16 @@ pin_one_full(struct t1_container *c, struct iommu_group *group, unsigned long io
 	if (unlikely(!pin_page_of(m, iova, page)))
 		goto unhold;
 	owner = m->owner;
-	if (unlikely(mmap_write_lock_killable(owner->mm)))
+	mm = owner->mm;
+	if (unlikely(mmap_write_lock_killable(mm)))
 		goto unpin;
-	done = likely(!m->extra && t1_owner_has_room(owner)) &&
-	       t1_word_put(word, tally, *page);
-	owner->mm->locked_vm += done;
-	mmap_write_unlock(owner->mm);
-	if (unlikely(!done))
+	if (unlikely(m->extra || !t1_owner_has_room(owner) ||
+		     !t1_word_put(word, tally, *page))) {
+		mmap_write_unlock(mm);
 		goto unpin;
+	}
+	mm->locked_vm++;
+	mmap_write_unlock(mm);
 	if (unlikely(atomic_read(&c->barred)))
 		group_pinned(c, group, 1);
 	t1_map_leave(c, m);

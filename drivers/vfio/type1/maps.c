@@ -208,7 +208,7 @@ void t1_map_drop_extra(struct t1_map *m)
 }
 
 /* Put a mapping into the tree, unless it overlaps another. */
-static int insert(struct t1_container *c, struct t1_map *new)
+static __always_inline int insert(struct t1_container *c, struct t1_map *new)
 {
 	struct rb_node **link = &c->maps.rb_node, *parent = NULL;
 	struct t1_map *m, *below = NULL, *above = NULL;
