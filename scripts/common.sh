@@ -96,6 +96,10 @@ quietly()
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
 	waited=0
+	# Most find that there is nothing to do.
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		kill -0 "$pid" 2>/dev/null && sleep 0.1
+	done
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
 		waited=$((waited + 1))

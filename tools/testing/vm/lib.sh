@@ -12,6 +12,13 @@
 exit_code=16
 exit_status=$((2 * exit_code + 1))
 
+# pause SECONDS: sleep, without a process for it.
+exec {silence_fd}<> <(:)
+pause()
+{
+	read -r -t "$1" -u "$silence_fd" || true
+}
+
 # chosen_kernels WHICH: the supported kernels whose headers are here, or the one
 # that WHICH names by its version or its series.
 chosen_kernels()
