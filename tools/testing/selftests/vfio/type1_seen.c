@@ -168,7 +168,7 @@ FIXTURE_SETUP(trace)
 	self->skip = type1_is_stock() || (mkdir(BUFFER, 0700) && errno != EEXIST) ||
 		     !exists(BUFFER "events/vfio_type1");
 	/* The scheduler is not to be patched for it: an emulator may run old code. */
-	write_file(BUFFER "options/record-cmd", "0");
+	write_file(TRACING "options/record-cmd", "0");
 	ASSERT_EQ(0, use_begin(&self->use, 1));
 }
 
