@@ -25,7 +25,7 @@
 #include "type1.h"
 #include "trace.h"
 
-/* The largest page of any IOMMU. */
+/* So long an extent gets: the largest page of most IOMMUs. */
 #define EXTENT_PAGES	BIT(30 - PAGE_SHIFT)
 
 /* So many extents are mapped by one call of the IOMMU's driver. */

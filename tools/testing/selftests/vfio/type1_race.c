@@ -99,11 +99,10 @@ static char *own_memory(const struct worker *worker)
 
 /* Rounds */
 
-/* What is mapped is pinned, and is what it has to be. */
-static long pin_own(struct worker *worker)
+/* What is mapped is pinned, and is what it has to be: pages from one on. */
+static long pin_marked(struct worker *worker, unsigned int page, unsigned int n)
 {
-	const unsigned int at = pick(worker, PART), n = 1 + pick(worker, PART - at);
-	const __u64 iova = own_iova(worker) + at * PAGE;
+	const __u64 iova = T1_IOVA + page * PAGE;
 	__u64 word[PART];
 	unsigned int i;
 	long ret;
@@ -112,9 +111,16 @@ static long pin_own(struct worker *worker)
 	if (ret != n)
 		return ret ?: -EIO;
 	for (i = 0; i < n; i++)
-		if (word[i] != T1_MARK(worker->nr * PART + at + i))
+		if (word[i] != T1_MARK(page + i))
 			return -EILSEQ;
 	return unpin(device_of(worker), iova, n) == n ? 0 : -ENOENT;
+}
+
+static long pin_own(struct worker *worker)
+{
+	const unsigned int at = pick(worker, PART), n = 1 + pick(worker, PART - at);
+
+	return pin_marked(worker, worker->nr * PART + at, n);
 }
 
 static long map_own(struct worker *worker)
@@ -138,35 +144,15 @@ static long map_own(struct worker *worker)
 /* One page at a time, of a few, behind those that come and go. */
 static long pin_single(struct worker *worker)
 {
-	const unsigned int at = CROWD - 2 + pick(worker, 8);
-	const __u64 iova = T1_IOVA + at * PAGE;
-	__u64 word;
-	long ret;
-
-	ret = pin_words(device_of(worker), iova, 1, BOTH, &word);
-	if (ret != 1)
-		return ret ?: -EIO;
-	if (word != T1_MARK(at))
-		return -EILSEQ;
-	return unpin(device_of(worker), iova, 1) == 1 ? 0 : -ENOENT;
+	return pin_marked(worker, CROWD - 2 + pick(worker, 8), 1);
 }
 
 /* Several, among which are those */
 static long pin_among(struct worker *worker)
 {
-	const unsigned int n = 2 + pick(worker, 12), at = CROWD - 6 + pick(worker, 6);
-	const __u64 iova = T1_IOVA + at * PAGE;
-	__u64 word[14];
-	unsigned int i;
-	long ret;
+	const unsigned int n = 2 + pick(worker, 12);
 
-	ret = pin_words(device_of(worker), iova, n, BOTH, word);
-	if (ret != n)
-		return ret ?: -EIO;
-	for (i = 0; i < n; i++)
-		if (word[i] != T1_MARK(at + i))
-			return -EILSEQ;
-	return unpin(device_of(worker), iova, n) == n ? 0 : -ENOENT;
+	return pin_marked(worker, CROWD - 6 + pick(worker, 6), n);
 }
 
 /* Pinned twice, no matter how they lie, they are recorded with their counts. */
