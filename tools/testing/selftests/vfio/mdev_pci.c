@@ -823,7 +823,7 @@ TEST_F(pci, storm_and_threads)
 	for (i = 0; i < ARRAY_LEN(thread); i++)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, arm_and_disarm,
 					    &armer));
-	sleep_ms(1500);
+	sleep_ms(race_ms(1500));
 	__atomic_store_n(&armer.stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < ARRAY_LEN(thread); i++)
 		pthread_join(thread[i], NULL);

@@ -735,23 +735,36 @@ static void snapshot_list(struct snapshot *snapshot, const char *dir)
 		free(entries);
 }
 
-void snapshot_take(struct snapshot *snapshot)
+/* How often modules are used, of one look at all of them */
+static void snapshot_modules(struct snapshot *snapshot)
 {
 	static const char * const modules[] = {
 		"mdev", "vfio", "vfio_mdev", "vfio_iommu_type1", "mdev_test",
 		RAW, STRUCTURED, PIN,
 	};
+	char text[32768] = "\n", line[80], *found;
 	unsigned int i;
+	int users;
 
+	if (read_file("/proc/modules", text + 1, sizeof(text) - 1) < 0)
+		return;
+	for (i = 0; i < ARRAY_LEN(modules); i++) {
+		snprintf(line, sizeof(line), "\n%s ", modules[i]);
+		found = strstr(text, line);
+		if (found && sscanf(found, "%*s %*u %d", &users) == 1)
+			snapshot_add(snapshot, "%s is used by %d\n",
+				     modules[i], users);
+	}
+}
+
+void snapshot_take(struct snapshot *snapshot)
+{
 	snapshot->text[0] = '\0';
 	snapshot_list(snapshot, DEVICES);
 	snapshot_list(snapshot, PARENTS);
 	snapshot_list(snapshot, GROUPS);
 	snapshot_list(snapshot, "/dev/vfio");
-	for (i = 0; i < ARRAY_LEN(modules); i++)
-		if (module_loaded(modules[i]))
-			snapshot_add(snapshot, "%s is used by %d\n", modules[i],
-				     module_refs(modules[i]));
+	snapshot_modules(snapshot);
 	snapshot_add(snapshot, "%lld pages locked\n", pages_locked());
 }
 

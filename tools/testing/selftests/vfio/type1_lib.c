@@ -501,6 +501,7 @@ void mark_memory(char *mem, unsigned int pages)
 {
 	unsigned int i;
 
+	populate(mem, pages * PAGE);
 	for (i = 0; i < pages; i++)
 		*(__u64 *)(mem + i * PAGE) = T1_MARK(i);
 }

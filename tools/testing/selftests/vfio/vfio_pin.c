@@ -113,6 +113,7 @@ static char *make_memory(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
 		abort();
+	populate(mem, PAGES * PAGE);
 	for (i = 0; i < PAGES; i++)
 		*word_of(mem, i) = MARK(i);
 	return mem;
