@@ -88,10 +88,15 @@ intree_kernels()
 	done
 }
 
+# Who asks often keeps the answers of kernel_dir here.
+declare -A kernel_dirs
+
 # kernel_dir KVER: the directory that holds boot/ and lib/modules/KVER.
 kernel_dir()
 {
-	if is_uml "$1"; then
+	if [ -n "${kernel_dirs[$1]:-}" ]; then
+		echo "${kernel_dirs[$1]}"
+	elif is_uml "$1"; then
 		"$top/tools/testing/uml/build" "$(series_of "$1")"
 	elif is_intree "$1"; then
 		ls -d "$cache/intree/$1"
