@@ -378,13 +378,17 @@ TEST_F(life, devices_of_one_parent_are_independent)
 TEST_F(life, many_devices)
 {
 	char uuids[64][UUID_LEN];
+	int group[64];
 	int i, j;
 
 	for (i = 0; i < 64; i++)
 		ASSERT_EQ(0, mdev_make(self->vendor, 0, "many", uuids[i]));
-	for (i = 0; i < 64; i++)
+	for (i = 0; i < 64; i++) {
+		group[i] = mdev_group(uuids[i]);
+		ASSERT_LE(0, group[i]);
 		for (j = 0; j < i; j++)
-			ASSERT_NE(mdev_group(uuids[i]), mdev_group(uuids[j]));
+			ASSERT_NE(group[i], group[j]);
+	}
 	for (i = 0; i < 64; i++)
 		EXPECT_EQ(0, mdev_remove(uuids[i]));
 }

@@ -8,6 +8,7 @@
 #include <linux/vfio.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,24 +210,38 @@ void async_kill(pid_t pid)
 
 /* Memory */
 
+/* The number behind KEY in lines of "KEY: NUMBER" or "KEY NUMBER", or -1 */
+static long long value_of(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (; text; text = strchr(text, '\n')) {
+		text += *text == '\n';
+		if (!strncmp(text, key, len) && text[len] &&
+		    strchr(": ", text[len]))
+			return atoll(text + len + 1);
+	}
+	return -1;
+}
+
 long long proc_value(const char *path, const char *key)
 {
-	char text[32768], *line;
-	size_t len = strlen(key);
+	char text[32768];
 
 	if (read_file(path, text, sizeof(text)) < 0)
 		return -1;
-	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		if (!strncmp(line, key, len) && strchr(": ", line[len]))
-			return atoll(line + len + 1);
-	return -1;
+	return value_of(text, key);
 }
 
 long long pages_held(void)
 {
+	char text[32768];
+
 	write_file("/proc/sys/vm/stat_refresh", "1");
-	return proc_value("/proc/vmstat", "nr_foll_pin_acquired") -
-	       proc_value("/proc/vmstat", "nr_foll_pin_released");
+	if (read_file("/proc/vmstat", text, sizeof(text)) < 0)
+		return -1;
+	return value_of(text, "nr_foll_pin_acquired") -
+	       value_of(text, "nr_foll_pin_released");
 }
 
 long long pages_locked(void)
@@ -239,20 +254,20 @@ long long pages_locked(void)
 /* Runs a program without a shell and without its messages. */
 static int run(const char *const *argv)
 {
-	int status, null;
+	posix_spawn_file_actions_t actions;
+	int status;
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (!pid) {
-		null = open("/dev/null", O_RDWR);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		execvp(argv[0], (char *const *)argv);
-		_exit(127);
-	}
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
+					 O_RDWR, 0);
+	posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO,
+					 STDERR_FILENO);
+	status = posix_spawnp(&pid, argv[0], &actions, NULL,
+			      (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (status)
+		return -status;
 	if (waitpid(pid, &status, 0) != pid)
 		return -errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -ECANCELED;
@@ -742,10 +757,11 @@ static void snapshot_modules(struct snapshot *snapshot)
 		"mdev", "vfio", "vfio_mdev", "vfio_iommu_type1", "mdev_test",
 		RAW, STRUCTURED, PIN,
 	};
-	char text[32768] = "\n", line[80], *found;
+	char text[32768], line[80], *found;
 	unsigned int i;
 	int users;
 
+	text[0] = '\n';
 	if (read_file("/proc/modules", text + 1, sizeof(text) - 1) < 0)
 		return;
 	for (i = 0; i < ARRAY_LEN(modules); i++) {

@@ -401,12 +401,14 @@ TEST_F(type1, row_5_zero_page)
 	ASSERT_TRUE(zero.flags & TYPE1_TEST_PAGE_ZERO);
 	ASSERT_EQ(0, dma_map(self->use.t.container, fresh, T1_IOVA,
 			     T1_MAX_PIN * PAGE, T1_READ));
-	for (i = 0; i < times; i++) {
+	for (i = 0; i < times / 10; i++) {
 		ASSERT_EQ(T1_MAX_PIN, pin(dev, T1_IOVA, T1_MAX_PIN,
 					  TYPE1_TEST_READ));
 		EXPECT_EQ(0, load(dev, T1_IOVA));
 		ASSERT_EQ(T1_MAX_PIN, unpin(dev, T1_IOVA, T1_MAX_PIN));
-		/* One by itself goes another way. */
+	}
+	/* One by itself goes another way. */
+	for (i = 0; i < times; i++) {
 		ASSERT_EQ(1, pin(dev, T1_IOVA + i * PAGE, 1, TYPE1_TEST_READ));
 		ASSERT_EQ(1, pin(dev, T1_IOVA + i * PAGE, 1, TYPE1_TEST_READ));
 		ASSERT_EQ(2, unpin(dev, T1_IOVA + i * PAGE, 1) +
