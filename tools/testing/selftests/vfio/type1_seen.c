@@ -3,6 +3,7 @@
  * What an admin sees of a container: its folder in debugfs, and trace events.
  */
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -36,7 +37,7 @@ static int folders(char *name, size_t size)
 static const char *seen(const char *file)
 {
 	static char text[TEXT_LEN];
-	char name[64], path[PATH_LEN];
+	char name[NAME_MAX + 1], path[PATH_LEN];
 	int ret = folders(name, sizeof(name));
 
 	if (ret != 1) {
@@ -79,7 +80,7 @@ static bool counts_so_far(void)
 TEST_F(type1, debugfs)
 {
 	struct type1 *t = &self->use.t;
-	char name[64], line[256];
+	char name[NAME_MAX + 1], line[256];
 
 	if (type1_is_stock())
 		SKIP(return, "the kernel's shows nothing");
