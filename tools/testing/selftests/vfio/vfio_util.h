@@ -21,6 +21,11 @@
 /* Of every supported architecture */
 #define PAGE	4096UL
 
+/* Since glibc 2.36 */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+
 static inline long file_ioctl(int fd, unsigned long cmd, const void *arg)
 {
 	long ret = ioctl(fd, cmd, arg);
