@@ -83,6 +83,35 @@ TEST_F(sysfs, parent_is_linked_while_registered)
 			    self->vendor));
 }
 
+/* How many parents' locks lockdep knows of, or -errno */
+static int parents_known_to_lockdep(void)
+{
+	FILE *f = fopen("/proc/lockdep", "re");
+	char line[256];
+	int n = 0;
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, " FD:") && strstr(line, "&dir->key");
+	fclose(f);
+	return n;
+}
+
+/* The lock of each parent is a class of its own, in memory that is freed. */
+TEST_F(sysfs, lockdep_forgets_a_parent)
+{
+	int before = parents_known_to_lockdep();
+
+	if (before < 0)
+		SKIP(return, "the kernel has no lockdep");
+	ASSERT_LT(0, before);
+	ASSERT_EQ(0, parent_register(self->vendor, 1));
+	EXPECT_EQ(before + 1, parents_known_to_lockdep());
+	ASSERT_EQ(0, parent_unregister(self->vendor, 1));
+	EXPECT_TRUE(WAIT_FOR(parents_known_to_lockdep() == before, SOON));
+}
+
 TEST_F(sysfs, types_have_their_files)
 {
 	static const char * const files[] = {
