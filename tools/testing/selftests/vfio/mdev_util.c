@@ -63,7 +63,7 @@ void sleep_ms(unsigned int ms)
 
 unsigned int race_ms(unsigned int ms)
 {
-	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? ms : ms / 20;
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? ms : ms / 10;
 }
 
 void expect_dmesg(const char *regex)

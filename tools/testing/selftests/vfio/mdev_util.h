@@ -49,7 +49,7 @@ long long now_ms(void);
 void sleep_ms(unsigned int ms);
 
 /*
- * How long those who race are let run: a twentieth of MS on one processor, where
+ * How long those who race are let run: a tenth of MS on one processor, where
  * the next gets his turn only when one sleeps.
  */
 unsigned int race_ms(unsigned int ms);
