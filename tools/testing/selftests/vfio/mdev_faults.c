@@ -150,44 +150,97 @@ static bool counts(const char *name)
 	return !strncmp(name, "kmalloc", 7) || !strcmp(name, "kernfs_node_cache");
 }
 
-/* Has what is freed already, and what only waits for its time, be given back. */
-static void settle(void)
+/* Of this one is what the kernel keeps a write to sysfs in. */
+#define SMALLEST	"kmalloc-8"
+
+/* Opens what has each cache that counts give back what is free; answers how many. */
+static unsigned int shrinkers_open(int *fds)
 {
 	char path[PATH_LEN];
 	struct dirent *entry;
+	unsigned int nr = 0;
+	int last = -1, fd;
 	DIR *d;
 
-	write_file("/proc/sys/vm/drop_caches", "2");
-	sleep_ms(40);
 	d = opendir("/sys/kernel/slab");
-	while (d && (entry = readdir(d))) {
+	while (d && nr < MAX_CACHES - 1 && (entry = readdir(d))) {
 		if (!counts(entry->d_name))
 			continue;
 		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink",
 			 entry->d_name);
-		write_file(path, "1");
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0 && !strcmp(entry->d_name, SMALLEST))
+			last = fd;
+		else if (fd >= 0)
+			fds[nr++] = fd;
 	}
 	if (d)
 		closedir(d);
+	if (last >= 0)
+		fds[nr++] = last;
+	return nr;
 }
 
+/* Reads what an open file holds from its begin; answers its length. */
+static ssize_t reread(int fd, char *text, size_t size)
+{
+	ssize_t len = 0, ret;
+
+	if (lseek(fd, 0, SEEK_SET))
+		return -errno;
+	while ((size_t)len < size - 1) {
+		ret = read(fd, text + len, size - 1 - len);
+		if (ret < 0)
+			return -errno;
+		if (!ret)
+			break;
+		len += ret;
+	}
+	text[len] = '\0';
+	return len;
+}
+
+/*
+ * Counts what is neither freed nor waits for that. Of the slab that a processor
+ * allocates from the kernel takes what is free for used, dozens of the small
+ * objects. So nothing is allocated between the caches' giving such slabs back
+ * and the count: all files are open by then, and have been read.
+ */
 static int usage_read(struct usage *usage)
 {
-	char line[512];
-	FILE *f;
+	static char text[1 << 16];
+	int shrinkers[MAX_CACHES];
+	char *line, *rest;
+	unsigned int nr, i;
+	ssize_t len;
+	int fd;
 
-	settle();
-	usage->nr = 0;
-	f = fopen("/proc/slabinfo", "r");
-	if (!f)
+	fd = open("/proc/slabinfo", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return -errno;
-	while (usage->nr < MAX_CACHES && fgets(line, sizeof(line), f)) {
+	write_file("/proc/sys/vm/drop_caches", "2");
+	sleep_ms(40);
+	nr = shrinkers_open(shrinkers);
+	len = reread(fd, text, sizeof(text));
+	for (i = 0; i < nr && len > 0; i++)
+		if (write(shrinkers[i], "1", 1) != 1)
+			len = -errno;
+	if (len > 0)
+		len = reread(fd, text, sizeof(text));
+	while (nr)
+		close(shrinkers[--nr]);
+	close(fd);
+	if (len < 0)
+		return len;
+
+	usage->nr = 0;
+	for (line = strtok_r(text, "\n", &rest); line && usage->nr < MAX_CACHES;
+	     line = strtok_r(NULL, "\n", &rest)) {
 		if (sscanf(line, "%31s %ld", usage->cache[usage->nr].name,
 			   &usage->cache[usage->nr].used) == 2 &&
 		    counts(usage->cache[usage->nr].name))
 			usage->nr++;
 	}
-	fclose(f);
 	return usage->nr ? 0 : -ENOENT;
 }
 
@@ -208,19 +261,24 @@ static int usage_take(struct usage *usage)
 	return ret;
 }
 
-/* Which caches grew from each to the next by LEAST or more? Says so, if told. */
+/*
+ * Which caches grew by LEAST or more from each to the next? Says so, if told. Of
+ * several steps one may hide it, where what was on its way before is gone.
+ */
 static bool usage_grows(const struct usage *usage, unsigned int nr, long least,
 			const char *what)
 {
+	unsigned int need = nr > 2 ? nr - 2 : 1;
+	unsigned int i, j, grown;
 	bool any = false;
-	unsigned int i, j;
 
 	for (i = 0; i < usage[0].nr; i++) {
-		for (j = 1; j < nr; j++)
+		for (j = 1, grown = 0; j < nr; j++)
 			if (usage[j].cache[i].used -
-			    usage[j - 1].cache[i].used < least)
-				break;
-		if (j < nr)
+			    usage[j - 1].cache[i].used >= least)
+				grown++;
+		if (grown < need || usage[nr - 1].cache[i].used -
+				    usage[0].cache[i].used < need * least)
 			continue;
 		any = true;
 		if (what)
@@ -256,7 +314,7 @@ static void find_leak(struct faults *faults, const struct attempt *attempt,
 	}
 }
 
-#define NR_SWEEPS	4
+#define NR_SWEEPS	5
 
 /*
  * Leaves nothing behind? A first sweep fills what the kernel keeps, as does one
@@ -277,7 +335,7 @@ static int sweeps(struct faults *faults, const struct attempt *attempt)
 		ret = nr < 0 ? nr : usage_take(&usage[i]);
 		if (ret)
 			return ret;
-		if (i > 0 && !usage_grows(usage, i + 1, 1, NULL))
+		if (i > 1 && !usage_grows(usage, i + 1, 1, NULL))
 			return nr;
 	} while (++i < NR_SWEEPS);
 
