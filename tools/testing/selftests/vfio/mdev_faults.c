@@ -197,7 +197,7 @@ static ssize_t reread(int fd, char *text, size_t size)
 		len += ret;
 	}
 	text[len] = '\0';
-	return len;
+	return (size_t)len < size - 1 ? len : -E2BIG;
 }
 
 /*
