@@ -124,12 +124,17 @@ cached()
 	echo "$path"
 }
 
-# forget_old: takes away what has not been used for a day.
+# forget_old: takes away what has not been used for a day. One at a time: what
+# another has found old may have been made anew since.
 forget_old()
 {
-	find "$cache/vm" -mindepth 1 -maxdepth 2 -name '*-*' -mmin +1440 \
-		\( -path "$cache/vm/*/*" -o -name 'run-*' -o -name 'kvm-*' \) \
-		-prune -exec rm -rf {} +
+	{
+		flock 9
+		find "$cache/vm" -mindepth 1 -maxdepth 2 -name '*-*' -mmin +1440 \
+			\( -path "$cache/vm/*/*" -o -name 'run-*' -o -name 'kvm-*' \
+			-o -name 'tsc-*' \) \
+			-prune -exec rm -rf {} +
+	} 9>"$cache/vm/.lock"
 }
 
 # stamp FILE...: a word that changes when one of the files does.
@@ -228,6 +233,25 @@ probe_kvm()
 		status=$?
 	if [ "$status" -eq "$exit_status" ]; then echo kvm; else echo tcg; fi
 }
+
+# tsc_khz: how fast the time stamp counter is that the emulator shows to a guest, if
+# that can be told. A guest that finds it out itself, while it does not always get to
+# run, may have a clock that is several times too fast, and everything takes too long.
+tsc_khz()
+{
+	local answer
+
+	grep -qE '^flags.*\<constant_tsc\>' /proc/cpuinfo || return 0
+	answer=$(cached "$cache/vm/tsc-$(cat /proc/sys/kernel/random/boot_id)" probe_tsc) &&
+		cat "$answer"
+}
+
+probe_tsc()
+(
+	dir=$(mktemp -d) || exit 1
+	trap 'rm -rf "$dir"' EXIT
+	gcc -O2 -o "$dir/tsc" "$top/tools/testing/vm/tsc.c" && "$dir/tsc"
+)
 
 # initramfs KVER: the first root of a guest: enough to reach the host's files.
 initramfs()

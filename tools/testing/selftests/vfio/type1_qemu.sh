@@ -61,7 +61,7 @@ start()
 	qemu-system-x86_64 -nodefaults -no-user-config -display none \
 		-machine pc -accel tcg,thread=single -cpu qemu64 -m 128M -no-reboot \
 		-kernel "$VM_KERNEL" -initrd "$work/initrd" \
-		-append "console=ttyS0 quiet panic=-1 oops=panic acpi=off noapic nolapic mitigations=off cryptomgr.notests no_timer_check random.trust_cpu=on" \
+		-append "console=ttyS0 quiet panic=-1 oops=panic acpi=off noapic nolapic mitigations=off cryptomgr.notests no_timer_check random.trust_cpu=on ${VM_TSC:+tsc_early_khz=$VM_TSC}" \
 		-serial "file:$work/console" -device isa-debug-exit,iobase=0xf4,iosize=1 \
 		-device "vfio-pci,sysfsdev=$card,addr=5" -device "vfio-pci,host=$edu,addr=6" \
 		</dev/null >"$work/log" 2>&1 &
