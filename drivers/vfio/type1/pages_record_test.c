@@ -23,9 +23,11 @@ static int record_test_init(struct kunit *test)
 
 	if (!t)
 		return -ENOMEM;
-	t->pages = alloc_pages(GFP_KERNEL, TEST_ORDER);
+	/* A kernel that does not move pages may have none so large. */
+	t->pages = alloc_pages(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN,
+			       TEST_ORDER);
 	if (!t->pages)
-		return -ENOMEM;
+		kunit_skip(test, "not enough memory in one piece");
 	t1_record_init(&t->record);
 	test->priv = t;
 	return 0;

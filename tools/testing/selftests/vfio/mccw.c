@@ -165,7 +165,7 @@ FIXTURE_TEARDOWN(unit)
 	if (mdev_exists(self->u.uuid))
 		EXPECT_EQ(0, mdev_remove(self->u.uuid));
 	EXPECT_EQ(UNITS, sample_available("mccw", "echo"));
-	EXPECT_TRUE(WAIT_FOR(sample_idle("mccw", &self->before), A_WHILE));
+	EXPECT_TRUE(WAIT_FOR(sample_idle("mccw", &self->before), SOON));
 }
 
 TEST_F(unit, description)

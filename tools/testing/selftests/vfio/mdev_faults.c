@@ -748,7 +748,7 @@ FIXTURE_TEARDOWN(cards)
 		return;
 	EXPECT_EQ(0, faults_end(&self->faults));
 	EXPECT_TRUE(WAIT_FOR(sample_idle(TEST_PCI, &self->faults.env.before),
-			     A_WHILE));
+			     SOON));
 }
 
 static int card_create(struct faults *faults)

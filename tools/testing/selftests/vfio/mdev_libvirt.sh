@@ -25,7 +25,7 @@ start()
 # until_true COMMAND...: waits for it.
 until_true()
 {
-	local end=$((SECONDS + 90))
+	local end=$((SECONDS + 300))
 
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
@@ -46,7 +46,7 @@ cleanup()
 
 virsh()
 {
-	timeout 40 virsh -q -c 'nodedev:///system?mode=legacy' "$@"
+	timeout 120 virsh -q -c 'nodedev:///system?mode=legacy' "$@"
 }
 
 start_libvirt()

@@ -53,7 +53,7 @@ FIXTURE_TEARDOWN(pci)
 	mdev_close(&self->user);
 	if (mdev_exists(self->uuid))
 		EXPECT_EQ(0, mdev_remove(self->uuid));
-	EXPECT_TRUE(WAIT_FOR(sample_idle(TEST_PCI, &self->before), A_WHILE));
+	EXPECT_TRUE(WAIT_FOR(sample_idle(TEST_PCI, &self->before), SOON));
 }
 
 static __u64 get(int fd, off_t pos, int width)

@@ -35,6 +35,7 @@ struct worker {
 
 struct race {
 	bool stop;
+	bool late;
 	unsigned int nr;
 	struct worker worker[MAX_WORKERS];
 };
@@ -118,9 +119,11 @@ static void work(struct race *race, struct worker *worker)
 			worker->wrong = ret;
 		else
 			worker->refused++;
-		/* Who lost lets the others get somewhere. */
+		/* Who lost lets the others get somewhere, and late also who has won. */
 		if (ret < 0)
 			usleep(500);
+		if (worker->done && __atomic_load_n(&race->late, __ATOMIC_RELAXED))
+			usleep(50000);
 	}
 }
 
@@ -140,13 +143,14 @@ static void run_race(struct __test_metadata *_metadata, struct race *race)
 		}
 	}
 	sleep_ms(race_ms(RACE_MS));
+	__atomic_store_n(&race->late, true, __ATOMIC_RELAXED);
 	WAIT_FOR(({
 		bool all = true;
 
 		for (i = 0; i < race->nr; i++)
 			all &= race->worker[i].done > 0;
 		all;
-	}), SOON);
+	}), 2 * SOON);
 	__atomic_store_n(&race->stop, true, __ATOMIC_RELAXED);
 
 	for (i = 0; i < race->nr; i++) {

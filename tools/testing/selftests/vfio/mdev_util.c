@@ -860,7 +860,7 @@ int env_teardown(struct mdev_env *env)
 			 env->vendor);
 		ret = -EIO;
 	}
-	if (!WAIT_FOR(snapshot_same(&env->before, &after), A_WHILE)) {
+	if (!WAIT_FOR(snapshot_same(&env->before, &after), SOON)) {
 		snapshot_complain("left behind", &after, &env->before);
 		snapshot_complain("gone", &env->before, &after);
 		ret = -EIO;

@@ -74,7 +74,7 @@ FIXTURE_TEARDOWN(display)
 	EXPECT_EQ(0, mdev_remove(self->uuid));
 	EXPECT_EQ(MEMORY / variant->bar,
 		  sample_available("mdisplay", variant->type));
-	EXPECT_TRUE(WAIT_FOR(sample_idle("mdisplay", &self->before), A_WHILE));
+	EXPECT_TRUE(WAIT_FOR(sample_idle("mdisplay", &self->before), SOON));
 }
 
 static __u32 get(int fd, off_t pos)
@@ -377,7 +377,7 @@ TEST_F(display, forgets)
 	EXPECT_EQ(-EBUSY, mdev_remove(self->uuid));
 	ASSERT_EQ(0, munmap(frame, FRAME));
 
-	ASSERT_TRUE(WAIT_FOR(!mdev_open(self->uuid, &self->user), A_WHILE));
+	ASSERT_TRUE(WAIT_FOR(!mdev_open(self->uuid, &self->user), SOON));
 	self->fd = self->user.device;
 	frame = map(self->fd, FRAME, 0, MAP_SHARED);
 	ASSERT_NE(MAP_FAILED, frame);

@@ -99,13 +99,16 @@ draw()
 
 screenshot()
 {
-	local line
+	local line='' part
 
 	rm -f "$work/shot"
 	printf 'screendump %s\ninfo status\n' "$work/shot" >&5
 	while alive; do
-		read -r -t 1 line <&6 || continue
+		# Of a line that is not whole yet there is a part.
+		read -r -t 1 part <&6 || { line+=$part; continue; }
+		line+=$part
 		[[ $line != *"VM status"* ]] || { [ -s "$work/shot" ]; return; }
+		line=
 	done
 	return 1
 }

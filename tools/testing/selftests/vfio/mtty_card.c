@@ -96,7 +96,7 @@ FIXTURE_TEARDOWN(card)
 		EXPECT_EQ(0, mdev_remove(self->uuid));
 	EXPECT_EQ(PORTS, cards_available(1));
 	EXPECT_EQ(PORTS / 2, cards_available(2));
-	EXPECT_TRUE(WAIT_FOR(all_as(&self->before), A_WHILE));
+	EXPECT_TRUE(WAIT_FOR(all_as(&self->before), SOON));
 }
 
 /* Little-endian values of WIDTH bytes; errors show as what no test expects. */
@@ -684,7 +684,7 @@ TEST(instances)
 	}
 	EXPECT_EQ(PORTS, cards_available(1));
 	EXPECT_EQ(PORTS / 2, cards_available(2));
-	EXPECT_TRUE(WAIT_FOR(all_as(&before), A_WHILE));
+	EXPECT_TRUE(WAIT_FOR(all_as(&before), SOON));
 }
 
 MDEV_TEST_MAIN("mtty")

@@ -153,14 +153,19 @@ TEST_F(iommu, dma_across_two_mappings)
 TEST_F(iommu, dma_elsewhere_is_blocked)
 {
 	int log = kmsg_open();
+	unsigned int i;
 
 	ASSERT_EQ(0, begin_mapped(self));
 	ASSERT_EQ(0, edu_copy(&self->pci[EDU0], iova_of(3), ELSEWHERE, 64));
 	EXPECT_TRUE(WAIT_FOR(kmsg_count(log, "DMAR: ") > 0, SOON));
 	EXPECT_EQ(0, edu_write(&self->pci[EDU0], iova_of(T1_PAGES), 64));
 	EXPECT_EQ(0, edu_write(&self->pci[EDU0], T1_IOVA - PAGE, 64));
-	/* By its address in the machine neither */
-	EXPECT_EQ(0, edu_write(&self->pci[EDU0], pfn_at(MEM) * PAGE, 64));
+	/* By its address in the machine neither, of a page whose is not mapped */
+	for (i = 0; i < T1_PAGES; i++)
+		if (pfn_at(word_of(MEM, i)) - T1_IOVA / PAGE >= T1_PAGES)
+			break;
+	ASSERT_GT(T1_PAGES, i);
+	EXPECT_EQ(0, edu_write(&self->pci[EDU0], pfn_at(word_of(MEM, i)) * PAGE, 64));
 	EXPECT_TRUE(unchanged_but(MEM, T1_PAGES, -1));
 	close(log);
 }
@@ -444,6 +449,8 @@ static struct steps steps_of(int container, char *mem, __u64 iova, size_t size)
 	char line[256];
 	FILE *trace;
 
+	/* It would change the code of the scheduler. */
+	write_file("/sys/kernel/tracing/options/record-cmd", "0");
 	close(open(TRACE, O_WRONLY | O_TRUNC | O_CLOEXEC));
 	if (write_file(IOMMU_MAP "enable", "1") ||
 	    dma_map(container, mem, iova, size, T1_RW))
@@ -488,9 +495,11 @@ TEST_F(iommu, large_pages)
 	unsigned int i;
 
 	ASSERT_EQ(0, join_mdev(self, 0));
-	page = page_at(self->use.t.device[0], mem);
-	if (!(page.flags & TYPE1_TEST_PAGE_LARGE))
-		SKIP(return, "got no large page");
+	for (i = 0; i < size / PAGE; i += LARGE / PAGE) {
+		page = page_at(self->use.t.device[0], word_of(mem, i));
+		if (!(page.flags & TYPE1_TEST_PAGE_LARGE))
+			SKIP(return, "got no large pages");
+	}
 	ASSERT_EQ(0, begin_mapped(self));
 
 	steps = steps_of(CONTAINER, mem, ELSEWHERE, size);
@@ -547,7 +556,10 @@ TEST_F(iommu, hugetlb)
 	ASSERT_EQ(0, begin_mapped(self));
 	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 		   MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	ASSERT_NE(MAP_FAILED, mem);
+	if (mem == MAP_FAILED) {
+		write_file("/proc/sys/vm/nr_hugepages", was);
+		SKIP(return, "no huge pages to be had");
+	}
 	mark_memory(mem, size / PAGE);
 	ASSERT_EQ(0, dma_map(CONTAINER, mem, ELSEWHERE, size, T1_RW));
 	EXPECT_EQ(T1_PAGES + size / PAGE, LOCKED(&self->use));
@@ -570,7 +582,7 @@ TEST_F(iommu, row_29_limit_of_locked_memory)
 	char *large = fresh_memory(LARGE / PAGE * 64, PROT_READ | PROT_WRITE);
 	int log;
 
-	expect_dmesg("RLIMIT_MEMLOCK|locked");
+	expect_dmesg("RLIMIT_MEMLOCK|locked|tell_limit: [0-9]+ callbacks suppressed");
 	ASSERT_EQ(0, join_pci(self, EDU0));
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(pages_locked() + 100));
@@ -595,7 +607,7 @@ TEST_F(iommu, limit_when_a_group_joins)
 {
 	const int *dev = self->use.t.device;
 
-	expect_dmesg("RLIMIT_MEMLOCK|locked");
+	expect_dmesg("RLIMIT_MEMLOCK|locked|tell_limit: [0-9]+ callbacks suppressed");
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(pages_locked() + T1_PAGES - 1));
 	ASSERT_EQ(0, join_mdev(self, 0));
@@ -1372,20 +1384,26 @@ TEST_F(iommu, signal_stops_a_long_map)
 {
 	const unsigned long size = 8 * SLICE;
 	char path[64], *mem;
-	int status;
+	int status, tries;
 	pid_t pid;
 
 	ASSERT_EQ(0, join_pci(self, EDU0));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		mem = much_memory(size);
-		_exit(!mem || dma_map(CONTAINER, mem, T1_IOVA, size, T1_RW));
+	for (tries = 0; tries < 5; tries++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			mem = much_memory(size);
+			_exit(!mem || dma_map(CONTAINER, mem, T1_IOVA, size, T1_RW));
+		}
+		snprintf(path, sizeof(path), "/proc/%d/status", pid);
+		EXPECT_TRUE(WAIT_FOR(proc_value(path, "VmLck") > 8 * 1024, 2 * SOON));
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			break;
+		/* It was done before this test got to run again. */
+		EXPECT_EQ(size, dma_unmap_all(CONTAINER));
 	}
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	EXPECT_TRUE(WAIT_FOR(proc_value(path, "VmLck") > 8 * 1024, 2 * SOON));
-	kill(pid, SIGKILL);
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, dma_unmap_all(CONTAINER));
@@ -1409,7 +1427,8 @@ static void *take_turns(void *stop)
 
 /*
  * While much is mapped and unmapped, others get to run: on a kernel that gives
- * nobody the processor unless it is told to, if that can be had.
+ * nobody the processor unless it is told to, if that can be had. One turn may come
+ * at the end of the call.
  */
 TEST_F(iommu, row_16_long_map)
 {
@@ -1433,11 +1452,11 @@ TEST_F(iommu, row_16_long_map)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, take_turns, &stop));
 	n = turns;
 	EXPECT_EQ(0, dma_map(CONTAINER, mem, 1ULL << 32, size, T1_RW));
-	EXPECT_LT(n + 3, turns);
+	EXPECT_LT(n + 1, turns);
 	EXPECT_EQ(size / PAGE, LOCKED(&self->use));
 	n = turns;
 	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
-	EXPECT_LT(n + 3, turns);
+	EXPECT_LT(n + 1, turns);
 	stop = true;
 	pthread_join(thread, NULL);
 	if (strstr(was, "(voluntary)"))

@@ -976,10 +976,10 @@ TEST_F(v5_11, is_asked)
 	name_pages(use, 0, 10, FIRST);
 	ASSERT_EQ(10, pin(use, 10, BOTH));
 	pid = async_write(mdev_path(path, use->uuid, "remove"), "1");
+	EXPECT_TRUE(WAIT_FOR(read_file("/sys/module/" V5_11 "/parameters/requests",
+				       text, sizeof(text)) > 0 && atoi(text) > 0,
+			     SOON));
 	EXPECT_EQ(-ETIMEDOUT, async_result(pid, A_WHILE));
-	EXPECT_LT(0, read_file("/sys/module/" V5_11 "/parameters/requests",
-			       text, sizeof(text)));
-	EXPECT_LT(0, atoi(text));
 	EXPECT_EQ(1, pin(use, 1, BOTH));
 	mdev_close(&use->user);
 	EXPECT_EQ(0, async_result(pid, SOON));

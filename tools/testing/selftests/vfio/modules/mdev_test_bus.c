@@ -14,7 +14,7 @@ MODULE_PARM_DESC(error, "errno that binding fails with (default 0: none)");
 
 static uint delay;
 module_param(delay, uint, 0644);
-MODULE_PARM_DESC(delay, "milliseconds that binding takes (default 0)");
+MODULE_PARM_DESC(delay, "milliseconds that binding takes (default 0); less ends it sooner");
 
 static int bound;
 module_param(bound, int, 0444);
@@ -22,10 +22,12 @@ MODULE_PARM_DESC(bound, "devices bound");
 
 static int mdev_test_bus_probe(struct device *dev)
 {
+	uint slept;
+
 	if (!mdev_from_dev(dev))
 		return -ENODEV;
-	if (delay)
-		msleep(delay);
+	for (slept = 0; slept < READ_ONCE(delay); slept += 20)
+		msleep(20);
 	if (error)
 		return -(int)error;
 	bound++;
