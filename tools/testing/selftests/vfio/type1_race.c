@@ -182,22 +182,6 @@ static long crowd(struct worker *worker)
 	return 0;
 }
 
-/*
- * The device takes a pin off its list before it unpins. Where it does not get to
- * run for long just then, the driver gives up, and says so.
- */
-static long unmap_patiently(struct worker *worker, bool all)
-{
-	const int fd = worker->use->t.container;
-	long ret;
-
-	WAIT_FOR((ret = all ? dma_unmap_all(fd) : dma_unmap(fd, T1_IOVA, PART_SIZE)) !=
-		 -EBUSY, SOON);
-	return ret;
-}
-
-#define EXPECT_LATE_UNPIN()	expect_dmesg("driver vfio_type1_test has not unpinned")
-
 /* Somebody else unmaps it meanwhile, and his unmapping unpins. */
 static long pin_any(struct worker *worker)
 {
@@ -244,13 +228,13 @@ static long map_any(struct worker *worker)
 		return ret;
 	if (!pick(worker, 3))
 		sched_yield();
-	ret = unmap_patiently(worker, false);
+	ret = dma_unmap(fd, T1_IOVA, PART_SIZE);
 	return ret && ret != PART_SIZE ? ret : 0;
 }
 
 static long unmap_all(struct worker *worker)
 {
-	long ret = unmap_patiently(worker, true);
+	long ret = dma_unmap_all(worker->use->t.container);
 
 	sched_yield();
 	return ret < 0 ? ret : 0;
@@ -358,7 +342,6 @@ TEST_F(type1, pins_of_what_is_unmapped)
 {
 	if (type1_is_stock())
 		SKIP(return, "the kernel's dies: pins come as fast as they go");
-	EXPECT_LATE_UNPIN();
 	EXPECT_EQ(0, TOGETHER(&self->use, pin_any, pin_any, read_any, map_any));
 	dma_unmap_all(self->use.t.container);
 	EXPECT_EQ(0, HELD(&self->use));
@@ -369,7 +352,6 @@ TEST_F(type1, two_that_unmap)
 {
 	if (type1_is_stock())
 		SKIP(return, "the kernel's dies: pins come as fast as they go");
-	EXPECT_LATE_UNPIN();
 	EXPECT_EQ(0, TOGETHER(&self->use, map_any, map_any, unmap_all, pin_any));
 	dma_unmap_all(self->use.t.container);
 	EXPECT_EQ(0, HELD(&self->use));
@@ -380,7 +362,6 @@ TEST_F(type1, devices_come_and_go)
 {
 	if (type1_is_stock())
 		SKIP(return, "the kernel's deadlocks: opening against unmapping");
-	EXPECT_LATE_UNPIN();
 	EXPECT_EQ(0, TOGETHER(&self->use, come_and_go, come_and_go, map_any,
 			      pin_any));
 	dma_unmap_all(self->use.t.container);
@@ -475,7 +456,6 @@ TEST_F(type1, signals)
 	/* An unmap that has to wait for those who pin, with which the kernel's dies */
 	if (type1_is_stock())
 		return;
-	EXPECT_LATE_UNPIN();
 	EXPECT_EQ(0, TOGETHER(&self->use, pin_any, pin_any, map_any));
 	dma_unmap_all(self->use.t.container);
 	EXPECT_EQ(0, HELD(&self->use));

@@ -63,7 +63,7 @@ struct ioas_unmap {
 #define MARK(page)	(0xcdef000000000000UL + (page))
 
 /* What an answer "at once" may take on a slow machine: no 10 s of waiting. */
-#define AT_ONCE		8500
+#define AT_ONCE		6000
 
 /* A device and its user, who has opened the file, and an iommufd. */
 struct cdev {

@@ -13,7 +13,7 @@
  * run side by side. Vendor drivers do the same with one mutex, so an IOMMU
  * driver must be able to pin while it waits for such a callback.
  *
- * lock, taken within gate or without, protects pins and what is in them, the
+ * lock, taken within gate and unpinning or without, protects pins and what is in them, the
  * behaviour and the news. Nothing is called with it held. A pin is taken out of
  * pins before it is given back: of two that want to, one does.
  */
@@ -39,6 +39,7 @@
  * struct type1_test - a device
  * @vdev: what the VFIO core works with
  * @gate: keeps the callback of an unmapping from missing a pin
+ * @unpinning: has it wait for an unpin that is under way
  * @lock: protects all below
  * @pins: struct type1_test_held by page of the IOVA space
  * @behave: what it does when memory goes
@@ -50,6 +51,7 @@
 struct type1_test {
 	struct vfio_device vdev;
 	struct rw_semaphore gate;
+	struct rw_semaphore unpinning;
 	/* protects pins, behave, told, news */
 	struct mutex lock;
 	struct xarray pins;
@@ -201,15 +203,19 @@ static u64 type1_test_unpin(struct type1_test *tt, u64 first, u64 last,
 	int n;
 
 	while (true) {
+		down_read(&tt->unpinning);
 		mutex_lock(&tt->lock);
 		n = 0;
 		if (xa_find(&tt->pins, &index, last, XA_PRESENT))
 			n = type1_test_drop_run(tt, index, last);
 		mutex_unlock(&tt->lock);
-		if (!n)
+		if (!n) {
+			up_read(&tt->unpinning);
 			return unpinned;
+		}
 		vfio_unpin_pages(&tt->vdev, ((u64)index << PAGE_SHIFT) + offset,
 				 n);
+		up_read(&tt->unpinning);
 		unpinned += n;
 		if (all)
 			continue;
@@ -499,6 +505,9 @@ static void type1_test_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 		unpinned = type1_test_unpin(tt, type1_test_index(iova),
 					    type1_test_index(iova + length - 1),
 					    0, true);
+		/* Others may have a pin off the list that is not undone yet. */
+		down_write(&tt->unpinning);
+		up_write(&tt->unpinning);
 		mutex_lock(&tt->lock);
 		tt->news.unpinned += unpinned;
 		mutex_unlock(&tt->lock);
@@ -656,6 +665,7 @@ static int type1_test_init_dev(struct vfio_device *vdev)
 	struct type1_test *tt = to_type1_test(vdev);
 
 	init_rwsem(&tt->gate);
+	init_rwsem(&tt->unpinning);
 	mutex_init(&tt->lock);
 	xa_init(&tt->pins);
 	INIT_DELAYED_WORK(&tt->late, type1_test_late);
