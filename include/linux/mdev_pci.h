@@ -16,7 +16,9 @@
 #define MDEV_INTERFACE MDEV_INTERFACE_CLASSIC
 #endif
 #include <linux/mdev.h>
-#if MDEV_INTERFACE != MDEV_INTERFACE_CLASSIC
+#ifndef MDEV_INTERFACE_CLASSIC
+#error "our include folder must come first: LINUXINCLUDE, see Documentation/mdev-pci.txt"
+#elif MDEV_INTERFACE != MDEV_INTERFACE_CLASSIC
 #error "mdev_pci.h serves drivers with the classic interface: include it ahead of mdev.h"
 #endif
 

@@ -26,6 +26,10 @@
 #include <vfio-compat/uuid.h>
 #include <vfio-compat/version.h>
 
+#if !defined(MDEV_INTERFACE_CLASSIC) && !IS_ENABLED(CONFIG_VFIO_MDEV_TREE)
+#error "our include folder must come first: LINUXINCLUDE, see Documentation/porting.txt"
+#endif
+
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #define class_create(owner, name)	((void)(owner), class_create(name))
 #endif

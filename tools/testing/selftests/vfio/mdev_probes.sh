@@ -158,6 +158,15 @@ has_functions mdev_register_parent
 lacks_functions mdev_register_device mdev_parent_dev mdev_uuid mdev_from_dev \
 	mdev_set_iommu_device vfio_register_notifier vfio_group_pin_pages
 
+# Of a folder that is searched behind the kernel's, the first error says so.
+flags=
+sed -i "s,^-I$headers/include \(.*\),\1 -I$headers/include," "$work/flags"
+for header in linux/mdev_pci.h vfio-compat/drift.h; do
+	compiles "#include <$header>"
+	grep -m 1 'error: ' "$work/said" | grep -q 'must come first' ||
+		complain "$header behind the kernel's headers: $(grep -m 1 'error' "$work/said")"
+done
+
 # Who may use the symbols: as in the classic era and in today's kernels.
 symvers=$headers/$kver/Module.symvers
 exported()
