@@ -39,6 +39,9 @@ crccheck: ## compare our symbol versions with those that the stock kvmgt.ko asks
 btfcheck: ## compare what we know of the VFIO core with what the kernels say of it
 	+@scripts/btfcheck
 
+doccheck: ## do what README.md and the how-tos say, line by line (KVER=<version>)
+	@tools/testing/docs/run
+
 overlay: ## lay the modules over a kernel source tree (TREE=<folder>)
 	@scripts/overlay '$(TREE)'
 
@@ -52,4 +55,4 @@ help: ## list the targets
 			printf '  %-10s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck overlay clean help
+.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck doccheck overlay clean help
