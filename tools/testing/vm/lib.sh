@@ -53,27 +53,31 @@ is_intree()
 }
 
 # uml_kernels WHICH: those of User Mode Linux, built if need be; all, or the one
-# that WHICH names by its version or its series.
+# that WHICH names by its version or its series. Fails if one of them cannot be built.
 uml_kernels()
 {
-	local series dir kver
+	local series dir kver bad=0
 
 	for series in "$oldest" "$newest"; do
 		case $1 in
 		''|"$series"|"$series".*-uml)
-			dir=$("$top/tools/testing/uml/build" "$series") || return 1
+			if ! dir=$("$top/tools/testing/uml/build" "$series"); then
+				bad=1
+				continue
+			fi
 			kver=$(echo "$dir"/lib/modules/*)
 			echo "${kver##*/}"
 			;;
 		esac
 	done
+	return $bad
 }
 
 # intree_kernels WHICH: those of the in-tree lane, built if need be; all, or those
 # that WHICH names by their version or their series.
 intree_kernels()
 {
-	local series kind kinds="debug builtin"
+	local series kind kinds="debug builtin" bad=0
 
 	for series in "$oldest" "$newest"; do
 		[ "$series" != "$newest" ] || kinds="debug iommufd builtin"
@@ -81,11 +85,12 @@ intree_kernels()
 			case $1 in
 			''|"$series"|"$series".*-intree-"$kind")
 				"$top/tools/testing/intree/build" "$series" "$kind" ||
-					return 1
+					bad=1
 				;;
 			esac
 		done
 	done
+	return $bad
 }
 
 # Who asks often keeps the answers of kernel_dir here.
