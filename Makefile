@@ -6,8 +6,11 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to make check and make demo.
-export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS
+export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD
 export DESTDIR INSTALL_MOD_PATH MAKE
+
+# FRESH=1: in a Debian root where nothing was installed before.
+fresh = $(if $(filter 1,$(FRESH)),tools/testing/fresh/run $@)
 
 modules: ## build the modules for the running kernel (KVER=<version>, KDIR=<build tree>)
 	+@scripts/build $(kernel)
@@ -22,10 +25,10 @@ uninstall: ## take away what install put there
 	@scripts/install -u $(kernel)
 
 check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER=, TESTS=, TYPE1=)
-	@tools/testing/vm/check
+	@$(or $(fresh),tools/testing/vm/check)
 
 demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12)
-	@tools/demo/demo
+	@$(or $(fresh),tools/demo/demo)
 
 bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVER=, ROWS=)
 	@tools/testing/bench/run
@@ -49,7 +52,7 @@ clean: ## remove what was built
 	@scripts/clean
 
 help: ## list the targets
-	@echo 'make [TARGET] [W=1] [C=1] [V=1]'
+	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check and demo: [FRESH=1] [COLD=1]'
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
 		while IFS='	' read -r target what; do \
 			printf '  %-10s %s\n' "$$target" "$$what"; \

@@ -155,12 +155,24 @@ candidate()
 		sed -n 's/^ *Candidate: *\([^(].*\)/\1/p'
 }
 
+# What $VFIO_MDEV_DOWNLOADS, a folder that keeps packages for later, has of these: apt
+# leaves out what it finds.
+take_downloads()
+{
+	for p; do
+		for deb in "$VFIO_MDEV_DOWNLOADS/${p}_$(candidate "$p" | sed 's/:/%3a/')"_*.deb; do
+			[ ! -e "$deb" ] || ln -s "$deb" "$debs"
+		done
+	done
+}
+
 # download_into DIR PACKAGE...: unpack packages under DIR, installing nothing.
 download_into()
 {
 	into=$1
 	shift
 	debs=$(mktemp -d)
+	[ -z "${VFIO_MDEV_DOWNLOADS:-}" ] || take_downloads "$@"
 	ok=1
 	(cd "$debs" && quietly "downloading $*" apt-get -q download "$@") || ok=
 	if [ -z "$ok" ] && apt_update; then
@@ -173,6 +185,8 @@ download_into()
 				ok=
 		done
 	fi
+	[ -z "${VFIO_MDEV_DOWNLOADS:-}" ] ||
+		find "$debs" -name '*.deb' -type f -exec cp -n {} "$VFIO_MDEV_DOWNLOADS" \;
 	rm -rf "$debs"
 	[ -n "$ok" ]
 }
