@@ -45,8 +45,9 @@ struct vfio_mdev_layout {
  * @put_kvm: gives @kvm back
  * @iommu_notifier: classic vendor's, told when the user unmaps
  * @group_notifier: classic vendor's, told of @kvm
- * @lock: protects @open and @leaving
- * @open: between open_device and close_device
+ * @lock: protects @opening and @leaving
+ * @opening: number of the open that lasts, from open_device to close_device;
+ *	  0 while the device is closed. No two opens have the same
  * @pinnable: the vendor may pin, from the start of his open to the start of
  *	  his release
  * @ready: his open is done, and his release not begun
@@ -64,9 +65,9 @@ struct vfio_mdev {
 	void (*put_kvm)(struct kvm *kvm);
 	struct blocking_notifier_head iommu_notifier;
 	struct blocking_notifier_head group_notifier;
-	/* protects open, leaving */
+	/* protects opening, leaving */
 	spinlock_t lock;
-	bool open;
+	unsigned long opening;
 	bool pinnable;
 	bool ready;
 	bool releasing;
@@ -89,6 +90,9 @@ enum vfio_mdev_need {
 
 struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
 				      enum vfio_mdev_need need);
+struct vfio_mdev *vfio_mdev_begin_opening(struct device *dev,
+					  enum vfio_mdev_need need,
+					  unsigned long opening);
 bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need);
 void vfio_mdev_end(struct vfio_mdev *vm);
 void vfio_mdev_wait_calls(struct vfio_mdev *vm);

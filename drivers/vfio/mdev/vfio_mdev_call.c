@@ -24,10 +24,27 @@ static bool vfio_mdev_is(const struct vfio_mdev *vm, enum vfio_mdev_need need)
 	case VFIO_MDEV_PINNABLE:
 		return READ_ONCE(vm->pinnable);
 	case VFIO_MDEV_OPEN:
-		return READ_ONCE(vm->open);
+		return READ_ONCE(vm->opening);
 	default:
 		return true;
 	}
+}
+
+static bool vfio_mdev_enter_call(struct vfio_mdev *vm,
+				 enum vfio_mdev_need need)
+{
+	if (!vfio_mdev_is(vm, need))
+		return false;
+	atomic_inc(&vm->calls);
+	return true;
+}
+
+/* In a section: the VFIO device of a device, NULL if it has none */
+static struct vfio_mdev *vfio_mdev_find(struct device *dev)
+{
+	struct mdev_device *mdev = mdev_from_dev(dev);
+
+	return mdev ? mdev_get_busdata(mdev) : NULL;
 }
 
 /**
@@ -43,13 +60,36 @@ struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
 				      enum vfio_mdev_need need)
 {
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
-	struct vfio_mdev *vm = NULL;
+	struct vfio_mdev *vm = vfio_mdev_find(dev);
 
-	if (mdev_from_dev(dev))
-		vm = mdev_get_busdata(mdev_from_dev(dev));
-	if (vm && vfio_mdev_is(vm, need))
-		atomic_inc(&vm->calls);
-	else
+	if (vm && !vfio_mdev_enter_call(vm, need))
+		vm = NULL;
+	srcu_read_unlock(&vfio_mdev_srcu, idx);
+	return vm;
+}
+
+/**
+ * vfio_mdev_begin_opening - begin a call that belongs to one open of a device
+ * @dev: a mediated device's struct device
+ * @need: state it has to be in
+ * @opening: number of the open
+ *
+ * An open ends, and another begins, with a wait for all sections in between.
+ * So within a section the state and the number are of the same open.
+ *
+ * Context: process context.
+ * Return: its VFIO device, for vfio_mdev_end(); NULL when it is not in the
+ * state, or that open has ended.
+ */
+struct vfio_mdev *vfio_mdev_begin_opening(struct device *dev,
+					  enum vfio_mdev_need need,
+					  unsigned long opening)
+{
+	int idx = srcu_read_lock(&vfio_mdev_srcu);
+	struct vfio_mdev *vm = vfio_mdev_find(dev);
+
+	if (vm && (READ_ONCE(vm->opening) != opening ||
+		   !vfio_mdev_enter_call(vm, need)))
 		vm = NULL;
 	srcu_read_unlock(&vfio_mdev_srcu, idx);
 	return vm;
@@ -66,12 +106,10 @@ struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
 bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need)
 {
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
-	bool is = vfio_mdev_is(vm, need);
+	bool begun = vfio_mdev_enter_call(vm, need);
 
-	if (is)
-		atomic_inc(&vm->calls);
 	srcu_read_unlock(&vfio_mdev_srcu, idx);
-	return is;
+	return begun;
 }
 
 /**

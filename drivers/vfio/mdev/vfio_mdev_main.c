@@ -10,7 +10,7 @@
  *
  * Opening and closing. The core serialises open_device and close_device of a
  * device and calls them for the first and the last file only. Between them
- * vm->open is set, the vendor's module is held, and layout and kvm do not
+ * vm->opening is set, the vendor's module is held, and layout and kvm do not
  * change: read, write, mmap and ioctl use them without a lock. The core also
  * holds this module then.
  *
@@ -21,8 +21,8 @@
  * for its end, as the IOMMU driver takes an answer to mean that he has unpinned.
  *
  * Removal. vm->lock orders new users against the question whether there is
- * one: a user sets open and a removal reads it under the lock, each having made
- * itself visible to the other first. A further file of an open device passes
+ * one: a user sets opening and a removal reads it under the lock, each having
+ * made itself visible to the other first. A further file of an open device passes
  * open_device by, so the door is also kept at the match callback, which the
  * core asks before it opens a file by name. The wait for the user happens in
  * mdev.ko, which close_device wakes. The VFIO core has a wait of its own, with
@@ -39,6 +39,9 @@
 /* How often, and after how many milliseconds, to look if a file has gone */
 #define VFIO_MDEV_FILE_RETRIES	20
 #define VFIO_MDEV_FILE_INTERVAL	20
+
+/* Opens of all devices so far */
+static atomic_long_t vfio_mdev_openings;
 
 /* May a new user come? Called with vm->lock held. */
 static int vfio_mdev_refused(struct vfio_mdev *vm)
@@ -59,7 +62,8 @@ static int vfio_mdev_enter(struct vfio_mdev *vm)
 	spin_lock(&vm->lock);
 	ret = vfio_mdev_refused(vm);
 	if (!ret)
-		WRITE_ONCE(vm->open, true);
+		WRITE_ONCE(vm->opening,
+			   atomic_long_inc_return(&vfio_mdev_openings));
 	spin_unlock(&vm->lock);
 	return ret;
 }
@@ -67,7 +71,7 @@ static int vfio_mdev_enter(struct vfio_mdev *vm)
 static void vfio_mdev_leave(struct vfio_mdev *vm)
 {
 	spin_lock(&vm->lock);
-	WRITE_ONCE(vm->open, false);
+	WRITE_ONCE(vm->opening, 0);
 	spin_unlock(&vm->lock);
 	vfio_mdev_wait_calls(vm);
 	mdev_device_idle(vm->vdev.dev);
@@ -123,6 +127,8 @@ release:
 	vfio_mdev_release_vendor(vm);
 put_kvm:
 	WRITE_ONCE(vm->pinnable, false);
+	/* A notifier that is being registered may be told of kvm */
+	vfio_mdev_wait_calls(vm);
 	vfio_mdev_put_kvm(vm);
 	module_put(vm->ops->owner);
 leave:
@@ -340,7 +346,7 @@ static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
 	bool open;
 
 	spin_lock(&vm->lock);
-	open = vm->open;
+	open = vm->opening;
 	spin_unlock(&vm->lock);
 
 	if (!open)

@@ -8,15 +8,23 @@
  * contiguous range and gives struct pages: each run of consecutive numbers is
  * one call of the core's. A call pins all of its pages or none.
  *
- * An external user's struct vfio_group is the struct device of the mediated
- * device it was got for; it holds a reference to that, so that giving it back
- * takes no lock, and to this module.
+ * An external user's struct vfio_group is a struct vfio_mdev_handle. It stands
+ * for one open of one device: whoever opens the device next is somebody else,
+ * with other memory, so from the end of that open on the handle answers ENODEV.
+ * It holds references to the struct device, so that giving it back takes no
+ * lock, and to this module. The open is named by its number, not held: a handle
+ * that is kept keeps nobody from closing the device.
+ *
+ * What was pinned through a handle is a pin of the device like any other. It is
+ * to be given back by the end of the vendor's release: later the handle cannot,
+ * and the page stays pinned, its mapping with it, until the container goes.
  *
  * The core's functions may be called for an open device only: each function is
  * a call in the sense of vfio_mdev_call.c. No other lock.
  */
 #include <linux/mdev_vfio.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 
 #include "vfio_mdev.h"
 
@@ -195,9 +203,27 @@ int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
 }
 EXPORT_SYMBOL(vfio_mdev_unpin_pages);
 
-static struct device *to_external_user(struct vfio_group *group)
+/**
+ * struct vfio_mdev_handle - an external user's handle
+ * @dev: mediated device, held
+ * @opening: number of the open that it was got in
+ */
+struct vfio_mdev_handle {
+	struct device *dev;
+	unsigned long opening;
+};
+
+static struct vfio_mdev_handle *to_handle(struct vfio_group *group)
 {
-	return (struct device *)group;
+	return (struct vfio_mdev_handle *)group;
+}
+
+static struct vfio_mdev *vfio_mdev_begin_handle(struct vfio_group *group,
+						enum vfio_mdev_need need)
+{
+	struct vfio_mdev_handle *handle = to_handle(group);
+
+	return vfio_mdev_begin_opening(handle->dev, need, handle->opening);
 }
 
 /**
@@ -206,20 +232,28 @@ static struct device *to_external_user(struct vfio_group *group)
  *
  * Context: process context.
  * Return: a handle for vfio_group_pin_pages() and its kin, to be given back by
- * vfio_group_put_external_user(), or ERR_PTR(-ENODEV) when @dev is no open
- * mediated device. The handle works while the device is open.
+ * vfio_group_put_external_user(); ERR_PTR(-ENODEV) when @dev is no open
+ * mediated device, ERR_PTR(-ENOMEM). The handle works until the device is
+ * closed, and not again when it is opened anew.
  */
 struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
 {
 	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
+	struct vfio_mdev_handle *handle;
 
 	if (!vm)
 		return ERR_PTR(-ENODEV);
-	/* Open, it holds this module. */
-	__module_get(THIS_MODULE);
-	get_device(dev);
+
+	handle = kmalloc(sizeof(*handle), GFP_KERNEL);
+	if (handle) {
+		/* Open, it holds this module. */
+		__module_get(THIS_MODULE);
+		handle->dev = get_device(dev);
+		/* Open now, so it stays in this open until the call ends. */
+		handle->opening = READ_ONCE(vm->opening);
+	}
 	vfio_mdev_end(vm);
-	return (struct vfio_group *)dev;
+	return handle ? (struct vfio_group *)handle : ERR_PTR(-ENOMEM);
 }
 EXPORT_SYMBOL_GPL(vfio_group_get_external_user_from_dev);
 
@@ -269,7 +303,10 @@ EXPORT_SYMBOL_GPL(vfio_group_get_external_user);
  */
 void vfio_group_put_external_user(struct vfio_group *group)
 {
-	put_device(to_external_user(group));
+	struct vfio_mdev_handle *handle = to_handle(group);
+
+	put_device(handle->dev);
+	kfree(handle);
 	module_put(THIS_MODULE);
 }
 EXPORT_SYMBOL_GPL(vfio_group_put_external_user);
@@ -283,14 +320,20 @@ EXPORT_SYMBOL_GPL(vfio_group_put_external_user);
  * @phys_pfn: likewise
  *
  * Context: as vfio_mdev_pin_pages().
- * Return: likewise.
+ * Return: likewise, -ENODEV also when the open that @group was got in has ended.
  */
 int vfio_group_pin_pages(struct vfio_group *group,
 			 unsigned long *user_iova_pfn, int npage, int prot,
 			 unsigned long *phys_pfn)
 {
-	return vfio_mdev_pin_pages(to_external_user(group), user_iova_pfn, npage,
-				   prot, phys_pfn);
+	struct vfio_mdev *vm = vfio_mdev_begin_handle(group, VFIO_MDEV_PINNABLE);
+	int ret;
+
+	if (!vm)
+		return -ENODEV;
+	ret = vfio_mdev_pin(vm, user_iova_pfn, npage, prot, phys_pfn);
+	vfio_mdev_end(vm);
+	return ret;
 }
 EXPORT_SYMBOL(vfio_group_pin_pages);
 
@@ -301,13 +344,20 @@ EXPORT_SYMBOL(vfio_group_pin_pages);
  * @npage: likewise
  *
  * Context: process context.
- * Return: as vfio_mdev_unpin_pages().
+ * Return: as vfio_mdev_unpin_pages(), -ENODEV also when the open that @group
+ * was got in has ended.
  */
 int vfio_group_unpin_pages(struct vfio_group *group,
 			   unsigned long *user_iova_pfn, int npage)
 {
-	return vfio_mdev_unpin_pages(to_external_user(group), user_iova_pfn,
-				     npage);
+	struct vfio_mdev *vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
+	int ret;
+
+	if (!vm)
+		return -ENODEV;
+	ret = vfio_mdev_unpin(vm, user_iova_pfn, npage);
+	vfio_mdev_end(vm);
+	return ret;
 }
 EXPORT_SYMBOL(vfio_group_unpin_pages);
 
@@ -322,16 +372,15 @@ EXPORT_SYMBOL(vfio_group_unpin_pages);
  * Classic sources call it vfio_dma_rw().
  *
  * Context: process context.
- * Return: 0, -ENODEV when the device is not open, or what the IOMMU driver
- * answers.
+ * Return: 0, -ENODEV when the open that @group was got in has ended, or what
+ * the IOMMU driver answers.
  */
 int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
 		     void *data, size_t len, bool write)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
 	int ret;
 
-	vm = vfio_mdev_begin_dev(to_external_user(group), VFIO_MDEV_OPEN);
 	if (!vm)
 		return -ENODEV;
 	ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);

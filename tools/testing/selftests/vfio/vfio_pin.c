@@ -966,6 +966,127 @@ TEST_F(v5_4, handle_of_a_group)
 	EXPECT_EQ(0, touch(use->uuid, FIRST));
 }
 
+static long dma(struct use *use, __u64 iova, __u64 *word, bool write)
+{
+	struct vendor_dma dma = {
+		.iova = iova,
+		.data = (uintptr_t)word,
+		.len = sizeof(*word),
+		.write = write,
+	};
+
+	return file_ioctl(use->user.device, VENDOR_DMA, &dma);
+}
+
+/* All calls with the handle that the driver has answer EXPECTED. */
+static long calls_answer(struct use *use, long expected)
+{
+	__u64 word = 0;
+	long ret;
+
+	name_pages(use, 0, 2, FIRST);
+	ret = pin(use, 2, BOTH);
+	if (ret != (expected ? expected : 2))
+		return ret ? ret : -EILSEQ;
+	ret = unpin(use, 2);
+	if (ret != (expected ? expected : 2))
+		return ret ? ret : -EILSEQ;
+	ret = dma(use, IOVA, &word, false);
+	if (!ret)
+		ret = dma(use, IOVA, &word, true);
+	return ret;
+}
+
+/*
+ * A handle got in one open of another device is good for nothing in the next:
+ * that is another user's, or the same one's, who has left and come again.
+ */
+TEST_F(v5_4, row_65_handle_of_an_open_that_ended)
+{
+	struct use *use = &self->use;
+	char uuid[UUID_LEN], *mem = make_memory();
+	struct mdev_user other;
+	__u64 word = 0x666;
+
+	ASSERT_EQ(0, make_device(V5_4, V5_4, uuid_make(uuid)));
+	ASSERT_EQ(0, mdev_open(uuid, &other));
+	ASSERT_EQ(0, map_memory(other.container, mem));
+	ASSERT_EQ(0, take_group(use, other.group));
+	EXPECT_EQ(0, calls_answer(use, 0));
+
+	/* By another user, with memory of his own */
+	mdev_close(&other);
+	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
+	ASSERT_EQ(0, mdev_open(uuid, &other));
+	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
+	ASSERT_EQ(0, map_memory(other.container, mem));
+	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
+	EXPECT_EQ(-ENODEV, dma(use, IOVA + PAGE, &word, true));
+	EXPECT_EQ(MARK(1), *word_of(mem, 1));
+	EXPECT_EQ(use->held, pages_held());
+	EXPECT_EQ(use->locked, pages_locked());
+
+	/* By the same, with the mappings that were there */
+	ASSERT_EQ(0, take_group(use, other.group));
+	EXPECT_EQ(0, calls_answer(use, 0));
+	close(other.device);
+	other.device = mdev_device_fd(uuid, &other);
+	ASSERT_LE(0, other.device);
+	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
+
+	/* Bound anew, it is another device altogether. */
+	ASSERT_EQ(0, take_group(use, other.group));
+	mdev_close(&other);
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind", uuid));
+	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/bind", uuid));
+	ASSERT_EQ(0, mdev_open(uuid, &other));
+	ASSERT_EQ(0, map_memory(other.container, mem));
+	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
+
+	mdev_close(&other);
+	EXPECT_EQ(0, mdev_remove(uuid));
+	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
+	ASSERT_EQ(0, take_group(use, use->user.group));
+	EXPECT_EQ(0, calls_answer(use, 0));
+}
+
+/*
+ * The same while calls with the handle are under way all the time. A page that is
+ * pinned when the open ends is one that its driver should have given back.
+ */
+TEST_F(v5_4, row_65_closed_under_its_calls)
+{
+	struct use *use = &self->use;
+	char uuid[UUID_LEN], *mem = make_memory();
+	long long end = now_ms() + race_ms(2000);
+	struct mdev_user other;
+	int rounds, i;
+
+	expect_dmesg("driver " V5_4 " has not unpinned");
+	ASSERT_EQ(0, make_device(V5_4, V5_4, uuid_make(uuid)));
+	for (i = 0; i < 2; i++)
+		use->helper[i] = async_touch(use->uuid);
+	for (rounds = 0; rounds < 4 || now_ms() < end; rounds++) {
+		ASSERT_EQ(0, mdev_open(uuid, &other));
+		ASSERT_EQ(0, map_memory(other.container, mem));
+		ASSERT_EQ(0, take_group(use, other.group));
+		EXPECT_EQ(0, touch(use->uuid, FIRST));
+		close(other.device);
+		other.device = mdev_device_fd(uuid, &other);
+		ASSERT_LE(0, other.device);
+		EXPECT_EQ(-ENODEV, touch(use->uuid, FIRST));
+		mdev_close(&other);
+	}
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(-ETIMEDOUT, async_result(use->helper[i], 0));
+		async_kill(use->helper[i]);
+		use->helper[i] = 0;
+	}
+	EXPECT_EQ(0, mdev_remove(uuid));
+	ASSERT_EQ(0, take_group(use, use->user.group));
+}
+
 TEST_F(v5_11, is_asked)
 {
 	struct use *use = &self->use;
