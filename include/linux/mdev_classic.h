@@ -46,7 +46,8 @@ struct vm_area_struct;
  * @read: read(2) on the device's file: the user's buffer, any length
  * @write: write(2), likewise
  * @ioctl: commands without a structured op, as the user gave them
- * @mmap: mmap(2) on the device's file
+ * @mmap: mmap(2) on the device's file, of whole pages: the last may go beyond
+ *	   the end of a region that does not end with it
  * @request: the admin wants the device back: ask the user to let it go. Called
  *	   with @count 0 and again with 1, 2, ... while it stays open. Without
  *	   it the removal of an open device answers EBUSY

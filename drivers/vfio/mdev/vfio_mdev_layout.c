@@ -10,6 +10,11 @@
  * 'last' is the last byte of something, inclusive. A region's offset and last
  * byte fit into a file offset, and it is not empty when it has one; so sums of
  * a region's offset and a position in it cannot overflow.
+ *
+ * Only pages can be mapped. A region, or an area of it, that ends within a page
+ * is mapped to the end of that page, as a BAR of vfio-pci's is, provided that
+ * the rest of the page belongs to no other region, nor to a part of this one
+ * that may not be mapped.
  */
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -205,8 +210,36 @@ ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
 	return min_t(u64, count, left);
 }
 
+/* Is there nothing of another region from @pos to @end? */
+static bool vfio_mdev_is_gap(const struct vfio_mdev *vm, u64 pos, u64 end)
+{
+	const struct vfio_mdev_region *region = vm->layout.regions;
+	const struct vfio_mdev_region *last_region =
+		region + vm->layout.info.num_regions;
+
+	for (; region < last_region; region++) {
+		if (region->info.size && region->info.offset < end &&
+		    region->info.offset + region->info.size > pos)
+			return false;
+	}
+	return true;
+}
+
+/* How much of a region can be mapped, from its offset on? */
+static u64 vfio_mdev_mappable_size(const struct vfio_mdev *vm,
+				   const struct vfio_mdev_region *region)
+{
+	u64 end = region->info.offset + region->info.size;
+	u64 page_end = ALIGN(end, (u64)PAGE_SIZE);
+
+	if (!vfio_mdev_is_gap(vm, end, page_end))
+		page_end = end;
+	return page_end - region->info.offset;
+}
+
+/* @mappable: what vfio_mdev_mappable_size() says of the region */
 static bool vfio_mdev_area_allows(const struct vfio_mdev_region *region,
-				  u64 first, u64 len)
+				  u64 mappable, u64 first, u64 len)
 {
 	const struct vfio_region_info_cap_sparse_mmap *sparse = region->sparse;
 	u32 i;
@@ -218,6 +251,9 @@ static bool vfio_mdev_area_allows(const struct vfio_mdev_region *region,
 		u64 offset = sparse->areas[i].offset;
 		u64 size = sparse->areas[i].size;
 
+		/* An area at the region's end ends where that does. */
+		if (size && offset + size == region->info.size)
+			size = mappable - offset;
 		if (first >= offset && first - offset <= size &&
 		    len <= size - (first - offset))
 			return true;
@@ -238,7 +274,7 @@ int vfio_mdev_check_mmap(const struct vfio_mdev *vm, struct vm_area_struct *vma)
 {
 	const struct vfio_mdev_region *region;
 	u64 len = vma->vm_end - vma->vm_start;
-	u64 pos, first;
+	u64 pos, first, mappable;
 	u32 flags;
 
 	if (!(vma->vm_flags & VM_SHARED) ||
@@ -251,9 +287,9 @@ int vfio_mdev_check_mmap(const struct vfio_mdev *vm, struct vm_area_struct *vma)
 		return -EINVAL;
 	flags = region->info.flags;
 	first = pos - region->info.offset;
-	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP) ||
-	    len > region->info.size - first ||
-	    !vfio_mdev_area_allows(region, first, len))
+	mappable = vfio_mdev_mappable_size(vm, region);
+	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP) || len > mappable - first ||
+	    !vfio_mdev_area_allows(region, mappable, first, len))
 		return -EINVAL;
 
 	vfio_compat_vm_flags_set(vma, VM_DONTEXPAND);

@@ -214,10 +214,10 @@ static void vfio_mdev_test_areas(struct kunit *test)
 
 	sparse = kunit_kzalloc(test, struct_size(sparse, areas, 2), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sparse);
-	KUNIT_EXPECT_TRUE(test, vfio_mdev_area_allows(&region, 0, SZ_4K));
+	KUNIT_EXPECT_TRUE(test, vfio_mdev_area_allows(&region, SZ_16K, 0, SZ_4K));
 
 	region.sparse = sparse;
-	KUNIT_EXPECT_FALSE(test, vfio_mdev_area_allows(&region, 0, SZ_4K));
+	KUNIT_EXPECT_FALSE(test, vfio_mdev_area_allows(&region, SZ_16K, 0, SZ_4K));
 
 	sparse->nr_areas = 2;
 	sparse->areas[0].offset = 0x1000;
@@ -226,11 +226,84 @@ static void vfio_mdev_test_areas(struct kunit *test)
 	sparse->areas[1].size = 0x1000;
 	for (i = 0; i < ARRAY_SIZE(maps); i++)
 		KUNIT_EXPECT_EQ_MSG(test, maps[i].allowed,
-				    vfio_mdev_area_allows(&region,
+				    vfio_mdev_area_allows(&region, SZ_16K,
 							  maps[i].first,
 							  maps[i].len),
 				    "%llx, %llx bytes", maps[i].first,
 				    maps[i].len);
+}
+
+/* Row 62: to the end of a page, unless something else is there */
+static void vfio_mdev_test_rounds_up(struct kunit *test)
+{
+	static const struct {
+		const char *name;
+		u64 offset, size, mappable;
+		u64 other_offset, other_size;
+	} regions[] = {
+		{ "none", 0, 0, 0, SZ_1M, 0 },
+		{ "whole pages", 0, 2 * PAGE_SIZE, 2 * PAGE_SIZE,
+		  2 * PAGE_SIZE, PAGE_SIZE },
+		{ "less than a page", 0, 0x100, PAGE_SIZE, SZ_1M, SZ_4K },
+		{ "a page and a half", SZ_1M, PAGE_SIZE + PAGE_SIZE / 2,
+		  2 * PAGE_SIZE, 0, SZ_1M },
+		{ "its neighbour has the next page", 0, 0x100, PAGE_SIZE,
+		  PAGE_SIZE, PAGE_SIZE },
+		{ "its neighbour has the rest", 0, 0x100, 0x100, 0x100, 0x100 },
+		{ "its neighbour has a bit of it", 0, 0x100, 0x100,
+		  PAGE_SIZE - 1, 1 },
+		{ "an empty neighbour", 0, 0x100, PAGE_SIZE, 0x200, 0 },
+		{ "the topmost", S64_MAX - 0xff, 0xff, 0x100, 0, SZ_4K },
+	};
+	struct vfio_mdev *vm = vfio_mdev_test_vm(test);
+	struct vfio_mdev_region region[2] = {};
+	unsigned int i;
+
+	vm->layout.info.num_regions = ARRAY_SIZE(region);
+	vm->layout.regions = region;
+	for (i = 0; i < ARRAY_SIZE(regions); i++) {
+		region[0].info.offset = regions[i].offset;
+		region[0].info.size = regions[i].size;
+		region[1].info.offset = regions[i].other_offset;
+		region[1].info.size = regions[i].other_size;
+		KUNIT_EXPECT_EQ_MSG(test, regions[i].mappable,
+				    vfio_mdev_mappable_size(vm, region),
+				    "%s", regions[i].name);
+	}
+	vm->layout.regions = NULL;
+}
+
+/* An area at the end of a region does so, too; others are what they are. */
+static void vfio_mdev_test_area_rounds_up(struct kunit *test)
+{
+	struct vfio_region_info_cap_sparse_mmap *sparse;
+	struct vfio_mdev_region region = { .info.size = 0x1800 };
+	static const struct {
+		u64 offset, size, first, len;
+		bool allowed;
+	} areas[] = {
+		{ 0x1000, 0x800, 0x1000, 0x1000, true },
+		{ 0x0, 0x1800, 0x0, 0x2000, true },
+		{ 0x0, 0x1800, 0x0, 0x3000, false },
+		{ 0x0, 0x1400, 0x0, 0x2000, false },
+		{ 0x0, 0x800, 0x0, 0x1000, false },
+		{ 0x1800, 0x0, 0x1800, 0x800, false },
+	};
+	unsigned int i;
+
+	sparse = kunit_kzalloc(test, struct_size(sparse, areas, 1), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sparse);
+	region.sparse = sparse;
+	sparse->nr_areas = 1;
+	for (i = 0; i < ARRAY_SIZE(areas); i++) {
+		sparse->areas[0].offset = areas[i].offset;
+		sparse->areas[0].size = areas[i].size;
+		KUNIT_EXPECT_EQ_MSG(test, areas[i].allowed,
+				    vfio_mdev_area_allows(&region, 0x2000,
+							  areas[i].first,
+							  areas[i].len),
+				    "%u", i);
+	}
 }
 
 static struct kunit_case vfio_mdev_layout_cases[] = {
@@ -238,6 +311,8 @@ static struct kunit_case vfio_mdev_layout_cases[] = {
 	KUNIT_CASE(vfio_mdev_test_chains),
 	KUNIT_CASE(vfio_mdev_test_bad_layout),
 	KUNIT_CASE(vfio_mdev_test_areas),
+	KUNIT_CASE(vfio_mdev_test_rounds_up),
+	KUNIT_CASE(vfio_mdev_test_area_rounds_up),
 	{}
 };
 

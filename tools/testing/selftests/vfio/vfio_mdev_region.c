@@ -23,6 +23,8 @@ static const struct {
 	[MDEV_TEST_REGION_TYPED] = { MDEV_TEST_TYPED_SIZE, true, true },
 	[MDEV_TEST_REGION_INPUT] = { MDEV_TEST_INPUT_SIZE, true, false },
 	[MDEV_TEST_REGION_OUTPUT] = { MDEV_TEST_OUTPUT_SIZE, false, true },
+	[MDEV_TEST_REGION_SHORT] = { MDEV_TEST_SHORT_SIZE, true, true },
+	[MDEV_TEST_REGION_ODD] = { MDEV_TEST_ODD_SIZE, true, true },
 };
 
 static off_t at(__u32 index, __u64 offset)
@@ -363,6 +365,53 @@ TEST_F(region, map_bounds)
 			TH_LOG("mapping %u", i);
 		}
 	}
+}
+
+/* As with a BAR of vfio-pci's: whole pages, of a region that ends within one */
+TEST_F(region, row_62_map_to_the_end_of_the_page)
+{
+	const struct {
+		int index;
+		__u64 offset;
+		size_t size;
+		bool allowed;
+	} tries[] = {
+		{ MDEV_TEST_REGION_SHORT, 0x0000, 0x1000, true },
+		{ MDEV_TEST_REGION_SHORT, 0x0000, MDEV_TEST_SHORT_SIZE, true },
+		{ MDEV_TEST_REGION_SHORT, 0x0000, 0x1001, false },
+		{ MDEV_TEST_REGION_SHORT, 0x1000, 0x1000, false },
+		{ MDEV_TEST_REGION_ODD, 0x0000, 0x2000, true },
+		{ MDEV_TEST_REGION_ODD, 0x0000, MDEV_TEST_ODD_SIZE, true },
+		{ MDEV_TEST_REGION_ODD, 0x0000, 0x1000, true },
+		{ MDEV_TEST_REGION_ODD, 0x1000, 0x1000, true },
+		{ MDEV_TEST_REGION_ODD, 0x0000, 0x3000, false },
+		{ MDEV_TEST_REGION_ODD, 0x1000, 0x2000, false },
+		{ MDEV_TEST_REGION_ODD, 0x2000, 0x1000, false },
+	};
+	__u32 value = 0x600df00d;
+	unsigned int i;
+	void *map;
+
+	for (i = 0; i < ARRAY_LEN(tries); i++) {
+		EXPECT_EQ(tries[i].allowed ? 0 : -EINVAL,
+			  TRY_MAP(RW, MAP_SHARED,
+				  at(tries[i].index, tries[i].offset),
+				  tries[i].size,
+				  tries[i].allowed || !variant->structured)) {
+			TH_LOG("mapping %u", i);
+		}
+	}
+
+	map = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, self->fd,
+		   at(MDEV_TEST_REGION_ODD, 0));
+	ASSERT_NE(MAP_FAILED, map);
+	poke(map, MDEV_TEST_ODD_SIZE - 4, value);
+	value = 0;
+	EXPECT_EQ(4, file_read(self->fd, &value, 8,
+			       at(MDEV_TEST_REGION_ODD,
+				  MDEV_TEST_ODD_SIZE - 4)));
+	EXPECT_EQ(0x600df00d, value);
+	EXPECT_EQ(0, munmap(map, 2 * PAGE));
 }
 
 TEST_F(region, map_private)

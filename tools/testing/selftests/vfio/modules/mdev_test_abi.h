@@ -21,6 +21,8 @@ enum mdev_test_region {
 	MDEV_TEST_REGION_TYPED,	/* capabilities type and mmappable */
 	MDEV_TEST_REGION_INPUT,	/* read and mmap */
 	MDEV_TEST_REGION_OUTPUT, /* write and mmap */
+	MDEV_TEST_REGION_SHORT,	/* read, write and mmap, less than a page */
+	MDEV_TEST_REGION_ODD,	/* likewise, a page and a half */
 	MDEV_TEST_NUM_REGIONS
 };
 
@@ -31,6 +33,8 @@ enum mdev_test_region {
 #define MDEV_TEST_TYPED_SIZE		0x2000UL
 #define MDEV_TEST_INPUT_SIZE		0x1000UL
 #define MDEV_TEST_OUTPUT_SIZE		0x1000UL
+#define MDEV_TEST_SHORT_SIZE		0x200UL
+#define MDEV_TEST_ODD_SIZE		0x1800UL
 
 /* The sparse areas of MDEV_TEST_REGION_MEM */
 #define MDEV_TEST_AREA0_OFFSET		0x0UL

@@ -3,13 +3,14 @@
  * Test vendor drivers: the devices
  *
  * A device exists from create to remove and has memory between open and
- * release. Its regions lie behind each other in that memory, as laid out in
- * "regions"; MDEV_TEST_REGION_BIG alone has none. mdev_test_device.lock
+ * release. Its regions lie behind each other in that memory, each in pages of
+ * its own, as laid out in "regions"; MDEV_TEST_REGION_BIG alone has none. mdev_test_device.lock
  * protects its state and interrupts; contents are what user space last wrote,
  * unordered.
  */
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -46,9 +47,15 @@ static const struct {
 		MDEV_TEST_OUTPUT_SIZE,
 		VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP,
 		0x15000 },
+	[MDEV_TEST_REGION_SHORT] = {
+		MDEV_TEST_SHORT_SIZE, REGION_RW | VFIO_REGION_INFO_FLAG_MMAP,
+		0x16000 },
+	[MDEV_TEST_REGION_ODD] = {
+		MDEV_TEST_ODD_SIZE, REGION_RW | VFIO_REGION_INFO_FLAG_MMAP,
+		0x17000 },
 };
 
-#define MEM_SIZE	0x16000
+#define MEM_SIZE	0x19000
 
 static const struct {
 	u32 count;
@@ -212,8 +219,12 @@ static int locate(struct mdev_test_device *mt, loff_t pos, size_t *count,
 		violation(mt, "access while closed");
 		return -ENODEV;
 	}
-	if (index >= MDEV_TEST_NUM_REGIONS || offset >= regions[index].size)
+	if (index >= MDEV_TEST_NUM_REGIONS)
 		return -EINVAL;
+	index = array_index_nospec(index, MDEV_TEST_NUM_REGIONS);
+	if (offset >= regions[index].size)
+		return -EINVAL;
+	offset = array_index_nospec(offset, regions[index].size);
 	*count = min_t(u64, *count, regions[index].size - offset);
 	*mem = index == MDEV_TEST_REGION_BIG ? NULL :
 	       mt->mem + regions[index].start + offset;
@@ -271,9 +282,15 @@ ssize_t mdev_test_write(struct mdev_device *mdev, const char __user *buf,
 }
 EXPORT_SYMBOL_GPL(mdev_test_write);
 
+static bool ends_within_page(u64 index)
+{
+	return index == MDEV_TEST_REGION_SHORT || index == MDEV_TEST_REGION_ODD;
+}
+
 int mdev_test_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 {
 	struct mdev_test_device *mt = mdev_get_drvdata(mdev);
+	u64 pos = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	u64 size = vma->vm_end - vma->vm_start;
 	size_t room = size;
 	u8 *mem;
@@ -282,10 +299,12 @@ int mdev_test_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 	ret = mdev_test_called(mt->vendor, MDEV_TEST_OP_MMAP, vma->vm_pgoff,
 			       size, 0, 0);
 	if (!ret)
-		ret = locate(mt, (loff_t)vma->vm_pgoff << PAGE_SHIFT, &room,
-			     &mem);
+		ret = locate(mt, pos, &room, &mem);
 	if (ret)
 		return ret;
+	/* The rest of a page belongs to no other region. */
+	if (ends_within_page(pos >> MDEV_TEST_OFFSET_SHIFT))
+		room = PAGE_ALIGN(room);
 	if (!mem || room < size)
 		return -EINVAL;
 	return remap_vmalloc_range(vma, mem, 0);
@@ -300,11 +319,14 @@ EXPORT_SYMBOL_GPL(mdev_test_mmap);
  */
 int mdev_test_region_info(struct vfio_region_info *info)
 {
-	if (info->index >= MDEV_TEST_NUM_REGIONS)
+	u32 index = info->index;
+
+	if (index >= MDEV_TEST_NUM_REGIONS)
 		return -EINVAL;
-	info->flags = regions[info->index].flags;
-	info->size = regions[info->index].size;
-	info->offset = (u64)info->index << MDEV_TEST_OFFSET_SHIFT;
+	index = array_index_nospec(index, MDEV_TEST_NUM_REGIONS);
+	info->flags = regions[index].flags;
+	info->size = regions[index].size;
+	info->offset = (u64)index << MDEV_TEST_OFFSET_SHIFT;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mdev_test_region_info);
@@ -319,10 +341,13 @@ EXPORT_SYMBOL_GPL(mdev_test_region_info);
  */
 int mdev_test_irq_info(struct vfio_irq_info *info)
 {
-	if (info->index >= MDEV_TEST_NUM_IRQS)
+	u32 index = info->index;
+
+	if (index >= MDEV_TEST_NUM_IRQS)
 		return -EINVAL;
-	info->flags = irqs[info->index].flags;
-	info->count = irqs[info->index].count;
+	index = array_index_nospec(index, MDEV_TEST_NUM_IRQS);
+	info->flags = irqs[index].flags;
+	info->count = irqs[index].count;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mdev_test_irq_info);
@@ -352,8 +377,12 @@ int mdev_test_signal(struct mdev_test_device *mt, u32 index, u32 start)
 {
 	int ret;
 
-	if (index >= MDEV_TEST_NUM_IRQS || start >= irqs[index].count)
+	if (index >= MDEV_TEST_NUM_IRQS)
 		return -EINVAL;
+	index = array_index_nospec(index, MDEV_TEST_NUM_IRQS);
+	if (start >= irqs[index].count)
+		return -EINVAL;
+	start = array_index_nospec(start, irqs[index].count);
 	mutex_lock(&mt->lock);
 	ret = signal_vector(&mt->vector[irqs[index].start + start],
 			    irqs[index].flags);
