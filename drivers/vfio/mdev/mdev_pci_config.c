@@ -12,7 +12,6 @@
  * reads a single byte and may be called at any time.
  */
 #include <linux/align.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/pci_ids.h>
 #include <linux/slab.h>
@@ -20,7 +19,6 @@
 #include "mdev_pci_private.h"
 
 #define MDEV_PCI_CONFIG_MAX	4096
-#define MDEV_PCI_IO_BAR_MAX	SZ_64K
 #define MDEV_PCI_EXT_CAP_START	256
 
 #define MDEV_PCI_COMMAND_WRITABLE					\
@@ -30,81 +28,6 @@
 	(PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT |		\
 	 PCI_STATUS_REC_TARGET_ABORT | PCI_STATUS_REC_MASTER_ABORT |	\
 	 PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY)
-
-static bool mdev_pci_bar_is_io(const struct mdev_pci_bar *bar)
-{
-	return bar->flags & PCI_BASE_ADDRESS_SPACE_IO;
-}
-
-static bool mdev_pci_bar_is_64(const struct mdev_pci_bar *bar)
-{
-	return !mdev_pci_bar_is_io(bar) &&
-	       bar->flags & PCI_BASE_ADDRESS_MEM_TYPE_64;
-}
-
-static bool mdev_pci_bar_size_ok(const struct mdev_pci_bar *bar)
-{
-	if (!is_power_of_2(bar->size))
-		return false;
-
-	if (mdev_pci_bar_is_io(bar))
-		return bar->size >= 4 && bar->size <= MDEV_PCI_IO_BAR_MAX;
-
-	if (mdev_pci_bar_is_64(bar))
-		return bar->size >= 16 &&
-		       bar->size <= 1ULL << MDEV_PCI_OFFSET_SHIFT;
-
-	return bar->size >= 16 && bar->size <= SZ_2G;
-}
-
-static bool mdev_pci_bar_flags_ok(const struct mdev_pci_bar *bar)
-{
-	if (mdev_pci_bar_is_io(bar))
-		return bar->flags == PCI_BASE_ADDRESS_SPACE_IO;
-
-	return !(bar->flags & ~(PCI_BASE_ADDRESS_MEM_TYPE_64 |
-				PCI_BASE_ADDRESS_MEM_PREFETCH));
-}
-
-static bool mdev_pci_bar_areas_ok(const struct mdev_pci_bar *bar)
-{
-	const struct mdev_pci_area *area;
-	unsigned int i;
-
-	if (bar->mmap && !PAGE_ALIGNED(bar->size))
-		return false;
-
-	for (i = 0; i < bar->nr_areas; i++) {
-		area = &bar->areas[i];
-		if (!area->size || !PAGE_ALIGNED(area->offset) ||
-		    !PAGE_ALIGNED(area->size) || area->size > bar->size ||
-		    area->offset > bar->size - area->size)
-			return false;
-	}
-
-	return true;
-}
-
-/* @bar is element @index of the six in a description. */
-int mdev_pci_check_bar(const struct mdev_pci_bar *bar, unsigned int index)
-{
-	if (!bar->size)
-		return 0;
-
-	if (!mdev_pci_bar_flags_ok(bar) || !mdev_pci_bar_size_ok(bar) ||
-	    !mdev_pci_bar_areas_ok(bar))
-		return -EINVAL;
-
-	if (bar->max_width > 8 ||
-	    (bar->max_width && !is_power_of_2(bar->max_width)))
-		return -EINVAL;
-
-	if (mdev_pci_bar_is_64(bar) &&
-	    (index == PCI_STD_NUM_BARS - 1 || bar[1].size))
-		return -EINVAL;
-
-	return 0;
-}
 
 /* The bits of the base address that software can set. */
 u64 mdev_pci_bar_writable(const struct mdev_pci_bar *bar)

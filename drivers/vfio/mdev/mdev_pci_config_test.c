@@ -127,50 +127,6 @@ static void mdev_pci_test_sizing(struct kunit *test)
 			mdev_pci_config_load(config, PCI_BASE_ADDRESS_1, 4));
 }
 
-static void mdev_pci_test_bars(struct kunit *test)
-{
-	static const struct mdev_pci_area behind = { SZ_4K, SZ_4K };
-	static const struct mdev_pci_area wraps = { -(u64)SZ_4K, SZ_4K };
-	static const struct {
-		struct mdev_pci_bar bar;
-		int expected;
-	} bars[] = {
-		{ { .size = 0 }, 0 },
-		{ { .size = 16 }, 0 },
-		{ { .size = SZ_2G }, 0 },
-		{ { .size = SZ_4G }, -EINVAL },
-		{ { .size = 24 }, -EINVAL },
-		{ { .size = 8 }, -EINVAL },
-		{ { .size = 4, .flags = PCI_BASE_ADDRESS_SPACE_IO }, 0 },
-		{ { .size = 2, .flags = PCI_BASE_ADDRESS_SPACE_IO }, -EINVAL },
-		{ { .size = 4, .flags = 3 }, -EINVAL },
-		{ { .size = SZ_4G, .flags = PCI_BASE_ADDRESS_MEM_TYPE_64 }, 0 },
-		{ { .size = SZ_4K, .flags = PCI_BASE_ADDRESS_MEM_TYPE_1M },
-		  -EINVAL },
-		{ { .size = SZ_4K, .max_width = 8 }, 0 },
-		{ { .size = SZ_4K, .max_width = 3 }, -EINVAL },
-		{ { .size = SZ_4K, .max_width = 16 }, -EINVAL },
-		{ { .size = SZ_8K, .areas = &behind, .nr_areas = 1 }, 0 },
-		{ { .size = SZ_4K, .areas = &behind, .nr_areas = 1 }, -EINVAL },
-		{ { .size = SZ_8K, .areas = &wraps, .nr_areas = 1 }, -EINVAL },
-	};
-	struct mdev_pci_bar pair[2] = {
-		{ .size = SZ_4K, .flags = PCI_BASE_ADDRESS_MEM_TYPE_64 },
-		{ .size = SZ_4K },
-	};
-	struct mdev_pci_bar two[2] = {};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(bars); i++) {
-		two[0] = bars[i].bar;
-		KUNIT_EXPECT_EQ_MSG(test, bars[i].expected,
-				    mdev_pci_check_bar(two, 0), "%u", i);
-	}
-	/* A 64 bit BAR takes two places. */
-	KUNIT_EXPECT_EQ(test, -EINVAL, mdev_pci_check_bar(pair, 0));
-	KUNIT_EXPECT_EQ(test, -EINVAL, mdev_pci_check_bar(&pair[0], 5));
-}
-
 static void mdev_pci_test_caps(struct kunit *test)
 {
 	struct mdev_pci_config *config = test->priv;
@@ -290,7 +246,6 @@ static struct kunit_case mdev_pci_config_cases[] = {
 	KUNIT_CASE(mdev_pci_test_command),
 	KUNIT_CASE(mdev_pci_test_status),
 	KUNIT_CASE(mdev_pci_test_sizing),
-	KUNIT_CASE(mdev_pci_test_bars),
 	KUNIT_CASE(mdev_pci_test_caps),
 	KUNIT_CASE(mdev_pci_test_ext_caps),
 	KUNIT_CASE(mdev_pci_test_refused),

@@ -38,6 +38,32 @@ struct mdev_pci_msix_body {
 	__le32 pba;
 } __packed;
 
+static int mdev_pci_check_desc(struct device *parent,
+			       const struct mdev_pci_desc *desc)
+{
+	const char *fault;
+	unsigned int i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		fault = mdev_pci_bar_fault(&desc->bar[i], i);
+		if (fault) {
+			dev_err(parent,
+				"BAR %u of its mediated devices cannot be, %s: size %#llx, flags %#x\n",
+				i, fault, desc->bar[i].size, desc->bar[i].flags);
+			return -EINVAL;
+		}
+	}
+
+	fault = mdev_pci_regions_fault(desc, &i);
+	if (fault) {
+		dev_err(parent,
+			"further region %u of its mediated devices cannot be, %s\n",
+			i, fault);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /**
  * mdev_pci_init - make the PCI side of a new mediated device
  * @pci: zeroed, in what the driver keeps for the device
@@ -46,23 +72,17 @@ struct mdev_pci_msix_body {
  *
  * To be called from the create callback, undone with mdev_pci_destroy().
  *
- * Return: 0; EINVAL if @desc does not describe a PCI device; ENOMEM.
+ * Return: 0; EINVAL if @desc does not describe a PCI device, with a line in the
+ * kernel log if it is for its BARs or regions; ENOMEM.
  */
 int mdev_pci_init(struct mdev_pci *pci, struct mdev_device *mdev,
 		  const struct mdev_pci_desc *desc)
 {
-	unsigned int i;
 	int ret;
 
-	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
-		ret = mdev_pci_check_bar(&desc->bar[i], i);
-		if (ret) {
-			dev_err(mdev_parent_dev(mdev),
-				"BAR %u is none that a PCI device can have: size %#llx, flags %#x\n",
-				i, desc->bar[i].size, desc->bar[i].flags);
-			return ret;
-		}
-	}
+	ret = mdev_pci_check_desc(mdev_parent_dev(mdev), desc);
+	if (ret)
+		return ret;
 
 	pci->mdev = mdev;
 	pci->desc = desc;
@@ -230,15 +250,6 @@ int mdev_pci_add_msi(struct mdev_pci *pci, unsigned int vectors)
 }
 EXPORT_SYMBOL(mdev_pci_add_msi);
 
-static bool mdev_pci_msix_fits(struct mdev_pci *pci, unsigned int bar,
-			       u64 offset, u64 size)
-{
-	u64 bar_size = pci->desc->bar[bar].size;
-
-	return IS_ALIGNED(offset, 8) && offset <= U32_MAX && size <= bar_size &&
-	       offset <= bar_size - size;
-}
-
 /**
  * mdev_pci_add_msix - let the device send MSI-X
  * @pci: device, in its create
@@ -250,8 +261,9 @@ static bool mdev_pci_msix_fits(struct mdev_pci *pci, unsigned int bar,
  * As with vfio-pci, software finds the table to read as ones: whoever runs the
  * device, QEMU, keeps the table itself and arms vectors with eventfds.
  *
- * Return: offset of the capability in configuration space, EINVAL, EEXIST,
- * ENOSPC or ENOMEM.
+ * Return: offset of the capability in configuration space; EINVAL, with a line
+ * in the kernel log if it is for the place, which table and pending bits do not
+ * share; EEXIST, ENOSPC or ENOMEM.
  */
 int mdev_pci_add_msix(struct mdev_pci *pci, unsigned int vectors,
 		      unsigned int bar, u64 table, u64 pba)
@@ -265,15 +277,25 @@ int mdev_pci_add_msix(struct mdev_pci *pci, unsigned int vectors,
 		.flags = cpu_to_le16(PCI_MSIX_FLAGS_ENABLE |
 				     PCI_MSIX_FLAGS_MASKALL),
 	};
-	u64 table_size = (u64)vectors * PCI_MSIX_ENTRY_SIZE;
-	u64 pba_size = DIV_ROUND_UP(vectors, 64) * 8;
+	const struct mdev_pci_msix msix = {
+		.bar = bar,
+		.table = table,
+		.table_size = (u64)vectors * PCI_MSIX_ENTRY_SIZE,
+		.pba = pba,
+		.pba_size = DIV_ROUND_UP((u64)vectors, 64) * 8,
+	};
+	const char *fault;
 	int offset, ret;
 
-	if (!vectors || vectors > 2048 || bar >= PCI_STD_NUM_BARS ||
-	    pci->desc->bar[bar].flags & PCI_BASE_ADDRESS_SPACE_IO ||
-	    !mdev_pci_msix_fits(pci, bar, table, table_size) ||
-	    !mdev_pci_msix_fits(pci, bar, pba, pba_size))
+	if (!vectors || vectors > 2048)
 		return -EINVAL;
+	fault = mdev_pci_msix_fault(pci->desc, &msix);
+	if (fault) {
+		dev_err(mdev_parent_dev(pci->mdev),
+			"MSI-X of its mediated devices cannot be, %s: BAR %u, table at %#llx, pending bits at %#llx\n",
+			fault, bar, table, pba);
+		return -EINVAL;
+	}
 	if (pci->msix.table_size)
 		return -EEXIST;
 
@@ -288,11 +310,7 @@ int mdev_pci_add_msix(struct mdev_pci *pci, unsigned int vectors,
 		return offset;
 	}
 
-	pci->msix.bar = bar;
-	pci->msix.table = table;
-	pci->msix.table_size = table_size;
-	pci->msix.pba = pba;
-	pci->msix.pba_size = pba_size;
+	pci->msix = msix;
 	return offset;
 }
 EXPORT_SYMBOL(mdev_pci_add_msix);

@@ -4,8 +4,26 @@
 
 #include <linux/mdev_pci.h>
 
+static inline bool mdev_pci_bar_is_io(const struct mdev_pci_bar *bar)
+{
+	return bar->flags & PCI_BASE_ADDRESS_SPACE_IO;
+}
+
+static inline bool mdev_pci_bar_is_64(const struct mdev_pci_bar *bar)
+{
+	return !mdev_pci_bar_is_io(bar) &&
+	       bar->flags & PCI_BASE_ADDRESS_MEM_TYPE_64;
+}
+
+/* mdev_pci_check.c: a sentence, or NULL */
+const char *mdev_pci_bar_fault(const struct mdev_pci_bar *bar,
+			       unsigned int index);
+const char *mdev_pci_regions_fault(const struct mdev_pci_desc *desc,
+				   unsigned int *index);
+const char *mdev_pci_msix_fault(const struct mdev_pci_desc *desc,
+				const struct mdev_pci_msix *msix);
+
 /* mdev_pci_config.c: memory and arithmetic alone, the caller locks */
-int mdev_pci_check_bar(const struct mdev_pci_bar *bar, unsigned int index);
 u64 mdev_pci_bar_writable(const struct mdev_pci_bar *bar);
 int mdev_pci_config_init(struct mdev_pci_config *config,
 			 const struct mdev_pci_desc *desc);

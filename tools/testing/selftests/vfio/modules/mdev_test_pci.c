@@ -299,6 +299,9 @@ static int test_refusals(struct mdev_pci *pci)
 		{ mdev_pci_add_msix(pci, 1, 2, ~0ULL << 3, 0), -EINVAL },
 		{ mdev_pci_add_msix(pci, 1, 2, 4, 0x100), -EINVAL },
 		{ mdev_pci_add_msix(pci, 1, 2, 0, 0x104), -EINVAL },
+		/* In each other's place */
+		{ mdev_pci_add_msix(pci, 2, 2, 0x100, 0x118), -EINVAL },
+		{ mdev_pci_add_msix(pci, 2, 2, 0x100, 0x100), -EINVAL },
 		{ mdev_pci_add_msix(pci, 1, 2, 0, 0x100), -EEXIST },
 		{ mdev_pci_add_vendor_cap(pci, body, NULL, 256), -ENOSPC },
 		{ mdev_pci_add_cap(pci, PCI_CAP_ID_EXP, body, NULL, 200),
