@@ -24,6 +24,7 @@
 #include <linux/mdev.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
@@ -367,6 +368,7 @@ static long mccw_set_irqs(struct mccw *unit, void __user *arg)
 		return -EFAULT;
 	if (set.index >= VFIO_CCW_NUM_IRQS)
 		return -EINVAL;
+	set.index = array_index_nospec(set.index, VFIO_CCW_NUM_IRQS);
 	ret = vfio_set_irqs_validate_and_prepare(&set,
 						 mccw_irq_count(set.index),
 						 VFIO_CCW_NUM_IRQS, &size);
@@ -429,6 +431,7 @@ static long mccw_get_irq_info(void __user *arg)
 	if (info.argsz < minsz || info.index >= VFIO_CCW_NUM_IRQS)
 		return -EINVAL;
 
+	info.index = array_index_nospec(info.index, VFIO_CCW_NUM_IRQS);
 	info.flags = VFIO_IRQ_INFO_EVENTFD;
 	info.count = mccw_irq_count(info.index);
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;

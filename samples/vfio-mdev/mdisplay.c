@@ -23,6 +23,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/pci_ids.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -139,7 +140,8 @@ static u32 mdisplay_register(const struct mdisplay *display, unsigned int reg)
 	case MDISPLAY_EDID_SIZE:
 		return display->edid_size;
 	case MDISPLAY_EDID ... MDISPLAY_EDID + MDISPLAY_EDID_MAX - 1:
-		return mdisplay_get(display->edid, reg - MDISPLAY_EDID, 4);
+		reg = array_index_nospec(reg - MDISPLAY_EDID, MDISPLAY_EDID_MAX);
+		return mdisplay_get(display->edid, reg, 4);
 	default:
 		return 0;
 	}
@@ -182,6 +184,8 @@ static int mdisplay_bar_read(struct mdev_pci *pci, u64 offset,
 	u64 registers = mdisplay_registers_at(display);
 
 	if (offset < mdisplay_size(display->type)) {
+		offset = array_index_nospec(offset,
+					    mdisplay_size(display->type));
 		*val = mdisplay_get(display->frame_buffer, offset, width);
 	} else if (offset >= registers) {
 		offset -= registers;
@@ -200,6 +204,8 @@ static int mdisplay_bar_write(struct mdev_pci *pci, u64 offset,
 	u64 registers = mdisplay_registers_at(display);
 
 	if (offset < mdisplay_size(display->type)) {
+		offset = array_index_nospec(offset,
+					    mdisplay_size(display->type));
 		mdisplay_put(display->frame_buffer, offset, width, val);
 	} else if (offset >= registers && width == 4) {
 		mutex_lock(&display->lock);
@@ -266,7 +272,9 @@ static int mdisplay_edid_read(struct mdev_pci *pci, u64 offset,
 		*val = mdisplay_get(display->edid, offset - MDISPLAY_BLOB,
 				    width);
 	else if (offset + width <= sizeof(edid))
-		*val = mdisplay_get(&edid, offset, width);
+		*val = mdisplay_get(&edid,
+				    array_index_nospec(offset, sizeof(edid)),
+				    width);
 	mutex_unlock(&display->lock);
 
 	return 0;

@@ -13,6 +13,7 @@
 #include <linux/align.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 
 #include "mdev_pci_private.h"
 
@@ -153,11 +154,12 @@ const char *mdev_pci_msix_fault(const struct mdev_pci_desc *desc,
 {
 	const struct mdev_pci_bar *bar;
 
-	if (msix->bar >= PCI_STD_NUM_BARS || !desc->bar[msix->bar].size ||
-	    mdev_pci_bar_is_io(&desc->bar[msix->bar]))
+	if (msix->bar >= PCI_STD_NUM_BARS)
+		return "the table is in no memory BAR";
+	bar = &desc->bar[array_index_nospec(msix->bar, PCI_STD_NUM_BARS)];
+	if (!bar->size || mdev_pci_bar_is_io(bar))
 		return "the table is in no memory BAR";
 
-	bar = &desc->bar[msix->bar];
 	if (!IS_ALIGNED(msix->table, 8) || !IS_ALIGNED(msix->pba, 8))
 		return "table or pending bits are not at a multiple of 8";
 	if (!mdev_pci_msix_fits(bar, msix->table, msix->table_size))

@@ -421,8 +421,20 @@ static unsigned int mdev_pci_nr_regions(struct mdev_pci *pci)
 static const struct mdev_pci_region *mdev_pci_region(struct mdev_pci *pci,
 						     unsigned int index)
 {
-	return index < VFIO_PCI_NUM_REGIONS ?
-	       NULL : &pci->desc->regions[index - VFIO_PCI_NUM_REGIONS];
+	if (index < VFIO_PCI_NUM_REGIONS)
+		return NULL;
+
+	index = array_index_nospec(index - VFIO_PCI_NUM_REGIONS,
+				   pci->desc->nr_regions);
+	return &pci->desc->regions[index];
+}
+
+/* A BAR, for whoever has checked the index, which may be a user's */
+static const struct mdev_pci_bar *mdev_pci_bar(struct mdev_pci *pci,
+					       unsigned int index)
+{
+	index = array_index_nospec(index, PCI_STD_NUM_BARS);
+	return &pci->desc->bar[index];
 }
 
 /**
@@ -450,7 +462,7 @@ static u64 mdev_pci_region_size(struct mdev_pci *pci, unsigned int index)
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		return pci->config.size;
 	if (index < PCI_STD_NUM_BARS)
-		return pci->desc->bar[index].size;
+		return mdev_pci_bar(pci, index)->size;
 	if (index < VFIO_PCI_NUM_REGIONS)
 		return 0;
 	return mdev_pci_region(pci, index)->size;
@@ -546,7 +558,7 @@ int mdev_pci_get_region_info(struct mdev_device *mdev,
 	if (index >= PCI_STD_NUM_BARS)
 		return 0;
 
-	bar = &pci->desc->bar[index];
+	bar = mdev_pci_bar(pci, index);
 	if (!bar->mmap)
 		return 0;
 
@@ -567,7 +579,7 @@ static bool mdev_pci_within(u64 offset, u64 start, u64 size)
 static int mdev_pci_bar_load(struct mdev_pci *pci, unsigned int index,
 			     u64 offset, unsigned int width, u64 *val)
 {
-	const struct mdev_pci_bar *bar = &pci->desc->bar[index];
+	const struct mdev_pci_bar *bar = mdev_pci_bar(pci, index);
 
 	*val = 0;
 	if (pci->msix.table_size && index == pci->msix.bar) {
@@ -586,7 +598,7 @@ static int mdev_pci_bar_load(struct mdev_pci *pci, unsigned int index,
 static int mdev_pci_bar_store(struct mdev_pci *pci, unsigned int index,
 			      u64 offset, unsigned int width, u64 val)
 {
-	const struct mdev_pci_bar *bar = &pci->desc->bar[index];
+	const struct mdev_pci_bar *bar = mdev_pci_bar(pci, index);
 
 	if (pci->msix.table_size && index == pci->msix.bar &&
 	    (mdev_pci_within(offset, pci->msix.table, pci->msix.table_size) ||
@@ -627,7 +639,7 @@ static void mdev_pci_config_write(struct mdev_pci *pci, unsigned int offset,
 /* As from a device that does not decode the address: EIO. */
 static bool mdev_pci_decodes(struct mdev_pci *pci, unsigned int index)
 {
-	return pci->desc->bar[index].flags & PCI_BASE_ADDRESS_SPACE_IO ||
+	return mdev_pci_bar(pci, index)->flags & PCI_BASE_ADDRESS_SPACE_IO ||
 	       mdev_pci_config_memory_on(&pci->config);
 }
 
@@ -676,7 +688,7 @@ static unsigned int mdev_pci_max_width(struct mdev_pci *pci,
 		return 4;
 	if (index >= VFIO_PCI_NUM_REGIONS)
 		return 8;
-	return pci->desc->bar[index].max_width ?: 8;
+	return mdev_pci_bar(pci, index)->max_width ?: 8;
 }
 
 /* The widest access that is aligned at @offset and not beyond @count. */
@@ -687,7 +699,10 @@ static unsigned int mdev_pci_width(u64 offset, size_t count, unsigned int max)
 	return max;
 }
 
-/* Find the region of an access, and cut off what is beyond the region's end. */
+/*
+ * Find the region of an access, and cut off what is beyond the region's end. What
+ * comes out may index an array of that size, here or in the vendor's callback.
+ */
 static int mdev_pci_locate(struct mdev_pci *pci, loff_t pos, size_t *count,
 			   unsigned int *index, u64 *offset)
 {
@@ -703,6 +718,7 @@ static int mdev_pci_locate(struct mdev_pci *pci, loff_t pos, size_t *count,
 
 	if (*offset >= size)
 		return -EINVAL;
+	*offset = array_index_nospec(*offset, size);
 	*count = min_t(u64, *count, size - *offset);
 	return 0;
 }
@@ -731,7 +747,7 @@ static int mdev_pci_check_access(struct mdev_pci *pci, unsigned int index,
 	    width > mdev_pci_max_width(pci, index) || offset % width)
 		return -EINVAL;
 
-	size = pci->desc->bar[index].size;
+	size = mdev_pci_bar(pci, index)->size;
 	if (offset >= size || width > size - offset)
 		return -EINVAL;
 	return mdev_pci_decodes(pci, index) ? 0 : -EIO;
@@ -915,8 +931,7 @@ int mdev_pci_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 	if (index >= PCI_STD_NUM_BARS || !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 
-	index = array_index_nospec(index, PCI_STD_NUM_BARS);
-	bar = &pci->desc->bar[index];
+	bar = mdev_pci_bar(pci, index);
 	if (!mdev_pci_mappable(bar, offset, vma->vm_end - vma->vm_start))
 		return -EINVAL;
 

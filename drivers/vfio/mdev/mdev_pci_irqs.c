@@ -22,6 +22,7 @@
  * gave the same eventfd for both ends.
  */
 #include <linux/export.h>
+#include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
@@ -227,8 +228,11 @@ bool mdev_pci_signal_msi(struct mdev_pci *pci, unsigned int vector)
 
 	spin_lock_irqsave(&irqs->lock, flags);
 	on = mdev_pci_msi_on(irqs);
-	if (on && vector < irqs->nr_enabled)
+	/* The guest may have chosen it, in a register of the device's */
+	if (on && vector < irqs->nr_enabled) {
+		vector = array_index_nospec(vector, irqs->nr_enabled);
 		mdev_pci_signal(irqs->trigger[vector]);
+	}
 	spin_unlock_irqrestore(&irqs->lock, flags);
 
 	return on;
@@ -573,9 +577,14 @@ int mdev_pci_set_irqs(struct mdev_device *mdev, u32 flags, u32 index,
 	u32 end;
 	int ret;
 
-	if (index >= VFIO_PCI_NUM_IRQS || start >= irqs->count[index] ||
+	if (index >= VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+	index = array_index_nospec(index, VFIO_PCI_NUM_IRQS);
+
+	if (start >= irqs->count[index] ||
 	    check_add_overflow(start, count, &end) || end > irqs->count[index])
 		return -EINVAL;
+	start = array_index_nospec(start, irqs->count[index]);
 
 	for (i = 0; i < ARRAY_SIZE(mdev_pci_irq_actions); i++) {
 		if (mdev_pci_irq_actions[i].index != index ||
@@ -601,16 +610,18 @@ EXPORT_SYMBOL(mdev_pci_set_irqs);
 int mdev_pci_get_irq_info(struct mdev_device *mdev, struct vfio_irq_info *info)
 {
 	struct mdev_pci_irqs *irqs = &mdev_to_pci(mdev)->irqs;
+	u32 index = info->index;
 
-	if (info->index >= VFIO_PCI_NUM_IRQS)
+	if (index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
 
-	info->count = irqs->count[info->index];
+	index = array_index_nospec(index, VFIO_PCI_NUM_IRQS);
+	info->count = irqs->count[index];
 	info->flags = VFIO_IRQ_INFO_EVENTFD;
-	if (info->index == VFIO_PCI_INTX_IRQ_INDEX)
+	if (index == VFIO_PCI_INTX_IRQ_INDEX)
 		info->flags |= VFIO_IRQ_INFO_MASKABLE |
 			       VFIO_IRQ_INFO_AUTOMASKED;
-	else if (info->index != VFIO_PCI_MSIX_IRQ_INDEX)
+	else if (index != VFIO_PCI_MSIX_IRQ_INDEX)
 		info->flags |= VFIO_IRQ_INFO_NORESIZE;
 
 	return 0;

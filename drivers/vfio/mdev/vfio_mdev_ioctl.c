@@ -11,6 +11,7 @@
  * No lock: handlers run while the device is open, see vfio_mdev_main.c.
  */
 #include <linux/bitops.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -59,6 +60,7 @@ static long vfio_mdev_get_info(struct vfio_mdev *vm, void __user *arg)
 static long vfio_mdev_get_region_info(struct vfio_mdev *vm, void __user *arg)
 {
 	const size_t minsz = offsetofend(struct vfio_region_info, offset);
+	const u32 num_regions = vm->layout.info.num_regions;
 	const struct vfio_mdev_region *region;
 	const struct vfio_info_cap *caps;
 	struct vfio_region_info info;
@@ -68,9 +70,10 @@ static long vfio_mdev_get_region_info(struct vfio_mdev *vm, void __user *arg)
 	if (copy_from_user(&info, arg, minsz))
 		return -EFAULT;
 	argsz = info.argsz;
-	if (argsz < minsz || info.index >= vm->layout.info.num_regions)
+	if (argsz < minsz || info.index >= num_regions)
 		return -EINVAL;
 
+	info.index = array_index_nospec(info.index, num_regions);
 	region = &vm->layout.regions[info.index];
 	caps = &region->caps;
 	info = region->info;
@@ -87,15 +90,19 @@ static long vfio_mdev_get_region_info(struct vfio_mdev *vm, void __user *arg)
 	return vfio_mdev_copy_info(arg, argsz, &info, sizeof(info), caps, room);
 }
 
-static long vfio_mdev_ask_irq(struct vfio_mdev *vm, u32 index,
+/* The user's index is one that the vendor can use for an array afterwards. */
+static long vfio_mdev_ask_irq(struct vfio_mdev *vm, u32 *index,
 			      struct vfio_irq_info *info)
 {
-	if (index >= vm->layout.info.num_irqs)
+	const u32 num_irqs = vm->layout.info.num_irqs;
+
+	if (*index >= num_irqs)
 		return -EINVAL;
 
+	*index = array_index_nospec(*index, num_irqs);
 	*info = (struct vfio_irq_info) {
 		.argsz = sizeof(*info),
-		.index = index,
+		.index = *index,
 	};
 	return vm->ops->get_irq_info(vm->mdev, info);
 }
@@ -111,7 +118,7 @@ static long vfio_mdev_get_irq_info(struct vfio_mdev *vm, void __user *arg)
 	if (info.argsz < minsz)
 		return -EINVAL;
 
-	ret = vfio_mdev_ask_irq(vm, info.index, &answer);
+	ret = vfio_mdev_ask_irq(vm, &info.index, &answer);
 	if (ret)
 		return ret;
 
@@ -143,21 +150,23 @@ static long vfio_mdev_set_irqs(struct vfio_mdev *vm, void __user *arg)
 	struct vfio_irq_set hdr;
 	void *data = NULL;
 	size_t size = 0;
+	u32 nr;
 	long ret;
 
 	if (copy_from_user(&hdr, arg, minsz))
 		return -EFAULT;
-	ret = vfio_mdev_ask_irq(vm, hdr.index, &info);
+	ret = vfio_mdev_ask_irq(vm, &hdr.index, &info);
 	if (ret)
 		return ret;
 
 	/* Bounds start, count and argsz by the vendor's count, at most 2^31 */
-	ret = vfio_set_irqs_validate_and_prepare(&hdr,
-						 min_t(u32, info.count, INT_MAX),
+	nr = min_t(u32, info.count, INT_MAX);
+	ret = vfio_set_irqs_validate_and_prepare(&hdr, nr,
 						 vm->layout.info.num_irqs,
 						 &size);
 	if (ret)
 		return ret;
+	hdr.start = array_index_nospec(hdr.start, nr);
 	ret = vfio_mdev_check_irq_action(hdr.flags, info.flags);
 	if (ret)
 		return ret;

@@ -11,6 +11,9 @@
  * byte fit into a file offset, and it is not empty when it has one; so sums of
  * a region's offset and a position in it cannot overflow.
  *
+ * Of a struct that the vendor fills, only what it is asked for is taken down: the
+ * rest, padding and all, is zero for the user, whatever the vendor left there.
+ *
  * Only pages can be mapped. A region, or an area of it, that ends within a page
  * is mapped to the end of that page, as a BAR of vfio-pci's is, provided that
  * the rest of the page belongs to no other region, nor to a part of this one
@@ -41,11 +44,12 @@ static void vfio_mdev_seal_caps(struct vfio_info_cap *caps, size_t offset)
 		vfio_info_cap_shift(caps, offset);
 }
 
+/* The chain's sparse mmap capability, without what a vendor left in its hole */
 static const struct vfio_region_info_cap_sparse_mmap *
-vfio_mdev_find_sparse(const struct vfio_info_cap *caps)
+vfio_mdev_find_sparse(struct vfio_info_cap *caps)
 {
-	const struct vfio_region_info_cap_sparse_mmap *sparse;
-	const struct vfio_info_cap_header *cap = caps->buf;
+	struct vfio_region_info_cap_sparse_mmap *sparse;
+	struct vfio_info_cap_header *cap = caps->buf;
 
 	if (!cap)
 		return NULL;
@@ -61,6 +65,7 @@ vfio_mdev_find_sparse(const struct vfio_info_cap *caps)
 	if ((void *)sparse + struct_size(sparse, areas, sparse->nr_areas) >
 	    (void *)caps->buf + caps->size)
 		return ERR_PTR(-EINVAL);
+	sparse->reserved = 0;
 	return sparse;
 }
 
@@ -68,16 +73,21 @@ static int vfio_mdev_get_region(struct vfio_mdev *vm, u32 index)
 {
 	struct vfio_mdev_region *region = &vm->layout.regions[index];
 	struct vfio_region_info *info = &region->info;
+	struct vfio_region_info answer = {
+		.argsz = sizeof(answer),
+		.index = index,
+	};
 	u64 end;
 	int ret;
 
-	info->argsz = sizeof(*info);
-	info->index = index;
-	ret = vm->ops->get_region_info(vm->mdev, info, &region->caps);
+	ret = vm->ops->get_region_info(vm->mdev, &answer, &region->caps);
 	if (ret)
 		return ret;
 
 	info->index = index;
+	info->flags = answer.flags;
+	info->size = answer.size;
+	info->offset = answer.offset;
 	if (check_add_overflow(info->offset, info->size, &end) ||
 	    end > (u64)S64_MAX)
 		return -EINVAL;
@@ -133,15 +143,18 @@ static int vfio_mdev_get_regions(struct vfio_mdev *vm)
 int vfio_mdev_get_layout(struct vfio_mdev *vm)
 {
 	struct vfio_mdev_layout *layout = &vm->layout;
+	struct vfio_device_info answer = { .argsz = sizeof(answer) };
 	int ret;
 
 	memset(layout, 0, sizeof(*layout));
 	if (!vm->ops->get_device_info)
 		return 0;
 
-	layout->info.argsz = sizeof(layout->info);
-	ret = vm->ops->get_device_info(vm->mdev, &layout->info, &layout->caps);
+	ret = vm->ops->get_device_info(vm->mdev, &answer, &layout->caps);
 	if (!ret) {
+		layout->info.flags = answer.flags;
+		layout->info.num_regions = answer.num_regions;
+		layout->info.num_irqs = answer.num_irqs;
 		vfio_mdev_seal_caps(&layout->caps, sizeof(layout->info));
 		ret = vfio_mdev_get_regions(vm);
 	}

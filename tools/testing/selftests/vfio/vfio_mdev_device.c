@@ -504,6 +504,47 @@ TEST_F(structured, get_region_info_capabilities)
 				   VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 2));
 }
 
+/* What the vendor leaves in what it is not asked for does not get to the user. */
+TEST_F(structured, holes_are_zero)
+{
+	const struct vfio_region_info_cap_sparse_mmap *sparse;
+	const size_t place = offsetof(struct vfio_device_info, cap_offset);
+	struct vfio_device_info device = {};
+	struct vfio_region_info region = {};
+	struct vfio_irq_info irq = {};
+	unsigned char buf[3 * PAGE], *arg = buf + PAGE;
+	size_t i;
+
+	/*
+	 * All of the struct, and no room for capabilities: their place is told as
+	 * 0. Newer kernels have four bytes of padding behind it.
+	 */
+	ASSERT_EQ(0, ask(self->dev.fd, VFIO_DEVICE_GET_INFO, buf, &device,
+			 place, place + 8));
+	for (i = place; i < place + 4; i++)
+		EXPECT_EQ(0, arg[i]);
+	for (; i < place + 8; i++)
+		EXPECT_TRUE(!arg[i] || arg[i] == POISON);
+
+	for (region.index = 0; region.index < MDEV_TEST_NUM_REGIONS;
+	     region.index++) {
+		ASSERT_EQ(0, ask(self->dev.fd, VFIO_DEVICE_GET_REGION_INFO, buf,
+				 &region, sizeof(region), sizeof(region)));
+		EXPECT_EQ(region.index, ((struct vfio_region_info *)arg)->index);
+		EXPECT_EQ(0, ((struct vfio_region_info *)arg)->cap_offset);
+	}
+	sparse = ask_region(self->dev.fd, MDEV_TEST_REGION_MEM, buf,
+			    VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1);
+	ASSERT_NE(NULL, sparse);
+	EXPECT_EQ(0, sparse->reserved);
+
+	irq.index = MDEV_TEST_IRQ_EDGES;
+	ASSERT_EQ(0, ask(self->dev.fd, VFIO_DEVICE_GET_IRQ_INFO, buf, &irq,
+			 sizeof(irq), sizeof(irq)));
+	EXPECT_EQ(sizeof(irq), ((struct vfio_irq_info *)arg)->argsz);
+	EXPECT_EQ(irq.index, ((struct vfio_irq_info *)arg)->index);
+}
+
 /* The layout is the one of the open: the vendor is not asked again. */
 TEST_F(structured, asked_once)
 {

@@ -22,6 +22,7 @@
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -372,7 +373,10 @@ static ssize_t control_write(struct file *file, const char __user *ubuf,
 		return -EFAULT;
 	if (sscanf(buf, "%u %31s", &index, word) < 1)
 		return -EINVAL;
-	if (index >= vendor->nr_parents || !vendor->parents[index].pdev)
+	if (index >= vendor->nr_parents)
+		return -ENXIO;
+	index = array_index_nospec(index, vendor->nr_parents);
+	if (!vendor->parents[index].pdev)
 		return -ENXIO;
 
 	locked = vendor->serialize;

@@ -2,6 +2,8 @@
 /*
  * Test vendor driver: with every structured op
  *
+ * In a struct that it is to fill it leaves POISON wherever nothing is asked of it.
+ *
  * What protects what is told in mdev_test_device.c.
  */
 #include <linux/module.h>
@@ -10,6 +12,8 @@
 #include <linux/vfio.h>
 
 #include "mdev_test.h"
+
+#define POISON	0x5a
 
 static struct mdev_test_vendor structured;
 
@@ -72,6 +76,7 @@ static int structured_get_device_info(struct mdev_device *mdev,
 			       0, 0, 0, 0);
 	if (ret)
 		return ret;
+	memset(info, POISON, sizeof(*info));
 	info->flags = VFIO_DEVICE_FLAGS_RESET;
 	info->num_regions = MDEV_TEST_NUM_REGIONS;
 	info->num_irqs = MDEV_TEST_NUM_IRQS;
@@ -89,6 +94,7 @@ static int add_sparse_areas(struct vfio_info_cap *caps)
 		.sparse.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP,
 		.sparse.header.version = 1,
 		.sparse.nr_areas = 2,
+		.sparse.reserved = POISON,
 		.areas = {
 			{ MDEV_TEST_AREA0_OFFSET, MDEV_TEST_AREA0_SIZE },
 			{ MDEV_TEST_AREA1_OFFSET, MDEV_TEST_AREA1_SIZE },
@@ -124,15 +130,20 @@ static int structured_get_region_info(struct mdev_device *mdev,
 				      struct vfio_region_info *info,
 				      struct vfio_info_cap *caps)
 {
+	u32 index = info->index;
 	int ret;
 
 	ret = mdev_test_called(&structured, MDEV_TEST_OP_GET_REGION_INFO,
-			       info->index, 0, 0, 0);
-	if (!ret)
-		ret = mdev_test_region_info(info);
+			       index, 0, 0, 0);
 	if (ret)
 		return ret;
-	switch (info->index) {
+	memset(info, POISON, sizeof(*info));
+	info->index = index;
+	ret = mdev_test_region_info(info);
+	info->index = ~index;
+	if (ret)
+		return ret;
+	switch (index) {
 	case MDEV_TEST_REGION_REGS:
 		if (layout == LAYOUT_WRAPPING_REGION)
 			info->offset = -(u64)MDEV_TEST_REGS_SIZE / 2;
@@ -151,11 +162,18 @@ static int structured_get_region_info(struct mdev_device *mdev,
 static int structured_get_irq_info(struct mdev_device *mdev,
 				   struct vfio_irq_info *info)
 {
+	u32 index = info->index;
 	int ret;
 
 	ret = mdev_test_called(&structured, MDEV_TEST_OP_GET_IRQ_INFO,
-			       info->index, 0, 0, 0);
-	return ret ?: mdev_test_irq_info(info);
+			       index, 0, 0, 0);
+	if (ret)
+		return ret;
+	memset(info, POISON, sizeof(*info));
+	info->index = index;
+	ret = mdev_test_irq_info(info);
+	info->index = ~index;
+	return ret;
 }
 
 static int structured_set_irqs(struct mdev_device *mdev, u32 flags, u32 index,
