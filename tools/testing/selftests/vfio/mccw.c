@@ -2,6 +2,7 @@
 /* The sample's subchannel: a device that is no PCI device, in v5.12's manner. */
 #include <endian.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/wait.h>
@@ -395,6 +396,173 @@ TEST_F(unit, bad_programs)
 	EXPECT_EQ(0, self->u.secret[0]);
 	command(&self->u, 0, MCCW_WRITE, 0, 8, SECRET);
 	EXPECT_EQ(0, run(&self->u).subchannel);
+}
+
+/* Programs of 2^16 commands and of as many bytes as a command can name */
+TEST_F(unit, row_44_long_programs)
+{
+	enum { COMMANDS = 1 << 16 };
+	const __u32 address = 0x400000;
+	struct mccw_ccw chained = {
+		.command = MCCW_NOOP,
+		.flags = MCCW_FLAG_CHAIN,
+	};
+	struct mccw_ccw *program;
+	struct mccw_io_region region;
+	struct end end;
+	int i;
+
+	program = (void *)anonymous(COMMANDS * sizeof(*program));
+	populate(program, COMMANDS * sizeof(*program));
+	for (i = 0; i < COMMANDS; i++)
+		program[i] = chained;
+	program[COMMANDS - 1].flags = 0;
+	ASSERT_EQ(0, map(&self->u, (void *)program, address,
+			 COMMANDS * sizeof(*program), VFIO_DMA_MAP_FLAG_READ));
+
+	/* Its end would come, but not soon enough. */
+	ASSERT_EQ(SIZE, start(&self->u, address));
+	ASSERT_EQ(SIZE, region_read(&self->u, &region));
+	end = end_of(&region);
+	EXPECT_EQ(MCCW_PROGRAM_CHECK, end.subchannel);
+	EXPECT_EQ(256, region.commands);
+	EXPECT_EQ(address + 256 * 8, end.next);
+	/* A short one, at the end of the mapping */
+	ASSERT_EQ(SIZE, start(&self->u, address + (COMMANDS - 9) * 8));
+	ASSERT_EQ(SIZE, region_read(&self->u, &region));
+	EXPECT_EQ(0, end_of(&region).subchannel);
+	EXPECT_EQ(256 + 9, region.commands);
+	EXPECT_EQ(2, fired(self->u.io));
+
+	/* All 16 bits of a count, beyond the memory and beyond all addresses */
+	command(&self->u, 0, MCCW_WRITE, MCCW_FLAG_ANY_LENGTH, 0xffff, DATA);
+	end = run(&self->u);
+	EXPECT_EQ(0, end.subchannel);
+	EXPECT_EQ(0xffff - MCCW_BUFFER, end.left);
+	command(&self->u, 0, MCCW_READ, MCCW_FLAG_ANY_LENGTH, 0xffff,
+		MEMORY + PAGES * PAGE - 16);
+	EXPECT_EQ(MCCW_PROGRAM_CHECK, run(&self->u).subchannel);
+	command(&self->u, 0, MCCW_WRITE, MCCW_FLAG_ANY_LENGTH, 0xffff,
+		0x7ffffff0);
+	EXPECT_EQ(MCCW_PROGRAM_CHECK, run(&self->u).subchannel);
+	command(&self->u, 0, MCCW_WRITE, MCCW_FLAG_ANY_LENGTH, 0xffff,
+		0xffffffff);
+	EXPECT_EQ(MCCW_PROGRAM_CHECK, run(&self->u).subchannel);
+}
+
+struct flipper {
+	unsigned char *byte;
+	bool stop;
+};
+
+/* The low byte of a count, 3 and 9 in turn */
+static void *flip(void *data)
+{
+	struct flipper *flipper = data;
+
+	while (!__atomic_load_n(&flipper->stop, __ATOMIC_RELAXED)) {
+		__atomic_store_n(flipper->byte, 3, __ATOMIC_RELAXED);
+		__atomic_store_n(flipper->byte, 9, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/*
+ * A command that its user changes all the time is one or the other: what it is
+ * answered fits what was moved.
+ */
+TEST_F(unit, row_43_command_that_changes)
+{
+	long long end_at = now_ms() + race_ms(1500);
+	struct mccw_io_region region;
+	struct flipper flipper = {
+		.byte = self->u.memory + offsetof(struct mccw_ccw, count) + 1,
+	};
+	pthread_t thread;
+	__u32 before = 0, given;
+	struct end end;
+	int i;
+
+	command(&self->u, 0, MCCW_SENSE_ID, MCCW_FLAG_ANY_LENGTH, 9, DATA);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, flip, &flipper));
+	for (i = 0; i < 100 || now_ms() < end_at; i++) {
+		ASSERT_EQ(SIZE, start(&self->u, MEMORY));
+		ASSERT_EQ(SIZE, region_read(&self->u, &region));
+		end = end_of(&region);
+		given = region.given - before;
+		before = region.given;
+		EXPECT_EQ(0, end.subchannel);
+		EXPECT_TRUE((given == 3 && end.left == 0) ||
+			    (given == 7 && end.left == 2)) {
+			TH_LOG("gave %u, left %u", given, end.left);
+			break;
+		}
+	}
+	__atomic_store_n(&flipper.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_NE(0, fired(self->u.io));
+}
+
+/* Every command of SET_IRQS from several threads, while programs run */
+
+struct setter {
+	int fd;
+	__s32 efd;
+	bool stop;
+	long wrong;
+};
+
+static void *set_anything(void *data)
+{
+	static const __u32 kinds[] = {
+		VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL,
+		VFIO_IRQ_SET_DATA_EVENTFD,
+	};
+	struct setter *setter = data;
+	__s32 fds[] = { setter->efd, -1, 12345 };
+	unsigned int i;
+	__u8 yes = 1;
+	long ret;
+
+	for (i = 0; !__atomic_load_n(&setter->stop, __ATOMIC_RELAXED); i++) {
+		const __u32 kind = kinds[i % 3];
+		const __u32 index = i / 3 % VFIO_CCW_NUM_IRQS;
+
+		ret = set_irqs(setter->fd, kind | TRIGGER, index, 0,
+			       kind == VFIO_IRQ_SET_DATA_NONE ? i / 9 % 2 : 1,
+			       kind == VFIO_IRQ_SET_DATA_BOOL ? (void *)&yes :
+								&fds[i / 9 % 3],
+			       kind == VFIO_IRQ_SET_DATA_NONE ? 0 :
+			       kind == VFIO_IRQ_SET_DATA_BOOL ? 1 : 4);
+		if (ret && ret != -EBADF &&
+		    !(ret == -EINVAL && index == VFIO_CCW_CRW_IRQ_INDEX))
+			setter->wrong = ret;
+	}
+	return NULL;
+}
+
+TEST_F(unit, row_32_set_irqs_from_several_threads)
+{
+	struct setter setter = { .fd = self->u.fd, .efd = new_eventfd() };
+	long long end_at = now_ms() + race_ms(1000);
+	pthread_t thread[3];
+	unsigned int i;
+
+	command(&self->u, 0, MCCW_NOOP, 0, 0, 0);
+	for (i = 0; i < ARRAY_LEN(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, set_anything,
+					    &setter));
+	while (now_ms() < end_at) {
+		ASSERT_EQ(SIZE, start(&self->u, MEMORY));
+		sleep_ms(1);
+	}
+	__atomic_store_n(&setter.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_LEN(thread); i++)
+		pthread_join(thread[i], NULL);
+	EXPECT_EQ(0, setter.wrong);
+	ASSERT_EQ(0, arm(self->u.fd, VFIO_CCW_IO_IRQ_INDEX, 0, 1, &self->u.io));
+	fired(self->u.io);
+	EXPECT_EQ(WELL, run(&self->u).device);
 }
 
 TEST_F(unit, refused_requests)

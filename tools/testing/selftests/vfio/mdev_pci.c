@@ -832,6 +832,254 @@ TEST_F(pci, storm_and_threads)
 	ASSERT_EQ(0, command(self->fd, MDEV_TEST_PCI_STORM, 0));
 }
 
+/* Everything that SET_IRQS can say, by several threads at once, in a storm */
+
+struct setter {
+	struct armer *all;
+	unsigned int seed;
+};
+
+static void *set_anything(void *data)
+{
+	static const __u32 kinds[] = {
+		VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL,
+		VFIO_IRQ_SET_DATA_EVENTFD,
+	};
+	static const __u32 actions[] = { MASK, UNMASK, TRIGGER, TRIGGER };
+	struct setter *setter = data;
+	struct armer *all = setter->all;
+	__s32 fds[] = { all->efd[0], all->efd[1], all->efd[2], -1, 12345, -2 };
+	unsigned int dice = setter->seed;
+	__u8 yes = 1;
+	long ret;
+
+	while (!__atomic_load_n(&all->stop, __ATOMIC_RELAXED)) {
+		__u32 kind, action, index, count;
+
+		dice = dice * 1103515245 + 12345;
+		index = (dice >> 8) % VFIO_PCI_NUM_IRQS;
+		kind = kinds[(dice >> 12) % ARRAY_LEN(kinds)];
+		action = actions[(dice >> 16) % ARRAY_LEN(actions)];
+		count = kind == VFIO_IRQ_SET_DATA_NONE ? (dice >> 20) % 2 : 1;
+		ret = set_irqs(all->fd, kind | action, index, 0, count,
+			       kind == VFIO_IRQ_SET_DATA_BOOL ? (void *)&yes :
+			       &fds[(dice >> 24) % ARRAY_LEN(fds)],
+			       kind == VFIO_IRQ_SET_DATA_NONE ? 0 :
+			       kind == VFIO_IRQ_SET_DATA_BOOL ? 1 : 4);
+		if (ret && ret != -EINVAL && ret != -ENOTTY &&
+		    ret != -EBADF && ret != -EBUSY)
+			all->wrong = ret;
+	}
+	return NULL;
+}
+
+TEST_F(pci, row_32_set_irqs_from_several_threads)
+{
+	struct armer all = { .fd = self->fd, .efd = self->efd };
+	struct setter setter[4];
+	pthread_t thread[ARRAY_LEN(setter)];
+	unsigned int i;
+
+	ASSERT_EQ(0, command(self->fd, MDEV_TEST_PCI_STORM, 1));
+	for (i = 0; i < ARRAY_LEN(setter); i++) {
+		setter[i] = (struct setter){ .all = &all, .seed = 7 * i + 1 };
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, set_anything,
+					    &setter[i]));
+	}
+	sleep_ms(race_ms(1500));
+	__atomic_store_n(&all.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_LEN(setter); i++)
+		pthread_join(thread[i], NULL);
+	EXPECT_EQ(0, all.wrong);
+
+	/* Whatever is armed now, none of it is after this. */
+	for (i = 0; i < VFIO_PCI_NUM_IRQS; i++)
+		irq_action(self->fd, i, 0, 0, TRIGGER);
+	any_fired(self->efd, 3);
+	sleep_ms(10);
+	EXPECT_FALSE(any_fired(self->efd, 3));
+	EXPECT_EQ(0, command(self->fd, MDEV_TEST_PCI_VECTORS, 0));
+	ASSERT_EQ(0, command(self->fd, MDEV_TEST_PCI_STORM, 0));
+	ASSERT_EQ(0, arm(self->fd, MSIX, 0, NR_MSIX, self->efd));
+}
+
+/* Enabled, with no eventfd ever given or with it taken away again */
+TEST_F(pci, row_32_trigger_without_eventfd)
+{
+	static const __u32 index[] = { INTX, MSI, MSIX };
+	const __u32 bools = VFIO_IRQ_SET_DATA_BOOL | TRIGGER;
+	const int fd = self->fd;
+	__s32 none = -1;
+	__u8 yes = 1;
+	unsigned int i;
+
+	ASSERT_EQ(0, command(fd, MDEV_TEST_PCI_STORM, 1));
+	for (i = 0; i < ARRAY_LEN(index); i++) {
+		EXPECT_EQ(-EINVAL, irq_action(fd, index[i], 0, 1, TRIGGER));
+		EXPECT_EQ(-EINVAL, set_irqs(fd, bools, index[i], 0, 1, &yes, 1));
+		ASSERT_EQ(0, arm(fd, index[i], 0, 1, &none));
+		EXPECT_EQ(0, irq_action(fd, index[i], 0, 1, TRIGGER));
+		EXPECT_EQ(0, set_irqs(fd, bools, index[i], 0, 1, &yes, 1));
+		sleep_ms(5);
+		/* It is the one that is enabled all the same. */
+		EXPECT_EQ(-EINVAL, arm(fd, index[(i + 1) % 3], 0, 1, &none));
+
+		ASSERT_EQ(0, arm(fd, index[i], 0, 1, self->efd));
+		if (index[i] == INTX)
+			EXPECT_EQ(0, irq_action(fd, INTX, 0, 1, UNMASK));
+		EXPECT_TRUE(WAIT_FOR(any_fired(self->efd, 1), SOON));
+		ASSERT_EQ(0, arm(fd, index[i], 0, 1, &none));
+		any_fired(self->efd, 1);
+		sleep_ms(5);
+		EXPECT_FALSE(any_fired(self->efd, 1));
+		ASSERT_EQ(0, irq_action(fd, index[i], 0, 0, TRIGGER));
+	}
+	/* Those of one, which are not enabled: there is one or there is none. */
+	for (i = ERR; i <= VFIO_PCI_REQ_IRQ_INDEX; i++) {
+		EXPECT_EQ(-EINVAL, irq_action(fd, i, 0, 1, TRIGGER));
+		EXPECT_EQ(0, set_irqs(fd, bools, i, 0, 1, &yes, 1));
+		EXPECT_EQ(0, arm(fd, i, 0, 1, &none));
+		EXPECT_EQ(-EINVAL, irq_action(fd, i, 0, 0, TRIGGER));
+	}
+	ASSERT_EQ(0, command(fd, MDEV_TEST_PCI_STORM, 0));
+}
+
+/* INTx is masked, unmasked, exchanged and taken down while its level is up. */
+TEST_F(pci, row_32_intx_masked_while_it_is_set_up)
+{
+	const __u32 by_eventfd = VFIO_IRQ_SET_DATA_EVENTFD | UNMASK;
+	const int fd = self->fd;
+	__s32 unmask = new_eventfd(), none = -1;
+
+	ASSERT_EQ(0, command(fd, MDEV_TEST_PCI_INTX, 1));
+	EXPECT_EQ(-EINVAL, irq_action(fd, INTX, 0, 1, MASK));
+	EXPECT_EQ(-EINVAL, irq_action(fd, INTX, 0, 1, UNMASK));
+	EXPECT_EQ(-EINVAL, set_irqs(fd, by_eventfd, INTX, 0, 1, &unmask, 4));
+
+	/* The level is up already, and masked it stays through an exchange. */
+	ASSERT_EQ(0, arm(fd, INTX, 0, 1, self->efd));
+	EXPECT_EQ(1, fired(self->efd[0]));
+	ASSERT_EQ(0, irq_action(fd, INTX, 0, 1, MASK));
+	ASSERT_EQ(0, arm(fd, INTX, 0, 1, &self->efd[1]));
+	EXPECT_EQ(0, fired(self->efd[1]));
+	ASSERT_EQ(0, put(fd, CONFIG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY |
+			 PCI_COMMAND_INTX_DISABLE));
+	ASSERT_EQ(0, irq_action(fd, INTX, 0, 1, UNMASK));
+	EXPECT_EQ(0, fired(self->efd[1]));
+	ASSERT_EQ(0, put(fd, CONFIG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
+	EXPECT_EQ(1, fired(self->efd[1]));
+	EXPECT_EQ(0, fired(self->efd[0]));
+
+	/* Unmasked through an eventfd, of which there is one at a time */
+	ASSERT_EQ(0, set_irqs(fd, by_eventfd, INTX, 0, 1, &unmask, 4));
+	EXPECT_EQ(-EBUSY, set_irqs(fd, by_eventfd, INTX, 0, 1, self->efd, 4));
+	EXPECT_EQ(0, eventfd_write(unmask, 1));
+	EXPECT_TRUE(WAIT_FOR(fired(self->efd[1]) == 1, SOON));
+	ASSERT_EQ(0, arm(fd, INTX, 0, 1, &none));
+	EXPECT_EQ(0, eventfd_write(unmask, 1));
+	EXPECT_EQ(0, fired(self->efd[1]));
+
+	/* Taken down masked, it comes up unmasked, and nobody unmasks it. */
+	ASSERT_EQ(0, irq_action(fd, INTX, 0, 1, MASK));
+	ASSERT_EQ(0, irq_action(fd, INTX, 0, 0, TRIGGER));
+	EXPECT_EQ(0, eventfd_write(unmask, 1));
+	EXPECT_EQ(-EINVAL, irq_action(fd, INTX, 0, 1, UNMASK));
+	ASSERT_EQ(0, arm(fd, INTX, 0, 1, self->efd));
+	EXPECT_EQ(1, fired(self->efd[0]));
+	EXPECT_EQ(0, eventfd_write(unmask, 1));
+	sleep_ms(5);
+	EXPECT_EQ(0, fired(self->efd[0]));
+	EXPECT_EQ(0, set_irqs(fd, by_eventfd, INTX, 0, 1, &unmask, 4));
+	ASSERT_EQ(0, command(fd, MDEV_TEST_PCI_INTX, 0));
+}
+
+/*
+ * The admin asks through an eventfd that the user is just exchanging, and of which
+ * nobody but the device keeps it.
+ */
+
+static void *exchange_request(void *data)
+{
+	struct armer *armer = data;
+	long ret;
+
+	while (!__atomic_load_n(&armer->stop, __ATOMIC_RELAXED)) {
+		__s32 efd = new_eventfd();
+
+		ret = arm(armer->fd, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &efd);
+		/* Closed, its number may be another file's. */
+		if (ret && ret != -EBADF && ret != -ENOTTY)
+			armer->wrong = ret;
+		close(efd);
+	}
+	return NULL;
+}
+
+TEST_F(pci, row_33_asked_while_it_sets_irqs)
+{
+	struct armer armer = { .fd = self->fd };
+	char path[PATH_LEN];
+	pthread_t thread[2];
+	unsigned int i;
+	pid_t admin;
+
+	ASSERT_EQ(0, arm(self->fd, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, self->efd));
+	mdev_path(path, self->uuid, "remove");
+	admin = async_write(path, "1");
+	EXPECT_TRUE(WAIT_FOR(fired(self->efd[0]) > 0, SOON));
+	for (i = 0; i < ARRAY_LEN(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, exchange_request,
+					    &armer));
+	/* Killed, and asked again: each asks at once. */
+	for (i = 0; i < 10; i++) {
+		async_kill(admin);
+		admin = async_write(path, "1");
+		sleep_ms(50);
+	}
+	/* It gives way in the middle of it. */
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(admin, SOON));
+	__atomic_store_n(&armer.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_LEN(thread); i++)
+		pthread_join(thread[i], NULL);
+	EXPECT_EQ(0, armer.wrong);
+	EXPECT_FALSE(mdev_exists(self->uuid));
+}
+
+/*
+ * Closed while its interrupt and the unmasking chase each other, both through one
+ * eventfd: when the file is closed nothing of it runs on.
+ */
+TEST_F(pci, row_35_closed_in_a_resample)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		const int fd = self->user.device;
+		__s32 efd = new_eventfd();
+
+		ASSERT_EQ(0, arm(fd, INTX, 0, 1, &efd));
+		ASSERT_EQ(0, set_irqs(fd, VFIO_IRQ_SET_DATA_EVENTFD | UNMASK,
+				      INTX, 0, 1, &efd, sizeof(efd)));
+		ASSERT_EQ(0, command(fd, MDEV_TEST_PCI_INTX, 1));
+		/* Now and then the eventfd goes first, and takes its work along. */
+		if (i % 4 == 3) {
+			close(efd);
+			efd = -1;
+		}
+		mdev_close(&self->user);
+		if (efd >= 0) {
+			fired(efd);
+			EXPECT_EQ(0, eventfd_write(efd, 1));
+			sleep_ms(2);
+			EXPECT_EQ(1, fired(efd));
+			close(efd);
+		}
+		ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+		ASSERT_EQ(0, command(self->user.device, MDEV_TEST_PCI_INTX, 0));
+	}
+}
+
 /* Whoever opens it next finds nothing of the one before. */
 TEST_F(pci, next_user)
 {
