@@ -68,8 +68,9 @@ struct vm_area_struct;
  * @dma_unmap: the user unmaps IOVA range @iova, @length: unpin what is pinned
  *	   in it before returning. Calls come from the start of @open to the
  *	   start of @release, also for ranges without a pin
- * @set_kvm: before @open, the virtual machine that the group belongs to (held
- *	   until @release has returned); not called without one
+ * @set_kvm: before @open, the virtual machine that the group belongs to, held
+ *	   until @release has returned or @open has failed; not called without
+ *	   one
  * @device_feature: VFIO_DEVICE_FEATURE for features that the VFIO core leaves
  *	   to drivers; see vfio_check_feature()
  *

@@ -86,7 +86,8 @@ struct mdev_pci_bar {
  * @subtype: likewise
  * @size: in bytes
  * @read: as in &struct mdev_pci_bar; absent, users cannot read the region
- * @write: as in &struct mdev_pci_bar; absent, users cannot write it
+ * @write: as in &struct mdev_pci_bar; absent, users cannot write it. A region
+ *	   has one of the two at least
  */
 struct mdev_pci_region {
 	u32 type;
@@ -231,7 +232,7 @@ u32 mdev_pci_config_get(struct mdev_pci *pci, unsigned int offset,
 void mdev_pci_config_set(struct mdev_pci *pci, unsigned int offset,
 			 unsigned int width, u32 val);
 
-/* Interrupts: any context but NMI */
+/* Interrupts: any context but NMI; with PREEMPT_RT, any that may sleep on locks */
 void mdev_pci_set_intx(struct mdev_pci *pci, bool level);
 unsigned int mdev_pci_nr_vectors(struct mdev_pci *pci);
 bool mdev_pci_signal_msi(struct mdev_pci *pci, unsigned int vector);

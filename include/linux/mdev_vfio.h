@@ -20,6 +20,15 @@ struct device;
 struct file;
 struct vfio_group;
 
+/*
+ * vfio_pin_pages() pins @npage pages of the user's memory, at most
+ * VFIO_PIN_PAGES_MAX_ENTRIES, for @prot of IOMMU_READ and IOMMU_WRITE: all, and
+ * answers @npage, or none, and answers an error. @dev is the mediated device.
+ * Process context, and no lock that the driver's dma_unmap or notifier takes.
+ * vfio_unpin_pages() gives pages back, as often as each was pinned. Their
+ * kernel-doc is where they are defined, in vfio_mdev_pin.c;
+ * Documentation/mdev-pci.txt has an example.
+ */
 int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
 			int prot, unsigned long *phys_pfn);
 int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,

@@ -12,7 +12,9 @@
  * Written as a vendor driver of Linux v5.12, to struct mdev_parent_ops without
  * structured ops: every VFIO command arrives at the driver's ioctl. The unit
  * copies, so guest memory is read and written with vfio_dma_rw() and never
- * pinned.
+ * pinned. A command is read once, as a whole, and what was read is what is checked
+ * and carried out: one that its user changes meanwhile is the old or the new one.
+ * A program ends after MCCW_MAX_COMMANDS at the latest.
  *
  * A struct mccw lives from create to remove. unit->lock covers all that a
  * request reads and changes. It is held while the user's memory is touched,

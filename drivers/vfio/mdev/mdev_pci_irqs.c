@@ -20,6 +20,17 @@
  * not signalled any more. An unmask through an eventfd runs from a work item,
  * never from the wake-up itself: the waker may hold irqs->lock, when the user
  * gave the same eventfd for both ends.
+ *
+ * irqs->mutex is the one that a user's call holds for long. Signalling takes
+ * irqs->lock alone, the request to let the device go among it: an admin does not
+ * wait for what the user does, and whatever locks he holds meet none of SET_IRQS'.
+ *
+ * irqs->lock is a spinlock_t, which sleeps with PREEMPT_RT. A raw one would not
+ * help: eventfd_signal() takes a spinlock_t, too, and under a raw lock it must
+ * not. So there signalling is for threads, as Documentation/mdev-pci.txt says.
+ *
+ * What can run on when the device is closed is the unmasking's work item:
+ * release takes its eventfd away and waits for it, then takes the triggers.
  */
 #include <linux/export.h>
 #include <linux/nospec.h>

@@ -7,6 +7,10 @@
  * own is taken there and kept until close_device. kvm.ko is found by symbol: it
  * need not be loaded for a device to be used, and it is held as long as the
  * reference.
+ *
+ * vm->kvm is set in an open and cleared when that fails or at its end, after all
+ * calls that may tell somebody of it. So whoever opens the device next, without a
+ * virtual machine, has none.
  */
 #include <linux/mdev_vfio.h>
 #include <linux/module.h>

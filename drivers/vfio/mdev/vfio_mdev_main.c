@@ -30,6 +30,10 @@
  * only if somebody unbinds the driver without mdev.ko, or opens a file of the
  * device's own (not a group's) after the question and never binds it to an
  * iommufd. Who has such a file before cannot be asked.
+ *
+ * There is no state machine of a migration here, nor a file of one: the VFIO core
+ * refuses what belongs to them, as no mig_ops are set, and a vendor's
+ * device_feature gets what the core leaves to drivers.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
