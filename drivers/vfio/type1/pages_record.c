@@ -1215,22 +1215,31 @@ void t1_record_mark(struct t1_record *record, unsigned long index,
 	}
 }
 
+/* So many stretches are looked at without letting go of the lock. */
+#define BYTES_AT_ONCE	64
+
 /**
  * t1_record_bytes - the memory that a record takes
  * @record: it
  *
- * Context: any.
+ * Context: process context, without the lock. Sleeps.
  * Return: bytes, without those of the array.
  */
 unsigned long t1_record_bytes(struct t1_record *record)
 {
-	unsigned long place, bytes = 0;
+	unsigned long place, bytes = 0, n = 0;
 	void *s;
 
 	xa_lock(&record->stretches);
-	xa_for_each(&record->stretches, place, s)
+	xa_for_each(&record->stretches, place, s) {
 		if (form_of(s) != LONE)
 			bytes += form_of(s) == FULL ? PAGE_SIZE : ksize(s);
+		if (++n % BYTES_AT_ONCE)
+			continue;
+		xa_unlock(&record->stretches);
+		cond_resched();
+		xa_lock(&record->stretches);
+	}
 	xa_unlock(&record->stretches);
 	return bytes;
 }
