@@ -308,26 +308,27 @@ struct iommu_domain *t1_group_domain(struct t1_container *c,
 	return domain;
 }
 
-static int device_driver(struct device *dev, void *data)
+static int device_driver(struct device *dev, void *name)
 {
-	const char **name = data;
-
-	*name = dev_driver_string(dev->parent && !strcmp(dev_bus_name(dev), "mdev") ?
-				  dev->parent : dev);
+	if (dev->parent && !strcmp(dev_bus_name(dev), "mdev"))
+		dev = dev->parent;
+	/* It may be unbound now, and its module is freed after a grace period. */
+	rcu_read_lock();
+	strscpy(name, dev_driver_string(dev), T1_DRIVER_LEN);
+	rcu_read_unlock();
 	return 1;
 }
 
 /**
  * t1_group_driver - the driver of a group's device, for a message
- * @group: the group
+ * @group: the group, or NULL
+ * @name: filled in
  *
  * Context: process context. Sleeps.
- * Return: its name.
  */
-const char *t1_group_driver(struct iommu_group *group)
+void t1_group_driver(struct iommu_group *group, char name[T1_DRIVER_LEN])
 {
-	const char *name = "(none)";
-
-	iommu_group_for_each_dev(group, &name, device_driver);
-	return name;
+	strscpy(name, "(none)", T1_DRIVER_LEN);
+	if (group)
+		iommu_group_for_each_dev(group, name, device_driver);
 }

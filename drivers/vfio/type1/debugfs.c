@@ -7,8 +7,21 @@
  * them: how many pages were pinned for each. The VFIO core does not say for whom a
  * page is unpinned, so how many are pinned now is known of an only group alone.
  *
- * A file is read under the container's locks, which it outlives; removing it
- * waits for its readers, so it is done without a lock.
+ * What a reader may find gone, and what keeps it:
+ *
+ *	container	removing its folder waits for readers, so it is done first
+ *			and without a lock
+ *	this module	an open file has a reference to it
+ *	groups,		domains_lock: they leave under it, held for writing
+ *	domains, ranges
+ *	mappings	maps_lock: none is freed, nor its record emptied by other
+ *			means than unpinning, before it has left the tree
+ *	records		the mapping's lock: unpinning frees what it empties
+ *	devices		the lock of their group, which they leave before they end
+ *	drivers		see t1_group_driver(): their names are copied under RCU
+ *
+ * Events are traced with numbers alone, which are taken before what they are of
+ * can go.
  */
 #include <linux/debugfs.h>
 #include <linux/rculist.h>
@@ -65,21 +78,23 @@ static int mappings_show(struct seq_file *seq, void *unused)
 			   m->last, m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
 			   m->prot & IOMMU_WRITE ? "w" : "-", states[state],
 			   str_yes_no(backed), charged, bytes);
+		cond_resched();
 	}
 	mutex_unlock(&c->maps_lock);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(mappings);
 
-static int first_device(struct device *dev, void *data)
+static int show_device(struct device *dev, void *seq)
 {
-	*(struct device **)data = get_device(dev);
+	seq_puts(seq, dev_name(dev));
 	return 1;
 }
 
 static int pins_show(struct seq_file *seq, void *unused)
 {
 	struct t1_container *c = seq->private;
+	char driver[T1_DRIVER_LEN];
 	unsigned long pinned;
 	struct t1_group *g;
 
@@ -90,15 +105,13 @@ static int pins_show(struct seq_file *seq, void *unused)
 	seq_printf(seq, "group device driver pages_pinned%s\n",
 		   c->ngroups > 1 ? "_so_far" : "");
 	list_for_each_entry(g, &c->groups, list) {
-		struct device *dev = NULL;
-
-		iommu_group_for_each_dev(g->group, &dev, first_device);
+		seq_printf(seq, "%d ", iommu_group_id(g->group));
+		if (!iommu_group_for_each_dev(g->group, seq, show_device))
+			seq_puts(seq, "(none)");
+		t1_group_driver(g->group, driver);
 		if (c->ngroups > 1)
 			pinned = atomic_long_read(&g->npinned);
-		seq_printf(seq, "%d %s %s %lu\n", iommu_group_id(g->group),
-			   dev ? dev_name(dev) : "(none)", t1_group_driver(g->group),
-			   pinned);
-		put_device(dev);
+		seq_printf(seq, " %s %lu\n", driver, pinned);
 	}
 	up_read(&c->domains_lock);
 	return 0;

@@ -668,11 +668,14 @@ static int unmap_gather(struct t1_container *c, unsigned long iova,
 }
 
 static void warn_pinned(struct t1_container *c, struct t1_map *m, const char *what,
-			const char *driver)
+			struct iommu_group *group)
 {
+	char driver[T1_DRIVER_LEN];
+
 	if (c->warned)
 		return;
 	c->warned = true;
+	t1_group_driver(group, driver);
 	pr_warn("vfio_iommu_type1: driver %s has not unpinned pages at IOVA %#lx to %#lx when told to: %s\n",
 		driver, m->iova, m->last, what);
 }
@@ -686,7 +689,7 @@ static void warn_busy(struct t1_container *c, struct t1_map *m)
 		if (atomic_long_read(&g->npinned) || !found)
 			found = g;
 	warn_pinned(c, m, "unmapping it is refused, repair the driver",
-		    found ? t1_group_driver(found->group) : "(none)");
+		    found ? found->group : NULL);
 }
 
 /* Have drivers let go of a mapping that is going. */
@@ -717,17 +720,21 @@ static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 	}
 }
 
+/* Have no domain map what is listed. */
+static void unmap_domains(struct t1_container *c, struct t1_map *going)
+{
+	if (list_empty(&c->domains))
+		return;
+	for (; going; going = going->next) {
+		t1_unback_map(c, going, NULL);
+		cond_resched();
+	}
+}
+
 /* Unmap what is listed, which nobody uses: cannot fail. */
 static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 {
-	struct t1_map *m;
-
-	if (!list_empty(&c->domains)) {
-		for (m = going; m; m = m->next) {
-			t1_unback_map(c, m, NULL);
-			cond_resched();
-		}
-	}
+	unmap_domains(c, going);
 	mutex_lock(&c->maps_lock);
 	unmap_erase(c, going);
 	mutex_unlock(&c->maps_lock);
@@ -895,6 +902,9 @@ void t1_maps_local_only(struct t1_container *c, bool local_only)
  * @c: the container, in which no device is open
  * @group: the last that leaves, or NULL
  *
+ * Nothing is left in the tree before the first record is emptied: debugfs walks
+ * the records of what is in the tree, under maps_lock.
+ *
  * Context: process context. domains_lock is held for writing, so no mapping is
  * new or going; one that needs no domain may come meanwhile, and stays. Sleeps.
  */
@@ -905,20 +915,23 @@ void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 	struct t1_map *m;
 
 	mutex_lock(&c->maps_lock);
-	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
+	while ((m = t1_map_first(c, 0))) {
 		set_state(m, T1_MAP_GOING);
+		erase(c, m);
 		m->next = going;
 		going = m;
+		cond_resched();
 	}
+	tell_change(c);
 	mutex_unlock(&c->maps_lock);
 	for (m = going; m; m = m->next) {
 		if (t1_record_empty(&m->local))
 			continue;
-		warn_pinned(c, m, "they are unpinned now, repair the driver",
-			    group ? t1_group_driver(group) : "(none)");
+		warn_pinned(c, m, "they are unpinned now, repair the driver", group);
 		counted = t1_record_release(&m->local, m->prot & IOMMU_WRITE);
 		if (!t1_map_backing(m))
 			t1_owner_uncharge(m->owner, counted);
 	}
-	unmap_finish(c, going);
+	unmap_domains(c, going);
+	unmap_free(c, going);
 }

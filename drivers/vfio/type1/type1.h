@@ -457,7 +457,9 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated);
 void t1_detach(struct t1_container *c, struct iommu_group *group);
 struct iommu_domain *t1_group_domain(struct t1_container *c,
 				     struct iommu_group *group);
-const char *t1_group_driver(struct iommu_group *group);
+
+#define T1_DRIVER_LEN	64
+void t1_group_driver(struct iommu_group *group, char name[T1_DRIVER_LEN]);
 
 /* ranges.c */
 struct t1_ranges {

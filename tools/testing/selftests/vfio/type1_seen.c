@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
@@ -152,6 +153,79 @@ TEST_F(type1, debugfs_pins)
 	EXPECT_EQ(4, pinned(0));
 	EXPECT_EQ(4, unpin(t->device[0], T1_IOVA, 5));
 	EXPECT_EQ(0, pinned(0));
+}
+
+/*
+ * Readers of all of it, while containers come and go with pages pinned, that a
+ * driver has not given back: the last group's leaving empties the records.
+ */
+#define READERS		2
+#define COPIES		8U	/* of the same memory: each two stretches of a record */
+
+/* They come in wherever the kernel lets somebody more urgent have the processor. */
+static void read_on(void)
+{
+	static const char * const files[] = { "domains", "mappings", "pins", "memory" };
+	static char text[1 << 16];
+	char path[PATH_LEN], name[NAME_MAX + 1];
+	unsigned int i = 0;
+
+	setpriority(PRIO_PROCESS, 0, -20);
+	while (true) {
+		usleep(100);
+		if (folders(name, sizeof(name)) < 1)
+			continue;
+		snprintf(path, sizeof(path), FOLDERS "/%s/%s", name,
+			 files[i++ % ARRAY_LEN(files)]);
+		read_file(path, text, sizeof(text));
+	}
+}
+
+/* A container's whole life, at the end of which pages are pinned. */
+static long live(struct type1_use *use, unsigned int round)
+{
+	struct type1 *t = &use->t;
+	unsigned int i;
+	long ret;
+
+	ret = type1_open(t, VFIO_TYPE1v2_IOMMU, 2);
+	for (i = 0; !ret && i < COPIES; i++)
+		ret = dma_map(t->container, use->mem, T1_IOVA + i * T1_PAGES * PAGE,
+			      T1_PAGES * PAGE, T1_RW);
+	if (!ret)
+		ret = behave(t->device[0], TYPE1_TEST_UNMAP_IGNORE, 0, true);
+	/* Some of each form that a record has */
+	for (i = 0; !ret && i < COPIES * T1_PAGES; i += 64) {
+		const unsigned int n = 1 + (i * round) % 64;
+
+		ret = pin(t->device[0], T1_IOVA + i * PAGE, n, BOTH);
+		ret = ret == n ? 0 : ret ?: -EIO;
+	}
+	type1_leave(t, 1);
+	type1_close(t);
+	return ret;
+}
+
+TEST_F(type1, row_53_readers_of_what_goes)
+{
+	long long end = now_ms() + race_ms(1200);
+	pid_t reader[READERS];
+	unsigned int i;
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's shows nothing");
+	expect_dmesg("has not unpinned pages at IOVA");
+	type1_close(&self->use.t);
+	for (i = 0; i < READERS; i++) {
+		reader[i] = async_fork();
+		ASSERT_LE(0, reader[i]);
+		if (!reader[i])
+			read_on();
+	}
+	for (i = 1; now_ms() < end; i++)
+		ASSERT_EQ(0, live(&self->use, i));
+	for (i = 0; i < READERS; i++)
+		async_kill(reader[i]);
 }
 
 /* Trace events, in a buffer of their own */
