@@ -30,28 +30,38 @@ static struct t1_group *find(struct t1_container *c, struct iommu_group *group)
 	return NULL;
 }
 
+/*
+ * What each domain can map by itself, then what all can: the largest of their
+ * smallest pages, of which each can map what another maps as one, and those above
+ * that all have.
+ */
 static void update_pgsizes(struct t1_container *c)
 {
+	unsigned long least = PAGE_SIZE;
 	struct t1_domain *d;
 
 	c->pgsizes = PAGE_MASK;
-	list_for_each_entry(d, &c->domains, list)
-		c->pgsizes &= d->domain->pgsize_bitmap;
-	/* What is smaller than our pages need not bother us. */
-	list_for_each_entry(d, &c->domains, list)
-		if (d->domain->pgsize_bitmap & ~PAGE_MASK)
-			c->pgsizes |= PAGE_SIZE;
+	list_for_each_entry(d, &c->domains, list) {
+		c->pgsizes &= t1_domain_pgsizes(d);
+		least = max(least, t1_domain_pgsize(d));
+	}
+	c->pgsizes = (c->pgsizes & ~(least - 1)) | least;
 }
 
-/* Is everything that is mapped within the ranges? */
-static bool maps_fit(struct t1_container *c, const struct t1_ranges *ranges)
+/* Can a domain map everything that is mapped, within the ranges? */
+static bool maps_fit(struct t1_container *c, struct t1_domain *d,
+		     const struct t1_ranges *ranges)
 {
+	unsigned long rest = t1_domain_pgsize(d) - 1;
 	struct t1_map *m;
 	bool fit = true;
 
 	mutex_lock(&c->maps_lock);
-	for (m = t1_map_first(c, 0); m && fit; m = t1_map_next(m))
-		fit = t1_ranges_hold(ranges, m->iova, m->last);
+	for (m = t1_map_first(c, 0); m && fit; m = t1_map_next(m)) {
+		fit = !((m->iova | m->vaddr | (m->last + 1)) & rest) &&
+		      t1_ranges_hold(ranges, m->iova, m->last);
+		cond_resched();
+	}
 	mutex_unlock(&c->maps_lock);
 	return fit;
 }
@@ -124,7 +134,7 @@ static int attach_backed(struct t1_container *c, struct t1_group *g)
 		goto detach;
 	}
 	ret = -EINVAL;
-	if (!maps_fit(c, ranges))
+	if (!maps_fit(c, d, ranges))
 		goto detach;
 	ret = share_domain(c, g->group, &d);
 	if (!d)

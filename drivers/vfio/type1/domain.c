@@ -36,6 +36,7 @@
  * @c: the container
  * @only: the one domain to map into, or NULL for all
  * @m: the mapping
+ * @most: so long an extent gets, and at its multiples it ends
  * @first: its first page that is not mapped; what comes before is, also if
  *	something has failed
  * @npages: pages that are collected
@@ -48,6 +49,7 @@ struct fill {
 	struct t1_container *c;
 	struct t1_domain *only;
 	struct t1_map *m;
+	unsigned long most;
 	unsigned long first;
 	unsigned long npages;
 	unsigned long pfn;
@@ -61,12 +63,18 @@ static unsigned long page_iova(struct t1_map *m, unsigned long page)
 	return m->iova + (page << PAGE_SHIFT);
 }
 
-/* How many pages from one on lie before the next boundary of an extent. */
-static unsigned long extent_room(struct t1_map *m, unsigned long page)
+/* How many pages from one on lie before a multiple of @most, in IOVAs. */
+static unsigned long extent_room(struct t1_map *m, unsigned long page,
+				 unsigned long most)
 {
-	if (t1_disable_hugepages)
-		return 1;
-	return EXTENT_PAGES - ((page_iova(m, page) >> PAGE_SHIFT) & (EXTENT_PAGES - 1));
+	return most - ((page_iova(m, page) >> PAGE_SHIFT) & (most - 1));
+}
+
+/* How many pages from one on lie in the same stretch of a record. */
+static unsigned long stretch_room(struct t1_map *m, unsigned long page)
+{
+	return min(STRETCH_PAGES - ((page + m->align) & (STRETCH_PAGES - 1)),
+		   t1_map_npages(m) - page);
 }
 
 /* Unmap pages; how many were. */
@@ -76,8 +84,7 @@ static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
 	unsigned long done = 0, n;
 
 	while (done < npages) {
-		n = EXTENT_PAGES - ((page_iova(m, done) >> PAGE_SHIFT) & (EXTENT_PAGES - 1));
-		n = min(n, npages - done);
+		n = min(extent_room(m, done, EXTENT_PAGES), npages - done);
 		if (iommu_unmap(d->domain, page_iova(m, done), n << PAGE_SHIFT) !=
 		    n << PAGE_SHIFT)
 			break;
@@ -94,6 +101,9 @@ static void fill_begin(struct fill *f, struct t1_container *c, struct t1_map *m,
 	f->c = c;
 	f->only = only;
 	f->m = m;
+	f->most = EXTENT_PAGES;
+	if (t1_disable_hugepages)
+		f->most = max(t1_pgsize(c), only ? t1_domain_pgsize(only) : 0) >> PAGE_SHIFT;
 	sg_init_table(f->extents, FILL_EXTENTS);
 }
 
@@ -151,7 +161,7 @@ static int fill_add(struct fill *f, unsigned long page, unsigned long pfn,
 	bool next = f->npages && pfn == f->pfn && bare == f->bare;
 	int ret;
 
-	if (next && extent_room(f->m, page) < EXTENT_PAGES && !t1_disable_hugepages) {
+	if (next && extent_room(f->m, page, f->most) < f->most) {
 		if (!bare)
 			f->extents[f->n - 1].length += n << PAGE_SHIFT;
 	} else {
@@ -182,7 +192,7 @@ static int fill_recorded(struct fill *f, unsigned long page, unsigned long last)
 	while (page <= last && t1_record_extent(&b->record, &index, last + m->align,
 						&pfn, &n, &bare)) {
 		page = index - m->align;
-		n = min(n, extent_room(m, page));
+		n = min(n, extent_room(m, page, f->most));
 		ret = fill_add(f, page, pfn, n, bare);
 		if (ret)
 			return ret;
@@ -267,8 +277,7 @@ static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
 	while (page < t1_map_npages(m)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		n = STRETCH_PAGES - ((page + m->align) & (STRETCH_PAGES - 1));
-		n = min(n, t1_map_npages(m) - page);
+		n = stretch_room(m, page);
 		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &src);
 		if (got < 0)
 			return got;
@@ -561,6 +570,20 @@ struct t1_domain *t1_domain_new(struct t1_container *c, struct iommu_group *grou
 	if (domain->ops->enforce_cache_coherency)
 		d->coherent = domain->ops->enforce_cache_coherency(domain);
 	return d;
+}
+
+/**
+ * t1_domain_pgsizes - the sizes of pages that a domain can map
+ * @d: the domain
+ *
+ * Context: any in which @d stays.
+ * Return: a bit for each, none below our own: it can map these by several smaller.
+ */
+unsigned long t1_domain_pgsizes(const struct t1_domain *d)
+{
+	unsigned long sizes = d->domain->pgsize_bitmap;
+
+	return (sizes & PAGE_MASK) | (sizes & ~PAGE_MASK ? PAGE_SIZE : 0);
 }
 
 /**

@@ -71,7 +71,8 @@ extern unsigned int t1_dma_entry_limit;
  * @domains: IOMMU domains, struct t1_domain
  * @groups: attached groups of both kinds, struct t1_group
  * @ranges: the IOVAs that all domains can translate, NULL without a domain
- * @pgsizes: the page sizes that all domains can map
+ * @pgsizes: the page sizes that all domains can map; the smallest is the largest
+ *	of their smallest, of which some may need several pages
  * @ngroups: how many
  * @nemulated: groups of mediated devices
  * @nunscoped: groups that may write to any page, as far as can be told
@@ -448,9 +449,16 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 int t1_map_go_live(struct t1_map *m);
 void t1_map_go_local(struct t1_map *m);
 struct t1_domain *t1_domain_new(struct t1_container *c, struct iommu_group *group);
+unsigned long t1_domain_pgsizes(const struct t1_domain *d);
 void t1_domain_free(struct t1_domain *d);
 int t1_domain_replay(struct t1_container *c, struct t1_domain *d);
 void t1_domains_gone(struct t1_container *c, struct t1_domain *last);
+
+/* The smallest of them. */
+static inline unsigned long t1_domain_pgsize(const struct t1_domain *d)
+{
+	return 1UL << __ffs(t1_domain_pgsizes(d));
+}
 
 /* attach.c */
 int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated);

@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -18,6 +19,8 @@
 #define SMALL		TYPE1_IOMMU_SMALL
 #define PAGES		64U	/* of what is mapped mostly */
 #define ELSEWHERE	0x80000000ULL
+#define MIDDLE		(AREA * PAGE)	/* a page of some IOMMUs: 64 KiB */
+#define LARGE		(2UL << 20)
 
 FIXTURE(domains) {
 	struct type1_use use;
@@ -57,6 +60,16 @@ static void leave(data_t *self, unsigned int n)
 	self->group[n] = -1;
 }
 
+/* The sizes of pages of domains that are to come, of a device's kind */
+static int page_sizes(unsigned int n, __u64 sizes)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)sizes);
+	return write_file(n == SMALL ? PARAMETERS "pages_small" :
+			  PARAMETERS "pages_large", text);
+}
+
 FIXTURE_TEARDOWN(domains)
 {
 	unsigned int i;
@@ -68,6 +81,9 @@ FIXTURE_TEARDOWN(domains)
 	EXPECT_EQ(0, LOCKED(&self->use));
 	EXPECT_EQ(0, write_file(PRESENT, "0"));
 	EXPECT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
+	EXPECT_EQ(0, page_sizes(0, PAGE | LARGE));
+	EXPECT_EQ(0, page_sizes(SMALL, PAGE | LARGE));
+	EXPECT_EQ(0, type1_parameter("disable_hugepages", 0));
 }
 
 static int join_group(data_t *self, unsigned int n)
@@ -247,6 +263,88 @@ TEST_F(domains, what_all_can_do)
 	EXPECT_EQ(TYPE1_IOMMU_LARGE_LAST, info.range[0].end);
 	EXPECT_EQ(1, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
 	EXPECT_EQ(0, map_some(self, 1ULL << 33));
+}
+
+static __u64 sizes_of(data_t *self)
+{
+	struct type1_info info;
+
+	return type1_get_info(CONTAINER, &info) ? 0 : info.pgsizes;
+}
+
+/*
+ * Sizes of pages are those of each IOMMU first, where one with pages smaller than
+ * ours can map ours, and then those of all.
+ */
+TEST_F(domains, page_sizes_of_each_and_all)
+{
+	if (stock_differs())
+		SKIP(return, "the kernel's takes what one can do for what all can");
+	ASSERT_EQ(0, join_mdev(self, 0));
+	EXPECT_EQ(-PAGE, sizes_of(self));
+	ASSERT_EQ(0, page_sizes(0, 512 | LARGE));
+	ASSERT_EQ(0, page_sizes(SMALL, LARGE));
+	ASSERT_EQ(0, join(self, 0));
+	EXPECT_EQ(PAGE | LARGE, sizes_of(self));
+	ASSERT_EQ(0, join(self, SMALL));
+	EXPECT_EQ(LARGE, sizes_of(self));
+	EXPECT_EQ(-EINVAL, map_some(self, T1_IOVA));
+	EXPECT_EQ(-EINVAL, dma_unmap(CONTAINER, T1_IOVA, PAGE));
+
+	/* They are fewer while it is there, and more when it has left. */
+	leave(self, SMALL);
+	EXPECT_EQ(PAGE | LARGE, sizes_of(self));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	EXPECT_EQ(T1_MARK(3), peek(self, 0, T1_IOVA + 3 * PAGE));
+	EXPECT_EQ(-EINVAL, join(self, SMALL));
+	EXPECT_EQ(PAGE | LARGE, sizes_of(self));
+	EXPECT_EQ(PAGES * PAGE, dma_unmap_all(CONTAINER));
+	ASSERT_EQ(0, join(self, SMALL));
+	leave(self, 0);
+	EXPECT_EQ(LARGE, sizes_of(self));
+	leave(self, SMALL);
+	EXPECT_EQ(-PAGE, sizes_of(self));
+	EXPECT_EQ(0, map_some(self, T1_IOVA));
+}
+
+/* Where they have none in common: a page of the one is several of the other. */
+TEST_F(domains, page_sizes_without_a_common_one)
+{
+	const __u64 at = T1_IOVA + MIDDLE;
+	char *room, *mem;
+	unsigned int i;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's looks for the first bit of 0");
+	ASSERT_EQ(0, page_sizes(0, PAGE | LARGE));
+	ASSERT_EQ(0, page_sizes(SMALL, MIDDLE));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	/* Its pages are consecutive, which the larger page needs. */
+	room = fresh_memory(2 * AREA, PROT_NONE);
+	mem = (char *)(((uintptr_t)room + MIDDLE - 1) & -MIDDLE);
+	ASSERT_EQ(mem, mmap(mem, MIDDLE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED, self->use.t.device[0],
+			    TYPE1_TEST_AREA_EAGER));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, type1_parameter("disable_hugepages", i));
+		ASSERT_EQ(0, join(self, 0));
+		ASSERT_EQ(0, dma_map(CONTAINER, mem, at, MIDDLE, T1_RW));
+		ASSERT_EQ(0, join(self, SMALL));
+		EXPECT_EQ(MIDDLE, sizes_of(self));
+		ASSERT_EQ(0, dma_map(CONTAINER, mem, ELSEWHERE, MIDDLE, T1_RW));
+		EXPECT_EQ(2 * AREA, state(self, 0).mapped);
+		EXPECT_EQ(2 * AREA, state(self, SMALL).mapped);
+		EXPECT_EQ(TYPE1_TEST_AREA_WORD + 5, peek(self, SMALL, at + 5 * PAGE));
+		EXPECT_EQ(-EINVAL, dma_map(CONTAINER, mem, 0, PAGE, T1_RW));
+		EXPECT_EQ(-EINVAL, dma_map(CONTAINER, MEM, PAGE, MIDDLE, T1_RW));
+		EXPECT_EQ(MIDDLE, dma_unmap(CONTAINER, ELSEWHERE, MIDDLE));
+		leave(self, 0);
+		EXPECT_EQ(MIDDLE, sizes_of(self));
+		EXPECT_EQ(MIDDLE, dma_unmap(CONTAINER, at, MIDDLE));
+		leave(self, SMALL);
+		EXPECT_EQ(-PAGE, sizes_of(self));
+	}
+	munmap(room, 2 * MIDDLE);
 }
 
 /* The IOMMU has no memory for a page: nothing is mapped anywhere. */

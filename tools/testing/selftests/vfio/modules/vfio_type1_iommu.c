@@ -10,6 +10,9 @@
  * The devices exist while the module's parameter "present" is 1, as each holds
  * a reference to the module. Of the pages to be mapped by an IOMMU of a kind,
  * the nth fails if n is written to the parameter "fail_large" or "fail_small".
+ * "pages_large" and "pages_small" are the sizes of pages, a bit for each, of the
+ * domains that come to be of a kind; "mapped_large" and "mapped_small" tell how
+ * many of our pages those of it map, and have mapped since there is this module.
  *
  * test_iommu_lock protects which domain each device is attached to; a domain
  * that a device is attached to stays. The pages of a domain are protected by
@@ -50,6 +53,13 @@ struct test_device {
 static DEFINE_MUTEX(test_iommu_lock);
 static struct test_domain *test_attached[TYPE1_IOMMU_DEVICES];
 static unsigned int test_fail[KINDS];
+static unsigned long test_pgsizes[KINDS] = {
+	[KIND_LARGE] = PAGE_SIZE | PMD_SIZE,
+	[KIND_SMALL] = PAGE_SIZE | PMD_SIZE,
+};
+
+static atomic_long_t test_mapped[KINDS];
+static atomic_long_t test_mapped_ever[KINDS];
 static struct platform_device *test_pdevs[TYPE1_IOMMU_DEVICES];
 static atomic64_t test_domains;
 static struct iommu_device test_iommu;
@@ -85,6 +95,8 @@ static void test_domain_free(struct iommu_domain *domain)
 {
 	struct test_domain *td = to_test_domain(domain);
 
+	/* It takes with it what it maps. */
+	atomic_long_sub(atomic64_read(&td->mapped), &test_mapped[td->kind]);
 	xa_destroy(&td->pages);
 	kfree(td);
 }
@@ -101,6 +113,8 @@ static int test_attach_dev(struct iommu_domain *domain, struct device *dev)
 	} else if (td->kind != KIND_NONE && td->kind != kind_of(id)) {
 		ret = -EINVAL;
 	} else {
+		if (td->kind == KIND_NONE)
+			domain->pgsize_bitmap = READ_ONCE(test_pgsizes[kind_of(id)]);
 		td->kind = kind_of(id);
 		domain->geometry.aperture_end = td->kind == KIND_SMALL ?
 			TYPE1_IOMMU_SMALL_LAST : TYPE1_IOMMU_LARGE_LAST;
@@ -130,8 +144,11 @@ static int test_map_page(struct test_domain *td, unsigned long index,
 	if (test_fails(td->kind))
 		return -ENOMEM;
 	ret = xa_insert(&td->pages, index, entry, gfp);
-	if (!ret)
+	if (!ret) {
 		atomic64_inc(&td->mapped);
+		atomic_long_inc(&test_mapped[td->kind]);
+		atomic_long_inc(&test_mapped_ever[td->kind]);
+	}
 	WARN_ON(ret == -EBUSY);
 	return ret;
 }
@@ -165,6 +182,7 @@ static size_t test_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 		if (!xa_erase(&td->pages, (iova + done) >> PAGE_SHIFT))
 			break;
 		atomic64_dec(&td->mapped);
+		atomic_long_dec(&test_mapped[td->kind]);
 	}
 	return done;
 }
@@ -447,6 +465,26 @@ module_param_named(fail_large, test_fail[KIND_LARGE], uint, 0600);
 MODULE_PARM_DESC(fail_large, "the page to fail for the first two devices");
 module_param_named(fail_small, test_fail[KIND_SMALL], uint, 0600);
 MODULE_PARM_DESC(fail_small, "the page to fail for the third device");
+module_param_named(pages_large, test_pgsizes[KIND_LARGE], ulong, 0600);
+MODULE_PARM_DESC(pages_large, "the sizes of pages for the first two devices");
+module_param_named(pages_small, test_pgsizes[KIND_SMALL], ulong, 0600);
+MODULE_PARM_DESC(pages_small, "the sizes of pages for the third device");
+
+static int test_get_mapped(char *buffer, const struct kernel_param *param)
+{
+	enum test_kind kind = (uintptr_t)param->arg;
+
+	return sysfs_emit(buffer, "%ld %ld\n", atomic_long_read(&test_mapped[kind]),
+			  atomic_long_read(&test_mapped_ever[kind]));
+}
+
+static const struct kernel_param_ops test_mapped_ops = {
+	.get = test_get_mapped,
+};
+module_param_cb(mapped_large, &test_mapped_ops, (void *)KIND_LARGE, 0400);
+MODULE_PARM_DESC(mapped_large, "pages mapped for the first two devices, now and ever");
+module_param_cb(mapped_small, &test_mapped_ops, (void *)KIND_SMALL, 0400);
+MODULE_PARM_DESC(mapped_small, "pages mapped for the third device, now and ever");
 
 static void test_remove_iommu(void)
 {
