@@ -12,15 +12,25 @@
  * stay. Those of others are taken, read and cleared at once under the mapping's
  * lock, a buffer full at a time. None is lost if the user's memory cannot be
  * written: that is found out before the first is taken, and if it has changed
- * since, all that was told counts as dirty again.
+ * since, or the task is killed, all that was told counts as dirty again.
+ *
+ * Bits are read, set and searched for in bites of BITE_PAGES. Between two of them
+ * the mapping's lock is let go, others get a turn, and a task that is killed ends;
+ * domains_lock and maps_lock stay, so no bitmap comes or goes meanwhile.
  */
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "type1.h"
 
-#define BUFFER_PAGES	(PAGE_SIZE * BITS_PER_BYTE)
+/* A page of bits. */
+#define BITE_PAGES	(PAGE_SIZE * BITS_PER_BYTE)
+
+/* So much of a user's bitmap is made writable at once. */
+#define FAULT_BYTES	SZ_256K
 
 static unsigned long *bits_alloc(struct t1_map *m)
 {
@@ -58,9 +68,30 @@ int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
 	return 0;
 }
 
+/*
+ * Have the first pages of a mapping dirty; or of them, what is pinned: what has
+ * been unpinned since tracking began may be missed, as if it had been before.
+ */
+static void mark_first(struct t1_map *m, unsigned long npages, bool pinned)
+{
+	unsigned long page, n;
+
+	for (page = 0; page < npages; page += n) {
+		n = min(npages - page, BITE_PAGES);
+		t1_map_lock(m);
+		if (pinned)
+			t1_record_mark(&m->local, m->align + page, n, t1_map_dirty(m), page);
+		else
+			t1_dirty_mark(m, page, n);
+		t1_map_unlock(m);
+		cond_resched();
+	}
+}
+
 static int track(struct t1_map *m)
 {
 	unsigned long *bits = bits_alloc(m);
+	bool empty;
 
 	if (IS_ERR(bits))
 		return PTR_ERR(bits);
@@ -70,8 +101,11 @@ static int track(struct t1_map *m)
 	}
 	t1_map_lock(m);
 	t1_map_set_dirty(m, bits);
-	t1_record_mark(&m->local, m->align, t1_map_npages(m), bits, 0);
+	empty = t1_record_empty(&m->local);
 	t1_map_unlock(m);
+	/* Who pins from here on marks what it pins. */
+	if (!empty)
+		mark_first(m, t1_map_npages(m), true);
 	return 0;
 }
 
@@ -92,8 +126,10 @@ static void drop_all_bits(struct t1_container *c)
 {
 	struct t1_map *m;
 
-	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
 		track_no_more(m);
+		cond_resched();
+	}
 }
 
 /**
@@ -102,17 +138,18 @@ static void drop_all_bits(struct t1_container *c)
  *
  * Context: process context. Sleeps.
  * Return: 0, also if it was started before; -ENOMEM; -EINVAL: a mapping is too
- * large. It can be tried again.
+ * large; -EINTR: the task was killed. It can be tried again.
  */
 int t1_dirty_start(struct t1_container *c)
 {
 	struct t1_map *m;
 	int ret = 0;
 
-	down_write(&c->domains_lock);
+	if (down_write_killable(&c->domains_lock))
+		return -EINTR;
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m && !ret && !c->tracking; m = t1_map_next(m)) {
-		ret = track(m);
+		ret = fatal_signal_pending(current) ? -EINTR : track(m);
 		cond_resched();
 	}
 	if (ret)
@@ -154,11 +191,8 @@ void t1_dirty_all(struct t1_container *c)
 
 	lockdep_assert_held_write(&c->domains_lock);
 	mutex_lock(&c->maps_lock);
-	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
-		t1_map_lock(m);
-		t1_dirty_mark(m, 0, t1_map_npages(m));
-		t1_map_unlock(m);
-	}
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
+		mark_first(m, t1_map_npages(m), false);
 	mutex_unlock(&c->maps_lock);
 }
 
@@ -202,12 +236,15 @@ static void read_bits(struct t1_container *c, struct t1_map *m, unsigned long pa
 	t1_map_unlock(m);
 }
 
-/* What was taken from the first @npages is dirty. */
-static void take_back(struct t1_map *m, unsigned long npages)
+/* One that is new may not be yet, and is not dirty then. */
+static bool is_tracked(struct t1_map *m)
 {
+	bool tracked;
+
 	t1_map_lock(m);
-	t1_dirty_mark(m, 0, npages);
+	tracked = t1_map_dirty(m);
 	t1_map_unlock(m);
+	return tracked;
 }
 
 /* A bit for each larger page instead: dirty if any of its pages is. */
@@ -266,7 +303,8 @@ static int write_bits(u64 __user *bitmap, unsigned long at, unsigned long *bits,
  * @take: what was told is not dirty any more unless it is pinned
  *
  * Context: process context, domains_lock is held. Sleeps.
- * Return: 0; -EFAULT: the bitmap cannot be written; -ENOMEM.
+ * Return: 0; -EFAULT: the bitmap cannot be written; -ENOMEM; -EINTR: the task was
+ * killed.
  */
 int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base,
 		    const struct vfio_bitmap *bitmap, bool take)
@@ -276,41 +314,61 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	int ret = 0;
 
 	BUILD_BUG_ON(sizeof(unsigned long) != sizeof(u64));
-	if (!t1_map_dirty(m))
+	if (!is_tracked(m))
 		return 0;
 	bits = (unsigned long *)__get_free_page(GFP_KERNEL);
 	if (!bits)
 		return -ENOMEM;
 	for (page = 0; page < t1_map_npages(m) && !ret; page += n) {
-		n = min(t1_map_npages(m) - page, BUFFER_PAGES);
+		n = min(t1_map_npages(m) - page, BITE_PAGES);
 		at = ((m->iova - base) >> PAGE_SHIFT) + page;
 		read_bits(c, m, page, n, bits, take);
 		ret = write_bits((u64 __user *)bitmap->data, at >> shift, bits,
 				 coarsen(bits, n, shift));
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
 		cond_resched();
 	}
+	/* What was taken. */
 	if (ret && take)
-		take_back(m, page);
+		mark_first(m, page, false);
 	free_page((unsigned long)bits);
 	return ret;
 }
 
-/* Can the bits of all mappings of a range be written? */
-static bool is_writable(struct t1_container *c, unsigned long last,
-			const struct vfio_iommu_type1_dirty_bitmap_get *range)
+/* Have a part of a user's bitmap writable. */
+static int make_writable(char __user *bitmap, unsigned long bytes)
+{
+	unsigned long n;
+
+	for (; bytes; bytes -= n, bitmap += n) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		n = min_t(unsigned long, bytes, FAULT_BYTES);
+		if (fault_in_safe_writeable(bitmap, n))
+			return -EFAULT;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Have the bits of all mappings of a range writable. */
+static int make_all_writable(struct t1_container *c, unsigned long last,
+			     const struct vfio_iommu_type1_dirty_bitmap_get *range)
 {
 	unsigned int shift = __ffs64(range->bitmap.pgsize);
 	char __user *bitmap = (char __user *)range->bitmap.data;
 	unsigned long from, to;
 	struct t1_map *m;
+	int ret = 0;
 
-	for (m = t1_map_first(c, range->iova); m && m->iova <= last; m = t1_map_next(m)) {
+	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
+	     m = t1_map_next(m)) {
 		from = ((m->iova - range->iova) >> shift) / BITS_PER_BYTE;
 		to = ((m->last - range->iova) >> shift) / BITS_PER_BYTE;
-		if (fault_in_safe_writeable(bitmap + from, to - from + 1))
-			return false;
+		ret = make_writable(bitmap + from, to - from + 1);
 	}
-	return true;
+	return ret;
 }
 
 /**
@@ -332,14 +390,15 @@ int t1_dirty_get(struct t1_container *c,
 	if (!range->size || range->iova + range->size - 1 < range->iova)
 		return -EINVAL;
 	last = range->iova + range->size - 1;
-	down_read(&c->domains_lock);
+	if (down_read_killable(&c->domains_lock))
+		return -EINTR;
 	mutex_lock(&c->maps_lock);
 	rest = t1_pgsize(c) - 1;
 	if (!c->tracking || range->bitmap.pgsize != t1_pgsize(c) ||
 	    range->iova & rest || range->size & rest ||
 	    t1_maps_split(c, range->iova, last))
 		goto unlock;
-	ret = is_writable(c, last, range) ? 0 : -EFAULT;
+	ret = make_all_writable(c, last, range);
 	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
 	     m = t1_map_next(m)) {
 		ret = t1_dirty_report(c, m, range->iova, &range->bitmap, true);
@@ -347,7 +406,7 @@ int t1_dirty_get(struct t1_container *c,
 			continue;
 		for (told = t1_map_first(c, range->iova); told != m;
 		     told = t1_map_next(told))
-			take_back(told, t1_map_npages(told));
+			mark_first(told, t1_map_npages(told), false);
 	}
 unlock:
 	mutex_unlock(&c->maps_lock);

@@ -7,10 +7,13 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "type1_fixture.h"
@@ -695,6 +698,61 @@ TEST_F(type1, mapping_too_large_to_track)
 	/* Nor can it be mapped while there is tracking. */
 	EXPECT_EQ(-EINVAL, dma_map(fd, NULL, 1ULL << 48, 1ULL << 44, T1_RW));
 	EXPECT_EQ(ALL, dma_unmap_all(fd));
+}
+
+/*
+ * Who asks for much can be stopped, and has then taken nothing. It is so much that
+ * whoever looks at the bitmap sees its beginning before its end is written.
+ */
+#define MUCH		(512ULL << 30)
+#define MUCH_BYTES	(MUCH / PAGE / 8)
+
+static bool wait_for_word(const __u64 *word)
+{
+	long long end = now_ms() + SOON;
+
+	while (!__atomic_load_n(word, __ATOMIC_RELAXED) && now_ms() < end)
+		sched_yield();
+	return *word;
+}
+
+TEST_F(type1, row_57_signal_stops_a_long_bitmap)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	unsigned int tries = 0;
+	__u64 *bitmap, word;
+	int status;
+	pid_t pid;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's goes on to the end");
+	bitmap = mmap(NULL, MUCH_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(MAP_FAILED, bitmap);
+	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA, MUCH, T1_RW));
+	ASSERT_EQ(0, dirty_start(fd));
+	/* It may be done before this test gets to run again. */
+	do {
+		word = T1_MARK(0);
+		ASSERT_EQ(0, rw_write(dev, T1_IOVA, &word, sizeof(word)));
+		bitmap[0] = 0;
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(dirty_get(fd, T1_IOVA, MUCH, bitmap, MUCH_BYTES) != 0);
+		EXPECT_TRUE(wait_for_word(bitmap));
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	} while (!WIFSIGNALED(status) && ++tries < 5);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	memset(bitmap, 0, MUCH_BYTES);
+	EXPECT_EQ(0, dirty_get(fd, T1_IOVA, MUCH, bitmap, MUCH_BYTES));
+	EXPECT_EQ(1, bitmap[0] & 1);
+	/* And once only */
+	EXPECT_EQ(0, dirty_get(fd, T1_IOVA, MUCH, bitmap, MUCH_BYTES));
+	EXPECT_EQ(0, bitmap[0]);
+	EXPECT_EQ(0, dirty_stop(fd));
+	munmap(bitmap, MUCH_BYTES);
 }
 
 MDEV_TEST_MAIN(TYPE1_TEST)
