@@ -10,8 +10,12 @@
  *
  * All of this is done with domains_lock held for writing: where there is a domain,
  * nothing is mapped or unmapped meanwhile, but mediated devices pin and unpin.
+ *
+ * A group that cannot join leaves the container as it was, and one line in the log
+ * that says why, unless the task was killed.
  */
 #include <linux/iommu.h>
+#include <linux/ratelimit.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
@@ -28,6 +32,20 @@ static struct t1_group *find(struct t1_container *c, struct iommu_group *group)
 		if (g->group == group)
 			return g;
 	return NULL;
+}
+
+/* It is the user's doing, who may repeat it: some lines will do, and no others. */
+static struct ratelimit_state refusals =
+	RATELIMIT_STATE_INIT_FLAGS(refusals, DEFAULT_RATELIMIT_INTERVAL,
+				   DEFAULT_RATELIMIT_BURST, RATELIMIT_MSG_ON_RELEASE);
+
+/* Say why a group does not join. */
+static int refuse(struct t1_group *g, int ret, const char *why)
+{
+	if (ret != -EINTR && __ratelimit(&refusals))
+		pr_notice("vfio_iommu_type1: group %d cannot join the container (%d): %s\n",
+			  iommu_group_id(g->group), ret, why);
+	return ret;
 }
 
 /*
@@ -95,20 +113,41 @@ static int share_domain(struct t1_container *c, struct iommu_group *group,
 	return 0;
 }
 
+/* Say why not everything that is mapped is mapped in its domain. */
+static int refuse_maps(struct t1_group *g, int ret)
+{
+	switch (ret) {
+	case -ENOMEM:
+		return refuse(g, ret,
+			      "out of memory, or of memory that may be locked: raise RLIMIT_MEMLOCK, with ulimit -l or the memtune of a libvirt domain");
+	case -EFAULT:
+		return refuse(g, ret,
+			      "memory that is mapped cannot be pinned, or is not there any more: unmap it first");
+	case -ESRCH:
+		return refuse(g, ret,
+			      "the process whose memory is mapped is gone: unmap it first");
+	default:
+		return refuse(g, ret,
+			      "its IOMMU driver does not map what is mapped: see what it has said, or unmap it first");
+	}
+}
+
 /* What only a domain of its own needs. */
-static int start_domain(struct t1_container *c, struct t1_domain *d,
-			phys_addr_t msi)
+static int start_domain(struct t1_container *c, struct t1_group *g,
+			struct t1_domain *d, phys_addr_t msi)
 {
 	int ret = 0;
 
 	if (msi)
 		ret = iommu_get_msi_cookie(d->domain, msi);
 	if (ret && ret != -ENODEV)
-		return ret;
+		return refuse(g, ret,
+			      "its IOMMU driver does not map its interrupts: see what it has said");
 	ret = t1_domain_replay(c, d);
-	if (!ret)
-		list_add(&d->list, &c->domains);
-	return ret;
+	if (ret)
+		return refuse_maps(g, ret);
+	list_add(&d->list, &c->domains);
+	return 0;
 }
 
 static int attach_backed(struct t1_container *c, struct t1_group *g)
@@ -125,22 +164,31 @@ static int attach_backed(struct t1_container *c, struct t1_group *g)
 	}
 	d = t1_domain_new(c, g->group);
 	if (IS_ERR(d))
-		return PTR_ERR(d);
+		return refuse(g, PTR_ERR(d), c->nesting ?
+			      "there is no nesting IOMMU domain for it: use VFIO_TYPE1v2_IOMMU" :
+			      "there is no IOMMU domain for it: see what its IOMMU driver has said");
 	t1_maps_local_only(c, false);
 	ranges = t1_ranges_make(c, d, g->group, &msi);
 	ret = PTR_ERR_OR_ZERO(ranges);
 	if (ret) {
 		ranges = NULL;
+		refuse(g, ret,
+		       "no IOVA that all groups can use is left, or no memory: give it a container of its own");
 		goto detach;
 	}
-	ret = -EINVAL;
-	if (!maps_fit(c, d, ranges))
+	if (!maps_fit(c, d, ranges)) {
+		ret = refuse(g, -EINVAL,
+			     "something is mapped where its IOMMU does not translate, or not in whole pages of its IOMMU's: unmap it first, or give it a container of its own");
 		goto detach;
+	}
 	ret = share_domain(c, g->group, &d);
-	if (!d)
+	if (!d) {
+		refuse(g, ret,
+		       "its IOMMU driver does not take it back into its domain: see what it has said");
 		goto free;
+	}
 	if (!d->ngroups) {
-		ret = start_domain(c, d, msi);
+		ret = start_domain(c, g, d, msi);
 		if (ret)
 			goto detach;
 	}
@@ -185,10 +233,12 @@ static void count_groups(struct t1_container *c, int more)
  * @emulated: it is one of mediated devices
  *
  * Context: process context. Sleeps.
- * Return: 0; -EBUSY: mappings have no address; -EINVAL: it has joined already,
- * or the IOMMU cannot translate what is mapped; -EPERM: its interrupts are not
- * isolated; -ENOMEM: out of memory, or of memory that may be locked; what the
- * IOMMU driver says.
+ * Return: 0, or an errno and everything is as before: -EBUSY: mappings have no
+ * address; -EEXIST: it has joined already; -EPERM: its interrupts are not
+ * isolated; -EINVAL: the IOMMU cannot translate what is mapped, or no IOVA that
+ * others can; -ENODEV: it has no device; -ENOMEM: out of memory, or of memory that
+ * may be locked; -EFAULT: what is mapped cannot be pinned; -ESRCH: its owner is
+ * gone; -EINTR: the task was killed; what the IOMMU driver says.
  */
 int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 {
@@ -201,11 +251,15 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 	g->group = group;
 	atomic_set(&g->scoped, emulated);
 
-	down_write(&c->domains_lock);
+	if (down_write_killable(&c->domains_lock)) {
+		ret = -EINTR;
+		goto free;
+	}
 	if (READ_ONCE(c->vaddr_invalid))
-		ret = -EBUSY;
+		ret = refuse(g, -EBUSY,
+			     "a mapping has no address: give it one first, with VFIO_DMA_MAP_FLAG_VADDR");
 	else if (find(c, group))
-		ret = -EINVAL;
+		ret = refuse(g, -EEXIST, "it has joined already");
 	else if (!emulated)
 		ret = attach_backed(c, g);
 	if (!ret) {
@@ -218,6 +272,7 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 	}
 	t1_maps_local_only(c, true);
 	up_write(&c->domains_lock);
+free:
 	if (ret)
 		kfree(g);
 	trace_attach_group(c->id, iommu_group_id(group), emulated, ret);

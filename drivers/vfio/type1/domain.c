@@ -323,8 +323,8 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	t1_map_lock(m);
 	m->extra->backing = b;
 	t1_map_unlock(m);
-	ret = t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m));
-	if (ret)
+	ret = -ESRCH;
+	if (t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m)))
 		goto free;
 	fill_begin(&f, c, m, only);
 	ret = back_fill(&f, pages, &gup, &spare);
@@ -336,6 +336,24 @@ free:
 	return ret;
 }
 
+/* Map the pages that a mapping has. */
+static int back_again(struct fill *f)
+{
+	unsigned long page, n;
+	int ret;
+
+	for (page = 0; page < t1_map_npages(f->m); page += n) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		n = stretch_room(f->m, page);
+		ret = fill_recorded(f, page, page + n - 1);
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
  * t1_back_map - have domains map a mapping
  * @c: the container
@@ -343,7 +361,10 @@ free:
  * @only: the one domain to map it into, or NULL for all
  *
  * Context: process context, domains_lock is held. Sleeps.
- * Return: 0, or an errno; the caller is to call t1_unback_map() then.
+ * Return: 0, or an errno, and the caller is to call t1_unback_map(): -ENOMEM: out
+ * of memory, or of memory that may be locked; -EFAULT: the memory cannot be
+ * pinned; -ESRCH: its owner is gone; -EINTR: the task was killed; what the IOMMU
+ * driver says.
  */
 int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only)
 {
@@ -353,7 +374,7 @@ int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only
 	if (!t1_map_backing(m))
 		return back_new(c, m, only);
 	fill_begin(&f, c, m, only);
-	return fill_end(&f, fill_recorded(&f, 0, t1_map_npages(m) - 1));
+	return fill_end(&f, back_again(&f));
 }
 
 /**
@@ -486,7 +507,7 @@ static struct t1_map *next_map(struct t1_map *m)
  *
  * Context: process context, domains_lock is held for writing, so no mapping
  * comes or goes. Sleeps.
- * Return: 0, or an errno and everything is as before.
+ * Return: 0, or as t1_back_map() and everything is as before.
  */
 int t1_domain_replay(struct t1_container *c, struct t1_domain *d)
 {
@@ -496,14 +517,17 @@ int t1_domain_replay(struct t1_container *c, struct t1_domain *d)
 	for (m = first_map(c); m && !ret; m = ret ? m : next_map(m))
 		ret = t1_back_map(c, m, d);
 	end = m ? next_map(m) : NULL;
-	for (m = first_map(c); m && !ret && list_empty(&c->domains); m = next_map(m))
+	for (m = first_map(c); m && !ret && list_empty(&c->domains); m = next_map(m)) {
 		ret = t1_map_go_live(m);
+		cond_resched();
+	}
 	if (!ret)
 		return 0;
 	for (m = first_map(c); m != end; m = next_map(m)) {
 		if (list_empty(&c->domains))
 			t1_map_go_local(m);
 		t1_unback_map(c, m, d);
+		cond_resched();
 	}
 	return ret;
 }

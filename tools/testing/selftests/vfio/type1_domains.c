@@ -4,10 +4,14 @@
  * is mapped in all of them, and what fails in one leaves nothing in any. The
  * IOMMU and its devices are software (modules/vfio_type1_iommu.c).
  */
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "kselftest_harness.h"
 #include "modules/vfio_type1_iommu_abi.h"
@@ -167,6 +171,108 @@ static int fail_page(unsigned int n, unsigned int nth)
 	snprintf(text, sizeof(text), "%u", nth);
 	return write_file(n == SMALL ? PARAMETERS "fail_small" :
 			  PARAMETERS "fail_large", text);
+}
+
+/* How many pages all IOMMUs of a device's kind map, and have mapped before */
+struct mapped {
+	long long now;
+	long long ever;
+};
+
+static struct mapped mapped_by(unsigned int n)
+{
+	struct mapped mapped = { -1, -1 };
+	char text[64];
+
+	if (read_file(n == SMALL ? PARAMETERS "mapped_small" :
+		      PARAMETERS "mapped_large", text, sizeof(text)) > 0)
+		sscanf(text, "%lld %lld", &mapped.now, &mapped.ever);
+	return mapped;
+}
+
+/*
+ * Who cannot join stays outside, and there is one line that says why. These come
+ * first, as there are no more than some lines in five seconds.
+ */
+#define NOT_JOINED(error, why) \
+	"cannot join the container (" #error "): " why
+
+TEST_F(domains, says_why_it_does_not_join)
+{
+	const __u64 size = PAGES * PAGE;
+	int log, status;
+	pid_t pid;
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's does not say why");
+	ASSERT_EQ(0, join_mdev(self, 0));
+	log = kmsg_open();
+
+	ASSERT_EQ(0, map_some(self, TYPE1_IOMMU_HOLE));
+	EXPECT_EQ(-EINVAL, join(self, SMALL));
+	EXPECT_EQ(1, kmsg_count(log, NOT_JOINED(-22, "something is mapped where")));
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	ASSERT_EQ(0, munmap(MEM, size));
+	EXPECT_EQ(-EFAULT, join(self, 0));
+	EXPECT_EQ(1, kmsg_count(log, NOT_JOINED(-14, "memory that is mapped cannot")));
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+
+	/* Who has mapped it is gone. */
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(dma_map(CONTAINER, MEM + size, T1_IOVA, size, T1_RW) != 0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(-ESRCH, join(self, 0));
+	EXPECT_EQ(1, kmsg_count(log, NOT_JOINED(-3, "the process whose memory")));
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+
+	ASSERT_EQ(0, join(self, 0));
+	type1_leave(&self->use.t, 0);
+	ASSERT_EQ(0, dma_map(CONTAINER, MEM + size, T1_IOVA, size, T1_RW));
+	ASSERT_EQ(size, dma_unmap_flags(CONTAINER, T1_IOVA, size,
+					VFIO_DMA_UNMAP_FLAG_VADDR));
+	EXPECT_EQ(-EBUSY, join(self, SMALL));
+	EXPECT_EQ(1, kmsg_count(log, NOT_JOINED(-16, "a mapping has no address")));
+	EXPECT_EQ(-EBUSY, join_mdev(self, 0));
+	EXPECT_EQ(1, kmsg_count(log, NOT_JOINED(-16, "a mapping has no address")));
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+	close(log);
+}
+
+TEST_F(domains, says_that_nothing_nests)
+{
+	int log;
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's does not say why");
+	log = kmsg_open();
+	self->use.t.type = VFIO_TYPE1_NESTING_IOMMU;
+	EXPECT_GT(0, join(self, 0));
+	EXPECT_EQ(1, kmsg_count(log, "there is no nesting IOMMU domain for it: use"));
+	close(log);
+}
+
+TEST_F(domains, says_that_too_much_would_be_locked)
+{
+	int log;
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's does not say why");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, limit_memlock(PAGES - 1));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	log = kmsg_open();
+	EXPECT_EQ(-ENOMEM, join(self, 0));
+	EXPECT_EQ(1, kmsg_count(log, NOT_JOINED(-12, "out of memory, or of memory")));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, HELD(&self->use));
+	close(log);
 }
 
 TEST_F(domains, one_for_two_of_a_kind)
@@ -481,7 +587,7 @@ TEST_F(domains, row_9_no_page)
  */
 #define AREAS	2500U
 
-static int map_areas(data_t *self, char *mem)
+static int make_areas(data_t *self, char *mem)
 {
 	unsigned int i;
 
@@ -491,7 +597,13 @@ static int map_areas(data_t *self, char *mem)
 			 self->use.t.device[0], TYPE1_TEST_AREA_EAGER) ==
 		    MAP_FAILED)
 			return -errno;
-	return dma_map(CONTAINER, mem, 0, AREAS * AREA * PAGE, T1_RW);
+	return 0;
+}
+
+static int map_areas(data_t *self, char *mem)
+{
+	return make_areas(self, mem) ?:
+	       dma_map(CONTAINER, mem, 0, AREAS * AREA * PAGE, T1_RW);
 }
 
 TEST_F(domains, signal_stops_a_long_map)
@@ -520,6 +632,267 @@ TEST_F(domains, signal_stops_a_long_map)
 	EXPECT_EQ(0, dma_unmap_all(CONTAINER));
 	EXPECT_EQ(0, map_some(self, 0));
 	EXPECT_EQ(T1_MARK(1), peek(self, 0, PAGE));
+}
+
+/*
+ * The same of who joins with a group where much is mapped: first of all, and
+ * beside an IOMMU of another kind. Others get a turn meanwhile, or the signal would
+ * not come in time.
+ */
+static void join_is_killed(struct __test_metadata *_metadata, data_t *self,
+			   unsigned int n)
+{
+	const long long held = HELD(&self->use), locked = LOCKED(&self->use);
+	const unsigned int all = AREAS * AREA + PAGES;
+	struct type1_info before, after;
+	unsigned int tries = 0;
+	long long ever;
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &before));
+	/* It may be done before this test gets to see it. */
+	do {
+		ever = mapped_by(n).ever;
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(join(self, n) ? 1 : 0);
+		EXPECT_TRUE(WAIT_FOR(mapped_by(n).ever > ever + AREA, SOON));
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, mapped_by(n).now);
+	} while (mapped_by(n).ever - ever >= all && ++tries < 5);
+	EXPECT_GT(all, mapped_by(n).ever - ever);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	ASSERT_EQ(0, type1_get_info(CONTAINER, &after));
+	EXPECT_EQ(before.avail, after.avail);
+	EXPECT_EQ(before.pgsizes, after.pgsizes);
+	EXPECT_EQ(before.nr_ranges, after.nr_ranges);
+	EXPECT_EQ(held, HELD(&self->use));
+	EXPECT_EQ(locked, LOCKED(&self->use));
+	ASSERT_EQ(0, join(self, n));
+	EXPECT_EQ(all, state(self, n).mapped);
+}
+
+TEST_F(domains, row_57_signal_stops_a_long_join)
+{
+	char *mem = fresh_memory(AREAS * AREA, PROT_NONE);
+
+	if (stock_differs())
+		SKIP(return, "the kernel's maps all of it");
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, map_areas(self, mem));
+	ASSERT_EQ(0, map_some(self, T1_IOVA));
+	ASSERT_EQ(5, pin(self->use.t.device[0], T1_IOVA, 5, BOTH));
+	join_is_killed(_metadata, self, 0);
+	EXPECT_EQ(PAGES, LOCKED(&self->use));
+	join_is_killed(_metadata, self, SMALL);
+	EXPECT_EQ(T1_MARK(5), peek(self, SMALL, T1_IOVA + 5 * PAGE));
+	leave(self, 0);
+	leave(self, SMALL);
+	EXPECT_EQ(5, LOCKED(&self->use));
+	EXPECT_EQ(5, HELD(&self->use));
+	EXPECT_EQ((AREAS * AREA + PAGES) * PAGE, dma_unmap_all(CONTAINER));
+	munmap(mem, AREAS * AREA * PAGE);
+}
+
+/*
+ * Others get the processor while a call takes long: somebody more urgent asks for
+ * the same one again and again. How long that took at most is printed, and means
+ * something on a machine that does nothing else: TYPE1_GIB in the environment is the
+ * memory behind an IOMMU (3 at most), TYPE1_TIB what is mapped while dirty pages are
+ * tracked (8 at most).
+ */
+#define ASK_US		500
+
+struct urgent {
+	pthread_t thread;
+	atomic_uint turns;
+	atomic_llong longest;	/* in nanoseconds */
+	atomic_bool stop;
+	long long start;
+};
+
+static long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void *ask_again(void *data)
+{
+	struct urgent *urgent = data;
+	long long before, late;
+
+	while (!urgent->stop) {
+		before = now_ns();
+		usleep(ASK_US);
+		late = now_ns() - before - ASK_US * 1000LL;
+		if (late > urgent->longest)
+			urgent->longest = late;
+		urgent->turns++;
+	}
+	return NULL;
+}
+
+static int urgent_begin(struct urgent *urgent)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	pthread_attr_t attr;
+	cpu_set_t cpu;
+
+	memset(urgent, 0, sizeof(*urgent));
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		return -errno;
+	pthread_attr_init(&attr);
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
+	pthread_attr_setschedparam(&attr, &param);
+	return -pthread_create(&urgent->thread, &attr, ask_again, urgent);
+}
+
+static void urgent_end(struct urgent *urgent)
+{
+	urgent->stop = true;
+	pthread_join(urgent->thread, NULL);
+}
+
+/* A call begins, */
+static void call_begins(struct urgent *urgent)
+{
+	urgent->turns = 0;
+	urgent->longest = 0;
+	urgent->start = now_ns();
+}
+
+/* and has ended: has it given others some turns, if it took so long? */
+static bool gave_turns(struct urgent *urgent, const char *call)
+{
+	const long long us = (now_ns() - urgent->start) / 1000;
+
+	ksft_print_msg("%s: %lld us, %u turns, longest wait %lld us\n", call, us,
+		       urgent->turns, urgent->longest / 1000);
+	return urgent->turns > 3 || us < 200 * ASK_US;
+}
+
+static unsigned long long wanted(const char *name, unsigned long long unit,
+				 unsigned long long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) * unit : otherwise;
+}
+
+#define PREEMPT		"/sys/kernel/debug/sched/preempt"
+
+/* Kernels give nobody the processor unless they are told to, if that can be had. */
+static bool preempt_none(void)
+{
+	char was[64] = "";
+
+	read_file(PREEMPT, was, sizeof(was));
+	return strstr(was, "(voluntary)") && !write_file(PREEMPT, "none");
+}
+
+#define SLICE		(16UL << 20)
+
+/* SIZE bytes that repeat one slice of a file, which are all there */
+static char *much_memory(unsigned long size)
+{
+	int fd = memfd_create("slice", MFD_CLOEXEC);
+	unsigned long i;
+	char *mem;
+
+	mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fd < 0 || ftruncate(fd, SLICE) || mem == MAP_FAILED)
+		return NULL;
+	for (i = 0; i < size; i += SLICE)
+		if (mmap(mem + i, SLICE, PROT_READ | PROT_WRITE, MAP_SHARED |
+			 MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			mem = NULL;
+	close(fd);
+	return mem;
+}
+
+/* It is mapped in the first GiB, and behind the hole of one of them. */
+static int map_much(data_t *self, char *mem, unsigned long size)
+{
+	const unsigned long gib = 1UL << 30;
+	unsigned long i, n;
+	int ret = 0;
+
+	for (i = 0; i < size && !ret; i += n) {
+		n = size - i < gib ? size - i : gib;
+		ret = dma_map(CONTAINER, mem + i, i ? i + gib : 0, n, T1_RW);
+	}
+	return ret;
+}
+
+TEST_F(domains, row_57_turns_while_joining)
+{
+	const unsigned long size = wanted("TYPE1_GIB", 1ULL << 30, 4 * SLICE);
+	const bool none = preempt_none();
+	char *mem = much_memory(size);
+	struct urgent urgent;
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, map_much(self, mem, size));
+	ASSERT_EQ(0, urgent_begin(&urgent));
+	call_begins(&urgent);
+	EXPECT_EQ(0, join(self, 0));
+	EXPECT_TRUE(gave_turns(&urgent, "first IOMMU"));
+	call_begins(&urgent);
+	EXPECT_EQ(0, join(self, SMALL));
+	EXPECT_TRUE(gave_turns(&urgent, "one more IOMMU"));
+	leave(self, 0);
+	call_begins(&urgent);
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+	EXPECT_TRUE(gave_turns(&urgent, "unmap"));
+	urgent_end(&urgent);
+	if (none)
+		EXPECT_EQ(0, write_file(PREEMPT, "voluntary"));
+	munmap(mem, size);
+}
+
+TEST_F(domains, row_57_turns_while_tracking)
+{
+	const unsigned long long size = wanted("TYPE1_TIB", 1ULL << 40, 1ULL << 38);
+	const bool none = preempt_none();
+	const size_t bytes = size / PAGE / 8;
+	struct urgent urgent;
+	char *bitmap;
+
+	bitmap = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, bitmap);
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, dma_map(CONTAINER, MEM, T1_IOVA, size, T1_RW));
+	ASSERT_EQ(1, pin(self->use.t.device[0], T1_IOVA, 1, BOTH));
+	ASSERT_EQ(0, urgent_begin(&urgent));
+	call_begins(&urgent);
+	EXPECT_EQ(0, dirty_start(CONTAINER));
+	EXPECT_TRUE(gave_turns(&urgent, "tracking starts"));
+	call_begins(&urgent);
+	EXPECT_EQ(0, dirty_get(CONTAINER, T1_IOVA, size, bitmap, bytes));
+	EXPECT_TRUE(gave_turns(&urgent, "dirty bitmap"));
+	EXPECT_EQ(1, *bitmap);
+	ASSERT_EQ(0, mprotect(bitmap + bytes - PAGE, PAGE, PROT_READ));
+	call_begins(&urgent);
+	EXPECT_EQ(-EFAULT, dirty_get(CONTAINER, T1_IOVA, size, bitmap, bytes));
+	EXPECT_TRUE(gave_turns(&urgent, "dirty bitmap that cannot be written"));
+	call_begins(&urgent);
+	EXPECT_EQ(0, dirty_stop(CONTAINER));
+	EXPECT_TRUE(gave_turns(&urgent, "tracking stops"));
+	urgent_end(&urgent);
+	if (none)
+		EXPECT_EQ(0, write_file(PREEMPT, "voluntary"));
+	munmap(bitmap, bytes);
 }
 
 /* A process gives what another has mapped an address of its own, and pays. */
