@@ -385,7 +385,7 @@ static __u64 sizes_of(data_t *self)
 TEST_F(domains, page_sizes_of_each_and_all)
 {
 	if (stock_differs())
-		SKIP(return, "the kernel's takes what one can do for what all can");
+		SKIP(return, "the kernel's warns of pages larger than the processor's");
 	ASSERT_EQ(0, join_mdev(self, 0));
 	EXPECT_EQ(-PAGE, sizes_of(self));
 	ASSERT_EQ(0, page_sizes(0, 512 | LARGE));
