@@ -56,29 +56,54 @@ static int domains_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(domains);
 
+/* What a mapping has pinned, and is charged for. */
+struct use {
+	enum t1_map_state state;
+	bool backed;
+	unsigned long local;
+	unsigned long backing;
+	unsigned long charged;
+	unsigned long bytes;
+};
+
+/* It may change between the steps. */
+static struct use use_of(struct t1_map *m)
+{
+	struct use use = {
+		.local = t1_map_pinned(m),
+		.bytes = t1_record_bytes(&m->local),
+	};
+	struct t1_backing *b;
+
+	t1_map_lock(m);
+	use.state = m->state;
+	use.backed = t1_map_is_backed(m);
+	b = t1_map_backing(m);
+	if (b)
+		use.charged = b->charged;
+	if (use.backed)
+		use.backing = b->counted;
+	else
+		use.charged += use.local;
+	t1_map_unlock(m);
+	return use;
+}
+
 static int mappings_show(struct seq_file *seq, void *unused)
 {
 	static const char * const states[] = { "new", "ready", "going" };
 	struct t1_container *c = seq->private;
-	unsigned long charged, bytes;
 	struct t1_map *m;
-	bool backed;
-	int state;
+	struct use use;
 
 	seq_puts(seq, "iova last vaddr prot state backed locked_pages record_bytes\n");
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
-		bytes = t1_record_bytes(&m->local);
-		t1_map_lock(m);
-		backed = t1_map_is_backed(m);
-		charged = t1_map_charged(m);
-		state = m->state;
-		t1_map_unlock(m);
+		use = use_of(m);
 		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
 			   m->last, m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
-			   m->prot & IOMMU_WRITE ? "w" : "-", states[state],
-			   str_yes_no(backed), charged, bytes);
-		cond_resched();
+			   m->prot & IOMMU_WRITE ? "w" : "-", states[use.state],
+			   str_yes_no(use.backed), use.charged, use.bytes);
 	}
 	mutex_unlock(&c->maps_lock);
 	return 0;
@@ -123,17 +148,15 @@ static int memory_show(struct seq_file *seq, void *unused)
 	unsigned long charged = 0, local = 0, backing = 0, bytes = 0;
 	struct t1_container *c = seq->private;
 	struct t1_map *m;
+	struct use use;
 
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
-		bytes += sizeof(*m) + t1_record_bytes(&m->local);
-		t1_map_lock(m);
-		charged += t1_map_charged(m);
-		local += t1_record_counted(&m->local, 0, ULONG_MAX);
-		if (t1_map_is_backed(m))
-			backing += t1_map_backing(m)->counted;
-		t1_map_unlock(m);
-		cond_resched();
+		use = use_of(m);
+		bytes += sizeof(*m) + use.bytes;
+		charged += use.charged;
+		local += use.local;
+		backing += use.backing;
 	}
 	seq_printf(seq, "mappings %u\nmappings_left %u\nlocked_pages %lu\npinned_by_mediated_devices %lu\npinned_for_iommu %lu\nrecord_bytes %lu\n",
 		   c->nmaps, c->avail, charged, local, backing, bytes);

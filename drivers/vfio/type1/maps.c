@@ -143,11 +143,40 @@ unsigned long t1_map_charged(struct t1_map *m)
 	       (b && b->live ? 0 : t1_record_counted(&m->local, 0, ULONG_MAX));
 }
 
+/* So many pages are counted without letting go of the lock: 64 stretches. */
+#define COUNT_PAGES	(64 * STRETCH_PAGES)
+
+/**
+ * t1_map_pinned - how many pages mediated devices have pinned in a mapping
+ * @m: it
+ *
+ * Context: process context. maps_lock is held, and the mapping's lock is not: pages
+ * may come and go meanwhile. Sleeps.
+ * Return: how many, of those that count as locked memory.
+ */
+unsigned long t1_map_pinned(struct t1_map *m)
+{
+	unsigned long page, n, pinned = 0;
+
+	for (page = 0; page < t1_map_npages(m); page += n) {
+		n = min(t1_map_npages(m) - page, COUNT_PAGES);
+		t1_map_lock(m);
+		/* Most have nothing pinned, however large they are. */
+		if (t1_record_empty(&m->local))
+			n = t1_map_npages(m) - page;
+		else
+			pinned += t1_record_counted(&m->local, m->align + page, n);
+		t1_map_unlock(m);
+		cond_resched();
+	}
+	return pinned;
+}
+
 /**
  * t1_maps_pinned - how many pages mediated devices have pinned
  * @c: the container
  *
- * Context: maps_lock is held. Looks at all stretches of all records.
+ * Context: process context, maps_lock is held. Sleeps.
  * Return: how many, of those that count as locked memory.
  */
 unsigned long t1_maps_pinned(struct t1_container *c)
@@ -155,12 +184,8 @@ unsigned long t1_maps_pinned(struct t1_container *c)
 	unsigned long pinned = 0;
 	struct t1_map *m;
 
-	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
-		t1_map_lock(m);
-		pinned += t1_record_counted(&m->local, 0, ULONG_MAX);
-		t1_map_unlock(m);
-		cond_resched();
-	}
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
+		pinned += t1_map_pinned(m);
 	return pinned;
 }
 

@@ -417,6 +417,7 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
 unsigned long t1_map_charged(struct t1_map *m);
+unsigned long t1_map_pinned(struct t1_map *m);
 unsigned long t1_maps_pinned(struct t1_container *c);
 int t1_map_want_extra(struct t1_map *m);
 void t1_map_drop_extra(struct t1_map *m);
