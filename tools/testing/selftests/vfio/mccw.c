@@ -702,8 +702,11 @@ TEST_F(unit, dying_user)
 		}
 		_exit(1);
 	}
+	/* One that dies before has closed it. */
+	close(pipes[1]);
 	ready = (struct pollfd) { .fd = pipes[0], .events = POLLIN };
 	EXPECT_EQ(1, poll(&ready, 1, SOON));
+	EXPECT_EQ(POLLIN, ready.revents & POLLIN);
 	sleep_ms(50);
 	kill(pid, SIGKILL);
 	EXPECT_EQ(pid, waitpid(pid, NULL, 0));

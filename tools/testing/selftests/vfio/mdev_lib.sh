@@ -66,6 +66,83 @@ need_program()
 	command -v "$1" >/dev/null || skip_all "no $1 here"
 }
 
+# Programs that run beside the script, the first one first: of each the process, its
+# name, and the file that has what it says.
+started=()
+declare -A name_of=() log_of=()
+
+# start PROGRAM ARGUMENT...: starts one. What it says shows where it is waited for.
+start()
+{
+	local log pid
+
+	log=$(mktemp) || exit 1
+	"$@" </dev/null >"$log" 2>&1 &
+	pid=$!
+	started+=("$pid")
+	name_of[$pid]=${1##*/}
+	log_of[$pid]=$log
+}
+
+# last_words PROCESS WHAT: what became of it, and what it said last.
+last_words()
+{
+	echo "${name_of[$1]} $2, and said last:"
+	tail -n 10 "${log_of[$1]}"
+}
+
+# Do all that were started run? Else the one that has ended says why.
+all_run()
+{
+	local pid
+
+	for pid in "${started[@]}"; do
+		kill -0 "$pid" 2>/dev/null && continue
+		last_words "$pid" "has ended"
+		return 1
+	done
+}
+
+# wait_for COMMAND...: until it succeeds, or one that was started has ended.
+wait_for()
+{
+	local end=$((SECONDS + 300)) pid
+
+	until "$@" >/dev/null 2>&1; do
+		all_run || return
+		if [ $SECONDS -ge $end ]; then
+			echo "for 300 s it was not so: $*"
+			for pid in "${started[@]}"; do
+				last_words "$pid" "runs"
+			done
+			return 1
+		fi
+		sleep 0.2
+	done
+}
+
+# ended: waits for the one that was started last to end; its status.
+ended()
+{
+	local pid=${started[-1]} status
+
+	wait "$pid"
+	status=$?
+	unset 'started[-1]'
+	last_words "$pid" "ended with status $status"
+	rm -f "${log_of[$pid]}"
+	return $status
+}
+
+# stop_all SIGNAL: ends those that still run, the last one first.
+stop_all()
+{
+	while [ ${#started[@]} -gt 0 ]; do
+		kill "-$1" "${started[-1]}" 2>/dev/null
+		ended >/dev/null
+	done
+}
+
 # Loads a module for the time of the script.
 need_module()
 {

@@ -11,12 +11,10 @@ need_root
 need_program qemu-system-x86_64
 need_program perl
 work=$(mktemp -d) || exit 1
-qemu=
 
 cleanup()
 {
-	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null
-	wait
+	stop_all TERM
 	rm -rf "$work"
 	unload_all
 }
@@ -29,12 +27,6 @@ device=/sys/bus/mdev/devices/$uuid
 bar=0xe0000000
 registers=$((bar + 0x200000 - 0x1000))
 
-# Is QEMU there? Else it says why not.
-alive()
-{
-	kill -0 "$qemu" 2>/dev/null || { cat "$work/log"; return 1; }
-}
-
 # ask COMMAND...: what the guest's bus does; the answer in $answer
 ask()
 {
@@ -45,7 +37,7 @@ ask()
 	# What had come of a line when the time was up is a part of it.
 	until read -r -t 1 part <&4; do
 		answer+=$part
-		alive || return
+		all_run || return
 	done
 	answer+=$part
 	[[ $answer == OK* ]] || { echo "$1: $answer"; return 1; }
@@ -71,11 +63,10 @@ create()
 start_qemu()
 {
 	mkfifo "$work"/{bus,monitor}.{in,out} || return
-	qemu-system-x86_64 -nodefaults -no-user-config -machine pc -accel tcg -S -m 16M \
+	start qemu-system-x86_64 -nodefaults -no-user-config -machine pc -accel tcg -S -m 16M \
 		-vga none -display none \
 		-qtest "pipe:$work/bus" -qtest-log none -monitor "pipe:$work/monitor" \
-		-device vfio-pci,sysfsdev=$device,display=on,addr=5 >"$work/log" 2>&1 &
-	qemu=$!
+		-device vfio-pci,sysfsdev=$device,display=on,addr=5
 	exec 3<>"$work/bus.in" 4<>"$work/bus.out" 5<>"$work/monitor.in" 6<>"$work/monitor.out"
 }
 
@@ -103,7 +94,7 @@ screenshot()
 
 	rm -f "$work/shot"
 	printf 'screendump %s\ninfo status\n' "$work/shot" >&5
-	while alive; do
+	while all_run; do
 		# Of a line that is not whole yet there is a part.
 		read -r -t 1 part <&6 || { line+=$part; continue; }
 		line+=$part
@@ -134,8 +125,7 @@ plan 10
 check "a display is created" create
 start_qemu
 check "QEMU's bus answers" set_up
-if ! alive >/dev/null; then
-	qemu=
+if ! all_run >/dev/null; then
 	skip_rest 9 "QEMU does not run"
 	check "the display is removed" removed
 	finish
@@ -147,9 +137,8 @@ check "it is in the screenshot" shows 160 120
 check "another mode is drawn" draw 200 90
 check "it is in the screenshot" shows 200 90
 echo quit >&5
-wait "$qemu"
+ended >"$work/end"
 status=$?
-qemu=
-check "QEMU ends well" test $status -eq 0
+check "QEMU ends well" sh -c "cat '$work/end'; exit $status"
 check "the display is removed" removed
 finish

@@ -189,6 +189,8 @@ TEST_F(type1, two_owners)
 		pause();
 		_exit(0);
 	}
+	/* One that dies before has closed it. */
+	close(go[1]);
 	ASSERT_EQ(1, read(go[0], &c, 1));
 	ASSERT_EQ(5, pin(a, 2 * T1_IOVA, 5, BOTH));
 	EXPECT_EQ(4711, load(a, 2 * T1_IOVA));

@@ -18,7 +18,6 @@ for path in /sys/bus/pci/devices/*; do
 done
 [ -n "$edu" ] || skip_all "no edu behind an IOMMU here"
 work=$(mktemp -d) || exit 1
-qemu=
 
 give_back()
 {
@@ -28,8 +27,7 @@ give_back()
 
 cleanup()
 {
-	[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null
-	wait
+	stop_all KILL
 	[ ! -e "/sys/bus/pci/drivers/vfio-pci/$edu" ] || give_back
 	rm -rf "$work"
 	unload_all
@@ -56,49 +54,41 @@ pack()
 		(cd "$work/root" && find . | busybox cpio -o -H newc) >"$work/initrd"
 }
 
-start()
+start_guest()
 {
-	qemu-system-x86_64 -nodefaults -no-user-config -display none \
+	start qemu-system-x86_64 -nodefaults -no-user-config -display none \
 		-machine pc -accel tcg,thread=single -cpu qemu64 -m 128M -no-reboot \
 		-kernel "$VM_KERNEL" -initrd "$work/initrd" \
 		-append "console=ttyS0 quiet panic=-1 oops=panic acpi=off noapic nolapic mitigations=off cryptomgr.notests no_timer_check random.trust_cpu=on ${VM_TSC:+tsc_early_khz=$VM_TSC}" \
 		-serial "file:$work/console" -device isa-debug-exit,iobase=0xf4,iosize=1 \
-		-device "vfio-pci,sysfsdev=$card,addr=5" -device "vfio-pci,host=$edu,addr=6" \
-		</dev/null >"$work/log" 2>&1 &
-	qemu=$!
+		-device "vfio-pci,sysfsdev=$card,addr=5" -device "vfio-pci,host=$edu,addr=6"
 }
 
 # Kilobytes that QEMU has locked; nothing once it is gone.
 locked()
 {
-	sed -n 's/^VmLck:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/$qemu/status"
+	sed -n 's/^VmLck:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/${started[0]}/status"
+}
+
+has_locked_its_memory()
+{
+	[ "$(locked)" -ge 131072 ]
 }
 
 # All of its memory, as the PCI device may use all of it, and not twice.
 is_locked()
 {
-	local kb=0
-
-	while kill -0 "$qemu" && [ "$kb" -lt 131072 ]; do
-		sleep 0.5
-		kb=$(locked)
-	done 2>/dev/null
-	[ "${kb:-0}" -ge 131072 ] && [ "$kb" -lt 147456 ] && return
-	echo "QEMU has locked ${kb:-nothing}"
-	cat "$work/log"
+	wait_for has_locked_its_memory && [ "$(locked)" -lt 147456 ] && return
+	echo "QEMU has locked $(locked)"
 	return 1
 }
 
 # Bounded by the test's own limit.
 ends_well()
 {
-	wait "$qemu"
-	local status=$?
-
-	qemu=
-	[ $status -eq 33 ] && return
-	echo "QEMU ended with status $status"
-	tail -n 20 "$work/log" "$work/console"
+	ended
+	[ $? -eq 33 ] && return
+	tail -n 20 "$work/console"
 	return 1
 }
 
@@ -117,7 +107,7 @@ removed()
 plan 7
 check "both devices are there" prepare
 check "the guest's files are packed" pack
-start
+start_guest
 check "the guest's memory is locked" is_locked
 ends_well >"$work/end"
 status=$?
