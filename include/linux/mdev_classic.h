@@ -38,7 +38,8 @@ struct vm_area_struct;
  *	   the driver's and a dash, is the type's directory, its attributes
  *	   are &struct mdev_type_attribute
  * @create: make the device's resources; @kobj is the type's directory. The
- *	   device is not yet visible. An error is what the admin's write gets
+ *	   device is not yet visible. An error is what the admin's write gets; a
+ *	   positive number makes it EINVAL
  * @remove: give them up. Called once, after the last release; an error is
  *	   logged and otherwise ignored
  * @open: a user opens the device, once until @release. Absent: EINVAL
@@ -180,9 +181,9 @@ struct device *mdev_get_iommu_device(struct device *dev);
  *	   mdev_removal_pending(); -EAGAIN: its user was asked to go, ask again
  *	   with @count one higher when mdev_device_idle() was called or 10 s
  *	   have passed; another error is the answer to the admin and ends the
- *	   matter, but a parent that goes waits all the same. It starts with a
- *	   @count of 0. Called with the device's lock held. A driver that has
- *	   it holds its module while it has a user
+ *	   matter (a positive number is -EINVAL), but a parent that goes waits
+ *	   all the same. It starts with a @count of 0. Called with the device's
+ *	   lock held. A driver that has it holds its module while it has a user
  *
  * Vendor drivers know it as struct mdev_driver.
  */

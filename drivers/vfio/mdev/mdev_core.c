@@ -29,11 +29,22 @@
  * outlive that is the struct mdev_instance alone, when somebody still holds a
  * reference to its struct device. It is freed a grace period after the last of
  * them, for those who search the table of UUIDs, which takes no lock.
+ *
+ * Publication. Nothing is found by others before it is complete. An instance has
+ * its UUID before the table of UUIDs has it, and a search of the table reads
+ * nothing else. A device is set up before device_add(), a type before its kobject
+ * is added; what a type gets later (its devices directory) is used under
+ * unreg_sem, which the registration holds for writing until all types stand.
+ * ACTIVE is set after the last step that can fail. The state is changed by
+ * operations that are full barriers. busdata, which is followed without a lock,
+ * has a release and an acquire (mdev_set_busdata()). There are no bit-fields:
+ * what different locks protect lies in different words of memory.
  */
 #include <linux/hash.h>
 #include <linux/module.h>
 #include <linux/ratelimit.h>
 #include <linux/rhashtable.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
@@ -82,6 +93,9 @@ static void mdev_instance_free(struct device *dev)
 {
 	struct mdev_instance *inst = to_mdev_instance(dev);
 
+	/* Of a removal that the parent's has overtaken */
+	if (inst->away.writer)
+		put_task_struct(inst->away.writer);
 	kfree(inst->driver_override);
 	kfree_rcu(inst, rcu);
 }
@@ -237,9 +251,10 @@ unlock:
  *
  * Context: process context, may wait for the device's user, interruptibly.
  * Return: 0 and the device is gone. Else it is as before: -EAGAIN when it is
- * not yet, or no longer, active; -EBUSY when it is open and its user cannot be
- * asked, or when its driver is just being unbound; -EINTR when a signal ended
- * the wait; -ENODEV when the parent is going away, and the device with it.
+ * not yet active, or somebody else is removing it; -EBUSY when it is open and
+ * its user cannot be asked, or when its driver is just being unbound; -EINTR
+ * when a signal ended the wait; -ERESTARTNOHAND when the caller is to be stopped
+ * and to come back; -ENODEV when the device, or its parent, is going away.
  */
 int mdev_device_remove(struct mdev_instance *inst,
 		       struct device_attribute *attr)
@@ -248,30 +263,21 @@ int mdev_device_remove(struct mdev_instance *inst,
 	struct mdev_parent *parent = type->parent;
 	int ret;
 
-	ret = cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_REMOVING);
-	if (ret != MDEV_ACTIVE)
-		return ret == MDEV_UNBINDING ? -EBUSY : -EAGAIN;
-
 	ret = mdev_leave_prepare(inst, MDEV_REMOVING);
 	if (ret)
-		goto cancel;
+		return ret;
 
 	if (!down_read_trylock(&parent->unreg_sem)) {
-		ret = -ENODEV;
-		goto cancel;
+		mdev_leave_cancel(inst, MDEV_REMOVING);
+		return -ENODEV;
 	}
-	/* Who could have taken the device over holds the lock for writing. */
+	/* Only a caller that holds it for writing can take the device over. */
 	xchg(&inst->state, MDEV_DEAD);
 	device_remove_file_self(&inst->mdev.dev, attr);
 	mdev_instance_teardown(inst);
 	up_read(&parent->unreg_sem);
 	kobject_put(&type->kobj);
 	return 0;
-
-cancel:
-	/* Fails if the parent's unregistration has taken the device over. */
-	cmpxchg(&inst->state, MDEV_REMOVING, MDEV_ACTIVE);
-	return ret;
 }
 
 static int mdev_remove_child(struct device *dev, void *unused)
@@ -290,12 +296,36 @@ static int mdev_remove_child(struct device *dev, void *unused)
 	return 0;
 }
 
-/* All of a parent's users hear of it before the first is waited for. */
-static int mdev_ask_child(struct device *dev, void *unused)
+static int mdev_start_child(struct device *dev, void *unused)
 {
 	if (dev->bus == &mdev_bus_type)
 		mdev_leave_start(to_mdev_instance(dev));
 	return 0;
+}
+
+static int mdev_ask_child(struct device *dev, void *missed)
+{
+	if (dev->bus == &mdev_bus_type &&
+	    !mdev_leave_ask(to_mdev_instance(dev)))
+		*(struct mdev_instance **)missed = to_mdev_instance(dev);
+	return 0;
+}
+
+/*
+ * All of a parent's users hear of it before the first is waited for: also that
+ * of a child whose lock somebody has, be it for long.
+ */
+static void mdev_ask_children(struct mdev_parent *parent)
+{
+	struct mdev_instance *missed;
+
+	for (;;) {
+		missed = NULL;
+		device_for_each_child(parent->dev, &missed, mdev_ask_child);
+		if (!missed)
+			return;
+		mdev_leave_retry(missed);
+	}
 }
 
 static void mdev_parent_uevent(struct mdev_parent *parent, char *state)
@@ -305,17 +335,33 @@ static void mdev_parent_uevent(struct mdev_parent *parent, char *state)
 }
 
 /**
+ * mdev_parent_refuse_device - say why a device cannot be a parent
+ * @dev: device that was not added, or was deleted
+ *
+ * Return: -EINVAL.
+ */
+int mdev_parent_refuse_device(struct device *dev)
+{
+	dev_err(dev, "not registered for mediated devices: it has no directory in sysfs, device_add() comes first\n");
+	return -EINVAL;
+}
+
+/**
  * mdev_parent_add - make a device a parent
  * @parent: dev, types and nr_types are set
  * @kind: generation of the interface it was registered by
  *
  * Context: process context.
- * Return: 0; -EEXIST when the device is a parent already or two types have
- * the same name; -ENOMEM. After an error nothing is left.
+ * Return: 0; -EINVAL when the device was not added; -EEXIST when it is a parent
+ * already or two types have the same name; -ENOMEM. After an error nothing is
+ * left.
  */
 int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind)
 {
 	int ret;
+
+	if (!device_is_registered(parent->dev))
+		return mdev_parent_refuse_device(parent->dev);
 
 	init_rwsem(&parent->unreg_sem);
 	ret = mdev_sysfs_add_dir(parent, kind);
@@ -364,7 +410,8 @@ void mdev_parent_del(struct mdev_parent *parent)
 
 	down_write(&parent->unreg_sem);
 	class_compat_remove_link(mdev_bus_compat_class, parent->dev, NULL);
-	device_for_each_child(parent->dev, NULL, mdev_ask_child);
+	device_for_each_child(parent->dev, NULL, mdev_start_child);
+	mdev_ask_children(parent);
 	device_for_each_child(parent->dev, NULL, mdev_remove_child);
 	mdev_sysfs_remove_types(parent);
 	up_write(&parent->unreg_sem);

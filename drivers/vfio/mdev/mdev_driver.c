@@ -7,7 +7,9 @@
  * matches nothing by itself. A classic bus driver (vfio_mdev is one) matches
  * every classic device; the first one that is registered gets it, and
  * driver_override hands a device to another. Which of the two a driver is
- * shows in its probe function.
+ * shows in its probe function. driver_override is compared, shown and replaced
+ * under the instance's lock, also while drivers come and go, and the old name is
+ * freed when nobody can be looking at it.
  *
  * The driver core's unbind file waits for the device's user with the device's
  * lock held, and nothing can stop it. Classic bus drivers have bind and unbind
@@ -44,9 +46,12 @@ static int mdev_classic_probe(struct device *dev)
 	struct mdev_bus_driver *drv = to_mdev_bus_driver(dev->driver);
 	int ret = drv->probe ? drv->probe(dev) : 0;
 
+	/* Neither 0 nor an error: create's write has to have an answer. */
+	if (ret > 0)
+		ret = -EINVAL;
 	/* These say that the device is none of the driver's: no error */
 	if (ret != -ENODEV && ret != -ENXIO)
-		to_mdev_instance(dev)->probe_error = ret;
+		WRITE_ONCE(to_mdev_instance(dev)->probe_error, ret);
 	return ret;
 }
 
@@ -110,20 +115,18 @@ EXPORT_SYMBOL_GPL(mdev_bus_type);
 static int mdev_unbind(struct mdev_instance *inst, struct device_driver *drv)
 {
 	struct device *dev = &inst->mdev.dev;
-	int state, ret;
+	int ret;
 
 	if (READ_ONCE(dev->driver) != drv)
 		return -ENODEV;
-	state = cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_UNBINDING);
-	if (state != MDEV_ACTIVE)
-		return state == MDEV_CREATING ? -EAGAIN : -EBUSY;
-
 	ret = mdev_leave_prepare(inst, MDEV_UNBINDING);
-	if (!ret && READ_ONCE(dev->driver) == drv)
+	if (ret)
+		return ret;
+
+	if (READ_ONCE(dev->driver) == drv)
 		device_release_driver(dev);
-	/* Fails if the parent's unregistration has taken the device over. */
-	cmpxchg(&inst->state, MDEV_UNBINDING, MDEV_ACTIVE);
-	return ret;
+	mdev_leave_cancel(inst, MDEV_UNBINDING);
+	return 0;
 }
 
 static ssize_t unbind_store(struct device_driver *drv, const char *buf,

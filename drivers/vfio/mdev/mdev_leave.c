@@ -3,42 +3,146 @@
  * Mediated devices: getting the user of a device to leave it
  *
  * Before a classic device is removed, unbound, or taken away with its parent,
- * its bus driver is asked to have the user go, again and again while he makes
- * up his mind. From before the first question mdev_removal_pending() is true,
- * and the bus driver lets no new user in; a device that has no user then will
- * have none.
+ * its bus driver is asked to have the user go, again and again until the user
+ * has gone. From before the first question mdev_removal_pending() is true, and
+ * the bus driver lets no new user in; a device that has no user then will have
+ * none. What is waited for is a change of idle_seq (the bus driver says that the
+ * user has gone) or of state.
  *
- * No lock is held while waiting. The device's lock, which keeps its driver, is
- * only tried, and only for the moment of a question; so nobody waits here for
- * somebody who waits for a user. What is waited for is a change of idle_seq
- * (the bus driver says that the user has gone) or of state.
+ * The admin's wait runs in a write to a sysfs file. Two kinds of event break its
+ * sleep. A signal that has a handler, or kills, ends the wait: the door opens
+ * again and the write is -EINTR. All else (SIGSTOP and its kin, ptrace, either
+ * freezer, suspend) wants the task out of the kernel for a while. Only the
+ * signal code of the kernel can stop a task, and no module can call it, so the
+ * write returns -ERESTARTNOHAND: the task is stopped on its way out, and the same
+ * write comes again when it goes on. Until then inst->away holds the writer and
+ * how far it has come, the state stays as it is, and the door stays closed. The
+ * write that comes again goes on from there: no question is repeated, and the
+ * next one is due when it was.
+ *
+ *	state		  away	  the writer
+ *	ACTIVE		  NULL	  there is none
+ *	REMOVING/UNBINDING  NULL  is in mdev_leave_prepare(), or past it
+ *	REMOVING/UNBINDING  set	  was sent out of the kernel to be stopped
+ *	DEAD		  any	  gets -ENODEV; away goes with the instance
+ *
+ * The write may never come again: the task is killed while stopped, a handler
+ * runs when it goes on, a debugger sends it elsewhere. The kernel tells nobody,
+ * so whoever meets the closed door looks: a user that wants in, the next removal
+ * or unbinding. The writer has given up when it has exited, when it is itself
+ * the one who asks, or when it was seen neither stopped nor about to be for
+ * MDEV_RETURN_TIME without having come back (a restarted write needs a processor
+ * only, so a task that is not there after a second is doing something else). The
+ * door then opens. No timer is needed for that: nobody but those who look can
+ * tell an open door from a closed one.
+ *
+ * A parent's unregistration waits for as long as it takes and cannot be
+ * stopped. So that the machine can be suspended meanwhile, the wait is one that
+ * the freezer may freeze in place. Held then are the parent's unreg_sem, which
+ * others only try, and what the caller of the unregistration holds. That must be
+ * nothing that a suspend waits for: no lock that a suspend or resume callback of
+ * the vendor's takes. The lock of a device is such a lock, since the PM core
+ * takes each device's: while that of the parent, or of a device above it, is
+ * held (it is in the remove callback of the parent's driver), the wait refuses to
+ * be frozen, and the suspend fails as it does for any task that does not freeze.
+ * Frozen there, it would hang the machine. That the freezer should not warn of the
+ * locks that remain (lockdep) is what TASK_FREEZABLE_UNSAFE says.
+ *
+ * Locks. None is held while waiting, but for what the last paragraph says. The
+ * device's lock, which keeps its driver, is only tried, and only for the moment
+ * of a question; so nobody waits here for somebody who waits for a user. It is
+ * held around the bus driver's prepare_remove, and so around the vendor's
+ * request and can_request: no call of the user's (ioctl, close) takes it, so a
+ * request that signals an eventfd can meet any of them. inst->lock protects away.
  */
+#include <linux/freezer.h>
 #include <linux/mdev_classic.h>
+#include <linux/sched/jobctl.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/wait.h>
 
 #include "mdev_private.h"
 
-/* How long a user is left alone before he is asked again */
+/* How long a user is left alone before the next question */
 #define MDEV_REQUEST_INTERVAL	(10 * HZ)
 /* When, and how often, to try again for a lock that somebody has for a moment */
 #define MDEV_RETRY_INTERVAL	(HZ / 50)
 #define MDEV_RETRIES		10
+/* When to look again whether a wait may be frozen */
+#define MDEV_FREEZE_INTERVAL	HZ
+/* How long a writer may take from being let go to its next look in here */
+#define MDEV_RETURN_TIME	HZ
+
+/* Is the task stopped, traced or frozen, or on its way there? */
+static bool mdev_task_is_stopped(struct task_struct *task)
+{
+	return signal_pending(task) || freezing(task) ||
+	       task_is_stopped_or_traced(task) ||
+	       READ_ONCE(task->jobctl) & JOBCTL_TRAP_FREEZE ||
+	       READ_ONCE(task->__state) & TASK_FROZEN;
+}
+
+static bool mdev_writer_gave_up(struct mdev_away *away)
+{
+	if (away->writer == current ||
+	    READ_ONCE(away->writer->flags) & PF_EXITING)
+		return true;
+
+	if (mdev_task_is_stopped(away->writer)) {
+		away->loose = false;
+		return false;
+	}
+	if (!away->loose) {
+		away->loose = true;
+		away->loose_since = jiffies;
+	}
+	return time_after(jiffies, away->loose_since + MDEV_RETURN_TIME);
+}
+
+static void mdev_forget_writer(struct mdev_instance *inst)
+{
+	put_task_struct(inst->away.writer);
+	inst->away.writer = NULL;
+}
+
+/* Opens the door if the one who closed it does not come back. */
+static void mdev_look_for_writer(struct mdev_instance *inst)
+{
+	int state = READ_ONCE(inst->state);
+
+	lockdep_assert_held(&inst->lock);
+
+	if (!inst->away.writer || !mdev_writer_gave_up(&inst->away))
+		return;
+	mdev_forget_writer(inst);
+	/* Not if the parent's unregistration has taken the device over */
+	if (state == MDEV_REMOVING || state == MDEV_UNBINDING)
+		cmpxchg(&inst->state, state, MDEV_ACTIVE);
+}
 
 /**
  * mdev_removal_pending - may no new user come?
  * @dev: a mediated device
  *
- * A bus driver reads it under a lock under which its prepare_remove callback
+ * A bus driver calls it under a lock under which its prepare_remove callback
  * looks for users: then either sees the other.
  *
- * Context: any.
+ * Context: process context; takes a spinlock under which nothing is called.
  * Return: true from the start of a removal or unbinding on until it is done or
  * given up.
  */
 bool mdev_removal_pending(struct device *dev)
 {
-	return READ_ONCE(to_mdev_instance(dev)->state) > MDEV_ACTIVE;
+	struct mdev_instance *inst = to_mdev_instance(dev);
+
+	if (READ_ONCE(inst->state) <= MDEV_ACTIVE)
+		return false;
+
+	spin_lock(&inst->lock);
+	mdev_look_for_writer(inst);
+	spin_unlock(&inst->lock);
+	return READ_ONCE(inst->state) > MDEV_ACTIVE;
 }
 EXPORT_SYMBOL(mdev_removal_pending);
 
@@ -69,6 +173,9 @@ static bool mdev_ask(struct device *dev, unsigned int count, int *answer)
 	*answer = drv && drv->prepare_remove ? drv->prepare_remove(dev, count) :
 					       0;
 	device_unlock(dev);
+	/* Neither 0 nor an error: the admin's write has to have an answer. */
+	if (*answer > 0)
+		*answer = -EINVAL;
 	return true;
 }
 
@@ -94,56 +201,240 @@ static bool mdev_news(struct mdev_instance *inst, int seq, int state)
 	       READ_ONCE(inst->state) != state;
 }
 
+/* The admin's wait */
+
+static int mdev_refusal(int wanted, int state)
+{
+	switch (state) {
+	case MDEV_CREATING:
+		return -EAGAIN;
+	case MDEV_REMOVING:
+		return wanted == MDEV_REMOVING ? -EAGAIN : -EBUSY;
+	case MDEV_UNBINDING:
+		return -EBUSY;
+	default:
+		return -ENODEV;
+	}
+}
+
+/* Begins a wait, or takes one up that its writer has come back to. */
+static int mdev_leave_begin(struct mdev_instance *inst, int wanted,
+			    struct mdev_progress *progress)
+{
+	int state, ret = 0;
+
+	spin_lock(&inst->lock);
+	state = READ_ONCE(inst->state);
+	if (inst->away.writer == current && state == wanted) {
+		*progress = inst->away.progress;
+		mdev_forget_writer(inst);
+	} else {
+		mdev_look_for_writer(inst);
+		*progress = (struct mdev_progress){ .due = jiffies };
+		state = cmpxchg(&inst->state, MDEV_ACTIVE, wanted);
+		if (state != MDEV_ACTIVE)
+			ret = mdev_refusal(wanted, state);
+	}
+	spin_unlock(&inst->lock);
+	return ret;
+}
+
+static void mdev_leave_suspend(struct mdev_instance *inst,
+			       const struct mdev_progress *progress)
+{
+	spin_lock(&inst->lock);
+	inst->away = (struct mdev_away){
+		.writer = get_task_struct(current),
+		.progress = *progress,
+	};
+	spin_unlock(&inst->lock);
+}
+
+/* Of the signals that pend, does one run a handler, or kill? */
+static bool mdev_signal_ends(void)
+{
+	struct sighand_struct *sighand;
+	bool ends = false;
+	sigset_t pending;
+	int sig;
+
+	/* A task's own stays while it runs. */
+	sighand = rcu_dereference_protected(current->sighand, true);
+	spin_lock_irq(&sighand->siglock);
+	sigorsets(&pending, &current->pending.signal,
+		  &current->signal->shared_pending.signal);
+	sigandnsets(&pending, &pending, &current->blocked);
+	for (sig = 1; sig <= _NSIG; sig++) {
+		__sighandler_t handler = sighand->action[sig - 1].sa.sa_handler;
+
+		if (!sigismember(&pending, sig) || handler == SIG_IGN)
+			continue;
+		/* A tracer is told of those that are ignored, too. */
+		if (handler != SIG_DFL ||
+		    !(sig_kernel_stop(sig) || sig_kernel_ignore(sig)))
+			ends = true;
+	}
+	spin_unlock_irq(&sighand->siglock);
+	return ends;
+}
+
+/* -EAGAIN: asked. -ERESTARTNOHAND: something pends. Else that is the answer. */
+static int mdev_leave_step(struct mdev_instance *inst, int state,
+			   struct mdev_progress *progress)
+{
+	struct device *dev = &inst->mdev.dev;
+	long left = max_t(long, progress->due - jiffies, 0);
+	int ret = -EBUSY;
+
+	if (wait_event_interruptible_timeout(inst->idle,
+					     mdev_news(inst, progress->seq,
+						       state),
+					     left) < 0)
+		return -ERESTARTNOHAND;
+	if (READ_ONCE(inst->state) != state)
+		return -ENODEV;
+
+	progress->seq = atomic_read(&inst->idle_seq);
+	if (!mdev_ask_soon(dev, progress->count, &ret))
+		return signal_pending(current) ? -ERESTARTNOHAND : -EBUSY;
+	if (ret == -EBUSY)
+		dev_info(dev, "stays: it is in use, and its user cannot be asked to let it go\n");
+
+	progress->count++;
+	progress->due = jiffies + MDEV_REQUEST_INTERVAL;
+	return ret;
+}
+
 /**
  * mdev_leave_prepare - have the device's user leave it, for the admin
  * @inst: the device
- * @state: why, MDEV_REMOVING or MDEV_UNBINDING; it is in that state
+ * @state: why, MDEV_REMOVING or MDEV_UNBINDING
  *
- * Context: process context, no lock held; waits interruptibly.
- * Return: 0 when there is no user; -EBUSY when he cannot be asked, or somebody
- * has the device's lock; -EINTR when a signal came; -ENODEV when the parent is
- * going away; or what the driver answered.
+ * Context: process context, from a write of a sysfs file whose return value is
+ * this one's; no lock held; waits interruptibly.
+ * Return: 0 when there is no user, and the device is in @state, for the caller to
+ * go on or to call mdev_leave_cancel(). Else the caller has nothing more to do:
+ * -EAGAIN when the device is not complete, -EBUSY or -EAGAIN when somebody else
+ * takes it away, -EBUSY when its user cannot be asked or somebody has the
+ * device's lock; -EINTR when a signal ended the wait, -ERESTARTNOHAND when the
+ * writer is to come back to it; -ENODEV when the device is going away; or what
+ * the driver answered.
  */
 int mdev_leave_prepare(struct mdev_instance *inst, int state)
 {
-	struct device *dev = &inst->mdev.dev;
-	unsigned int count;
+	struct mdev_progress progress;
+	int ret;
 
-	for (count = 0; ; count++) {
-		int seq = atomic_read(&inst->idle_seq);
-		int ret = -EBUSY;
+	ret = mdev_leave_begin(inst, state, &progress);
+	if (ret)
+		return ret;
 
-		if (!mdev_ask_soon(dev, count, &ret))
-			return signal_pending(current) ? -EINTR : -EBUSY;
-		if (ret == -EBUSY)
-			dev_info(dev, "stays: it is in use, and its user cannot be asked to let it go\n");
-		if (ret != -EAGAIN)
+	do
+		ret = mdev_leave_step(inst, state, &progress);
+	while (ret == -EAGAIN);
+
+	if (ret == -ERESTARTNOHAND) {
+		if (signal_pending(current) && !mdev_signal_ends()) {
+			mdev_leave_suspend(inst, &progress);
 			return ret;
+		}
+		ret = -EINTR;
+	}
+	if (ret)
+		mdev_leave_cancel(inst, state);
+	return ret;
+}
 
-		if (wait_event_interruptible_timeout(inst->idle,
-						     mdev_news(inst, seq, state),
-						     MDEV_REQUEST_INTERVAL) < 0)
-			return -EINTR;
-		if (READ_ONCE(inst->state) != state)
-			return -ENODEV;
+/**
+ * mdev_leave_cancel - let users in again
+ * @inst: the device
+ * @state: as at mdev_leave_prepare()
+ *
+ * Does nothing if the parent's unregistration has taken the device over.
+ *
+ * Context: any.
+ */
+void mdev_leave_cancel(struct mdev_instance *inst, int state)
+{
+	cmpxchg(&inst->state, state, MDEV_ACTIVE);
+}
+
+/* The wait of a parent's unregistration */
+
+/* Does a suspend get past the locks of the devices above? See the essay. */
+static bool mdev_may_freeze(struct mdev_instance *inst)
+{
+	struct device *dev;
+
+	for (dev = inst->mdev.dev.parent; dev; dev = dev->parent) {
+		if (mutex_is_locked(&dev->mutex))
+			return false;
+	}
+	return true;
+}
+
+/* Sleeps until there is news of a device that is MDEV_DEAD, or for @timeout. */
+static void mdev_leave_sleep(struct mdev_instance *inst, int seq, long timeout)
+{
+	while (timeout && !mdev_news(inst, seq, MDEV_DEAD)) {
+		unsigned int state = TASK_UNINTERRUPTIBLE;
+		long slice = timeout;
+
+		if (mdev_may_freeze(inst))
+			state |= TASK_FREEZABLE_UNSAFE;
+		else
+			slice = min_t(long, slice, MDEV_FREEZE_INTERVAL);
+		timeout -= slice;
+		timeout += ___wait_event(inst->idle,
+					 ___wait_cond_timeout(mdev_news(inst,
+									seq,
+									MDEV_DEAD)),
+					 state, 0, slice,
+					 __ret = schedule_timeout(__ret));
 	}
 }
 
 /**
- * mdev_leave_start - let no new user in, and ask the one there is
+ * mdev_leave_start - let no new user in
  * @inst: the device; MDEV_DEAD from here on
  *
  * Whoever else waits for the user, in a sysfs file, gives up.
  *
- * Context: process context, no lock that a callback takes.
+ * Context: process context.
  */
 void mdev_leave_start(struct mdev_instance *inst)
 {
 	xchg(&inst->state, MDEV_DEAD);
 	wake_up_all(&inst->idle);
+}
 
-	inst->first_seq = atomic_read(&inst->idle_seq);
-	inst->first_asked = mdev_ask(&inst->mdev.dev, 0, &inst->first_answer);
+/**
+ * mdev_leave_ask - ask the user there is for the first time
+ * @inst: the device, after mdev_leave_start()
+ *
+ * Context: process context, no lock that a callback takes.
+ * Return: false when somebody else has the device's lock: to be tried again.
+ */
+bool mdev_leave_ask(struct mdev_instance *inst)
+{
+	if (!inst->first_asked) {
+		inst->first_seq = atomic_read(&inst->idle_seq);
+		inst->first_asked = mdev_ask(&inst->mdev.dev, 0,
+					     &inst->first_answer);
+	}
+	return inst->first_asked;
+}
+
+/**
+ * mdev_leave_retry - sleep until it is time to try mdev_leave_ask() again
+ * @inst: the device
+ *
+ * Context: process context.
+ */
+void mdev_leave_retry(struct mdev_instance *inst)
+{
+	mdev_leave_sleep(inst, atomic_read(&inst->idle_seq),
+			 MDEV_RETRY_INTERVAL);
 }
 
 /**
@@ -155,7 +446,7 @@ void mdev_leave_start(struct mdev_instance *inst)
 void mdev_leave_wait(struct mdev_instance *inst)
 {
 	struct device *dev = &inst->mdev.dev;
-	bool asked = inst->first_asked;
+	bool asked = mdev_leave_ask(inst);
 	int answer = inst->first_answer;
 	int seq = inst->first_seq;
 	unsigned int count = 0;
@@ -166,9 +457,8 @@ void mdev_leave_wait(struct mdev_instance *inst)
 		if (asked && answer != -EAGAIN && !count)
 			dev_notice(dev, "waiting for its user, who cannot be asked, to let it go\n");
 		count += asked;
-		wait_event_timeout(inst->idle, mdev_news(inst, seq, MDEV_DEAD),
-				   asked ? MDEV_REQUEST_INTERVAL :
-					   MDEV_RETRY_INTERVAL);
+		mdev_leave_sleep(inst, seq, asked ? MDEV_REQUEST_INTERVAL :
+						    MDEV_RETRY_INTERVAL);
 
 		seq = atomic_read(&inst->idle_seq);
 		asked = mdev_ask(dev, count, &answer);

@@ -76,7 +76,8 @@ static inline struct mdev_type *to_mdev_type(struct kobject *kobj)
 /*
  * CREATING -> ACTIVE <-> REMOVING -> DEAD, and ACTIVE <-> UNBINDING. The admin
  * gets a device to REMOVING and UNBINDING, and it may turn back; a parent's
- * unregistration goes to DEAD from anywhere.
+ * unregistration goes to DEAD from anywhere. Who is who in a wait between two of
+ * them is in mdev_leave.c.
  */
 enum mdev_state {
 	MDEV_CREATING,
@@ -84,6 +85,32 @@ enum mdev_state {
 	MDEV_UNBINDING,
 	MDEV_REMOVING,
 	MDEV_DEAD,
+};
+
+/**
+ * struct mdev_progress - how far the wait for a device's user has come
+ * @count: number of the next question
+ * @due: when to ask it, in jiffies
+ * @seq: &struct mdev_instance.idle_seq at the last one
+ */
+struct mdev_progress {
+	unsigned int count;
+	unsigned long due;
+	int seq;
+};
+
+/**
+ * struct mdev_away - a wait whose writer is out of the kernel to be stopped
+ * @writer: the task, held, or NULL
+ * @progress: where it goes on when the writer comes back
+ * @loose: the writer was seen to be no longer stopped
+ * @loose_since: when first, in jiffies
+ */
+struct mdev_away {
+	struct task_struct *writer;
+	struct mdev_progress progress;
+	bool loose;
+	unsigned long loose_since;
 };
 
 /**
@@ -97,12 +124,13 @@ enum mdev_state {
  * @idle_seq: bumped when the last user has gone
  * @matched: a classic bus driver was found that may have it
  * @probe_error: of the last classic bus driver that tried, but for -ENODEV
- * @first_asked: the user was asked, at @first_seq, when his parent went
+ * @first_asked: the user was asked, at @first_seq, when the parent went
  * @first_answer: what came of it
  * @first_seq: see there
  * @drvdata: the classic vendor's pointer
  * @busdata: vfio_mdev's pointer
- * @lock: protects @driver_override
+ * @lock: protects @away and @driver_override
+ * @away: a removal or unbinding that goes on when its writer does
  * @driver_override: name of the only bus driver that may bind, or NULL
  */
 struct mdev_instance {
@@ -120,8 +148,9 @@ struct mdev_instance {
 	int first_seq;
 	void *drvdata;
 	void *busdata;
-	/* protects driver_override */
+	/* protects away, driver_override */
 	spinlock_t lock;
+	struct mdev_away away;
 	char *driver_override;
 };
 
@@ -131,6 +160,7 @@ static inline struct mdev_instance *to_mdev_instance(struct device *dev)
 }
 
 /* mdev_core.c */
+int mdev_parent_refuse_device(struct device *dev);
 int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind);
 void mdev_parent_del(struct mdev_parent *parent);
 int mdev_device_create(struct mdev_type *type, const guid_t *uuid);
@@ -157,7 +187,10 @@ struct mdev_bus_driver *mdev_classic_driver(struct device *dev);
 
 /* mdev_leave.c */
 int mdev_leave_prepare(struct mdev_instance *inst, int state);
+void mdev_leave_cancel(struct mdev_instance *inst, int state);
 void mdev_leave_start(struct mdev_instance *inst);
+bool mdev_leave_ask(struct mdev_instance *inst);
+void mdev_leave_retry(struct mdev_instance *inst);
 void mdev_leave_wait(struct mdev_instance *inst);
 
 /* mdev_parent_ops.c */

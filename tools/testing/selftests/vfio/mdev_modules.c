@@ -234,6 +234,75 @@ TEST_F(modules, failure_to_bind_undoes_the_creation)
 	EXPECT_EQ(2, vendor_calls(STRUCTURED, "remove"));
 }
 
+/* What is neither 0 nor an error is not what create's and remove's write say. */
+TEST_F(modules, row_66_a_bus_drivers_positive_number)
+{
+	expect_dmesg("mdev [-0-9a-f]+ was not created:");
+	expect_dmesg("probe of [-0-9a-f]+ failed with error");
+	expect_dmesg("probe with driver mdev_test_bus failed with error");
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, module_unload("vfio_mdev"));
+	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
+
+	/* The driver negates it. */
+	ASSERT_EQ(0, set_bus_driver("error", -5));
+	EXPECT_EQ(-EINVAL, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	ASSERT_EQ(0, set_bus_driver("error", 0));
+	ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+
+	ASSERT_EQ(0, set_bus_driver("answer", 1));
+	EXPECT_EQ(-EINVAL, mdev_remove(self->uuid));
+	EXPECT_TRUE(mdev_exists(self->uuid));
+	ASSERT_EQ(0, set_bus_driver("answer", 0));
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+}
+
+static int bus_driver_asked(void)
+{
+	char text[16];
+
+	if (read_file("/sys/module/" BUS_DRIVER "/parameters/asked", text,
+		      sizeof(text)) < 0)
+		return -1;
+	return atoi(text);
+}
+
+/* That somebody has its lock at the time does not spare a device the question. */
+TEST_F(modules, all_of_a_parents_devices_are_asked_first)
+{
+	char second[UUID_LEN];
+	pid_t bind, parent;
+
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
+	ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	ASSERT_EQ(0, mdev_make(STRUCTURED, 0, "few", second));
+	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+
+	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
+				second));
+	ASSERT_EQ(0, set_bus_driver("delay", 60000));
+	bind = async_write("/sys/bus/mdev/drivers/" BUS_DRIVER "/bind", second);
+	ASSERT_TRUE(WAIT_FOR(exists("/sys/bus/mdev/devices/%s/driver", second),
+			     SOON));
+
+	parent = async_write("/sys/kernel/debug/" STRUCTURED "/unregister", "0");
+	EXPECT_TRUE(WAIT_FOR(vendor_calls(STRUCTURED, "request") > 0, SOON));
+	EXPECT_EQ(0, bus_driver_asked());
+	ASSERT_EQ(0, set_bus_driver("delay", 0));
+	EXPECT_EQ(0, async_result(bind, SOON));
+	EXPECT_TRUE(WAIT_FOR(bus_driver_asked() > 0, SOON));
+
+	/* The first is still waited for. */
+	EXPECT_EQ(-ETIMEDOUT, async_result(parent, 0));
+	EXPECT_EQ(0, mdev_alive(&self->user));
+	EXPECT_EQ(0, vendor_calls(STRUCTURED, "remove"));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(parent, SOON));
+	EXPECT_EQ(2, vendor_calls(STRUCTURED, "remove"));
+}
+
 TEST_F(modules, a_second_bus_driver)
 {
 	ASSERT_EQ(0, module_load(RAW, NULL));

@@ -2,7 +2,8 @@
 /*
  * Test driver on the mdev bus, in the classic form
  *
- * Binds to classic devices that vfio_mdev leaves alone, or fails to.
+ * Binds to classic devices that vfio_mdev leaves alone, or fails to, and answers
+ * what it is told to when it is asked for them back.
  */
 #include <linux/delay.h>
 #include <linux/mdev.h>
@@ -15,6 +16,14 @@ MODULE_PARM_DESC(error, "errno that binding fails with (default 0: none)");
 static uint delay;
 module_param(delay, uint, 0644);
 MODULE_PARM_DESC(delay, "milliseconds that binding takes (default 0); less ends it sooner");
+
+static int answer;
+module_param(answer, int, 0644);
+MODULE_PARM_DESC(answer, "what it answers to a removal (default 0: no user)");
+
+static int asked;
+module_param(asked, int, 0444);
+MODULE_PARM_DESC(asked, "how often a removal asked");
 
 static int bound;
 module_param(bound, int, 0444);
@@ -39,10 +48,17 @@ static void mdev_test_bus_remove(struct device *dev)
 	bound--;
 }
 
+static int mdev_test_bus_prepare_remove(struct device *dev, unsigned int count)
+{
+	asked++;
+	return READ_ONCE(answer);
+}
+
 static struct mdev_driver mdev_test_bus_driver = {
 	.name = "mdev_test_bus",
 	.probe = mdev_test_bus_probe,
 	.remove = mdev_test_bus_remove,
+	.prepare_remove = mdev_test_bus_prepare_remove,
 };
 
 static int __init mdev_test_bus_init(void)
