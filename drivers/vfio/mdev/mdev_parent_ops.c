@@ -72,9 +72,12 @@ static int mdev_classic_create(struct mdev_instance *inst)
 {
 	struct mdev_device *mdev = &inst->mdev;
 	const struct mdev_parent_ops *ops = &classic_parent(mdev)->ops;
+	int ret;
 
 	mdev->dev.groups = ops->mdev_attr_groups;
-	return ops->create(&mdev->type->kobj, mdev);
+	ret = ops->create(&mdev->type->kobj, mdev);
+	/* Neither 0 nor an error: nothing was made, and the write fails. */
+	return ret > 0 ? -EINVAL : ret;
 }
 
 static void mdev_classic_destroy(struct mdev_instance *inst)
@@ -96,8 +99,9 @@ static int mdev_classic_bind(struct mdev_instance *inst)
 
 	if (dev->driver)
 		return 0;
-	if (inst->probe_error)
-		return inst->probe_error;
+	ret = READ_ONCE(inst->probe_error);
+	if (ret)
+		return ret;
 
 	/*
 	 * A driver that matches may not have been asked, for want of memory.
@@ -298,8 +302,8 @@ static int mdev_copy_ops(struct mdev_parent_ops *to, const void *from,
  * vfio_mdev. Devices can be created before this returns.
  *
  * Context: process context, no lock that a callback takes.
- * Return: 0; -EINVAL when create, remove, the types or a type's name are
- * missing or structured ops do not fit together; -E2BIG when the vendor uses
+ * Return: 0; -EINVAL when @dev was not added, when create, remove, the types or
+ * a type's name are missing or structured ops do not fit together; -E2BIG when the vendor uses
  * callbacks that this module does not know; -EEXIST when @dev is a parent
  * already or two types have the same name; -ENOMEM.
  */
@@ -314,6 +318,9 @@ int mdev_register_device_sized(struct device *dev,
 
 	if (!dev || !vendor_ops)
 		return -EINVAL;
+	/* Before anything is made in the directory that it has not got */
+	if (!device_is_registered(dev))
+		return mdev_parent_refuse_device(dev);
 	ret = mdev_copy_ops(&ops, vendor_ops, ops_size);
 	if (ret) {
 		dev_err(dev, "not registered for mediated devices: its driver was built for another mdev.ko (%d)\n",
@@ -396,11 +403,15 @@ EXPORT_SYMBOL(mdev_get_parent_ops);
  * mdev_get_busdata - the bus driver's pointer
  * @mdev: a classic device
  *
+ * Acquire: what was written before mdev_set_busdata() is seen behind the
+ * pointer. It pairs with the release there.
+ *
  * Context: any.
  */
 void *mdev_get_busdata(struct mdev_device *mdev)
 {
-	return READ_ONCE(to_mdev_instance(&mdev->dev)->busdata);
+	/* Pairs with mdev_set_busdata() */
+	return smp_load_acquire(&to_mdev_instance(&mdev->dev)->busdata);
 }
 EXPORT_SYMBOL(mdev_get_busdata);
 
@@ -412,11 +423,15 @@ EXPORT_SYMBOL(mdev_get_busdata);
  * Unlike the driver core's, it is never another driver's: only vfio_mdev sets
  * it, so that it can be read while the device is being rebound.
  *
+ * Release: what was written before is seen by whoever gets @data from
+ * mdev_get_busdata(), which acquires and takes no lock.
+ *
  * Context: any.
  */
 void mdev_set_busdata(struct mdev_device *mdev, void *data)
 {
-	WRITE_ONCE(to_mdev_instance(&mdev->dev)->busdata, data);
+	/* Pairs with mdev_get_busdata() */
+	smp_store_release(&to_mdev_instance(&mdev->dev)->busdata, data);
 }
 EXPORT_SYMBOL(mdev_set_busdata);
 
@@ -483,14 +498,14 @@ EXPORT_SYMBOL(mdev_to_dev);
 
 /**
  * mdev_from_dev - the mediated device that a struct device belongs to
- * @dev: any device
+ * @dev: any device, or NULL
  *
  * Context: any.
  * Return: NULL when @dev is not a mediated device of a classic parent.
  */
 struct mdev_device *mdev_from_dev(struct device *dev)
 {
-	if (dev->bus != &mdev_bus_type ||
+	if (!dev || dev->bus != &mdev_bus_type ||
 	    to_mdev_instance(dev)->kind != &mdev_classic_kind)
 		return NULL;
 	return to_mdev_device(dev);

@@ -18,6 +18,7 @@
  */
 #include <linux/kernfs.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/mdev_classic.h>
 
@@ -194,6 +195,8 @@ static int mdev_type_add(struct mdev_parent *parent, struct mdev_type *type)
 	name = kasprintf(GFP_KERNEL, "%s-%s", driver, type->sysfs_name);
 	if (!name)
 		return -ENOMEM;
+	/* As sysfs names it, which would print a stack for a second one */
+	strreplace(name, '/', '!');
 	twin = kset_find_obj(&dir->kset, name);
 	if (twin) {
 		kobject_put(twin);

@@ -421,6 +421,20 @@ TEST_F(sysfs, the_vendors_error_is_the_admins)
 	close(kmsg);
 }
 
+TEST_F(sysfs, row_66_create_answers_a_positive_number)
+{
+	expect_dmesg(NOT_CREATED);
+	/* The driver negates it. */
+	vendor_set(self->vendor, "create/error", -5);
+	EXPECT_EQ(-EINVAL, mdev_create(self->vendor, 0, "few", self->uuid));
+	EXPECT_FALSE(mdev_exists(self->uuid));
+	EXPECT_EQ(3, mdev_available(self->vendor, 0, "few"));
+	EXPECT_EQ(0, vendor_calls(self->vendor, "remove"));
+	vendor_set(self->vendor, "create/error", 0);
+	EXPECT_EQ(0, mdev_create(self->vendor, 0, "few", self->uuid));
+	EXPECT_EQ(0, mdev_remove(self->uuid));
+}
+
 TEST_F(sysfs, remove_reads_a_number)
 {
 	int fd;
@@ -621,13 +635,18 @@ TEST_F(sysfs, registration_fails_whole)
 		{ "1 no-types", -EINVAL },
 		{ "1 nameless-type", -EINVAL },
 		{ "1 same-type", -EEXIST },
+		/* Rows 61 and 66 */
+		{ "1 alike-type", -EEXIST },
+		{ "1 unadded", -EINVAL },
 	};
 	struct uevent event;
 	char parent[64];
 	unsigned int i;
-	int fd;
+	int fd, kmsg;
 
 	expect_dmesg("not registered for mediated devices:");
+	kmsg = kmsg_open();
+	ASSERT_LE(0, kmsg);
 	snprintf(parent, sizeof(parent), "%s.1", self->vendor);
 	fd = uevent_open();
 	ASSERT_LE(0, fd);
@@ -638,6 +657,8 @@ TEST_F(sysfs, registration_fails_whole)
 				       defects[i].control)) {
 			TH_LOG("%s", defects[i].control);
 		}
+		/* One line, and none of the kernel's own, says why. */
+		EXPECT_EQ(1, kmsg_count(kmsg, "not registered for mediated"));
 		EXPECT_FALSE(exists("/sys/devices/platform/%s/mdev_test",
 				    parent));
 		EXPECT_FALSE(exists("/sys/devices/platform/%s/mdev_supported_types",
@@ -652,6 +673,7 @@ TEST_F(sysfs, registration_fails_whole)
 		EXPECT_EQ(0, parent_unregister(self->vendor, 1));
 		EXPECT_EQ(0, next_state(fd, parent, &event, SOON));
 	}
+	close(kmsg);
 	close(fd);
 }
 

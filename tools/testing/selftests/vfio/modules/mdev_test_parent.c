@@ -202,6 +202,16 @@ static struct attribute_group *same_types[] = {
 	&single_type, &few_type, &single_type, NULL
 };
 
+static struct attribute_group slash_type = {
+	.name = "a/b", .attrs = type_attrs };
+static struct attribute_group mark_type = {
+	.name = "a!b", .attrs = type_attrs };
+
+/* sysfs has no slash in a name */
+static struct attribute_group *alike_types[] = {
+	&mark_type, &few_type, &slash_type, NULL
+};
+
 /* Attributes of the parent, while it is registered */
 
 static ssize_t vendor_show(struct device *dev, struct device_attribute *attr,
@@ -244,6 +254,11 @@ static void defect_same_type(struct mdev_parent_ops *ops)
 	ops->supported_type_groups = same_types;
 }
 
+static void defect_alike_type(struct mdev_parent_ops *ops)
+{
+	ops->supported_type_groups = alike_types;
+}
+
 static const struct {
 	const char *name;
 	void (*apply)(struct mdev_parent_ops *ops);
@@ -251,6 +266,7 @@ static const struct {
 	{ "no-types", defect_no_types },
 	{ "nameless-type", defect_nameless_type },
 	{ "same-type", defect_same_type },
+	{ "alike-type", defect_alike_type },
 };
 
 /* Callbacks that can be left out, as "no-<callback>" */
@@ -299,6 +315,22 @@ static int apply_defect(struct mdev_parent_ops *ops, const char *name)
 	return -ENOENT;
 }
 
+/* One that is not in sysfs yet */
+static int register_unadded(const struct mdev_parent_ops *ops)
+{
+	struct platform_device *pdev;
+	int ret;
+
+	pdev = platform_device_alloc("mdev_test_unadded", PLATFORM_DEVID_NONE);
+	if (!pdev)
+		return -ENOMEM;
+	ret = mdev_register_device(&pdev->dev, ops);
+	if (!ret)
+		mdev_unregister_device(&pdev->dev);
+	platform_device_put(pdev);
+	return ret;
+}
+
 static int register_parent(struct mdev_test_parent *parent, const char *defect)
 {
 	struct mdev_parent_ops ops = *parent->vendor->ops;
@@ -307,6 +339,8 @@ static int register_parent(struct mdev_test_parent *parent, const char *defect)
 	ops.supported_type_groups = all_types;
 	ops.dev_attr_groups = parent_groups;
 	ops.mdev_attr_groups = mdev_test_device_groups;
+	if (!strcmp(defect, "unadded"))
+		return register_unadded(&ops);
 	if (*defect) {
 		ret = apply_defect(&ops, defect);
 		if (ret)
