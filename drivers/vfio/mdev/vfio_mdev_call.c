@@ -9,6 +9,11 @@
  * vfio_mdev_srcu; closing and unbinding change the state, wait for the
  * sections, and then for the calls of their own device.
  *
+ * pinnable and opening are published with a release when a device is opened and
+ * read with an acquire here, with no lock in common: a call that finds one set
+ * sees that the VFIO core counts the device as open. mdev_set_busdata() and
+ * mdev_get_busdata() do the same for the device itself.
+ *
  * The sections are short: what a call does may take as long as the user wants,
  * whose memory it touches, and other users' devices must not wait for that.
  */
@@ -22,9 +27,11 @@ static bool vfio_mdev_is(const struct vfio_mdev *vm, enum vfio_mdev_need need)
 {
 	switch (need) {
 	case VFIO_MDEV_PINNABLE:
-		return READ_ONCE(vm->pinnable);
+		/* Pairs with vfio_mdev_open_device() */
+		return smp_load_acquire(&vm->pinnable);
 	case VFIO_MDEV_OPEN:
-		return READ_ONCE(vm->opening);
+		/* Pairs with vfio_mdev_enter() */
+		return smp_load_acquire(&vm->opening);
 	default:
 		return true;
 	}

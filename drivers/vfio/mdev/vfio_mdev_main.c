@@ -47,6 +47,13 @@
 /* Opens of all devices so far */
 static atomic_long_t vfio_mdev_openings;
 
+/* May the vendor be asked? It sees then what its open wrote. */
+static bool vfio_mdev_is_ready(const struct vfio_mdev *vm)
+{
+	/* Pairs with vfio_mdev_open_device() */
+	return smp_load_acquire(&vm->ready);
+}
+
 /* May a new user come? Called with vm->lock held. */
 static int vfio_mdev_refused(struct vfio_mdev *vm)
 {
@@ -66,8 +73,9 @@ static int vfio_mdev_enter(struct vfio_mdev *vm)
 	spin_lock(&vm->lock);
 	ret = vfio_mdev_refused(vm);
 	if (!ret)
-		WRITE_ONCE(vm->opening,
-			   atomic_long_inc_return(&vfio_mdev_openings));
+		/* Pairs with vfio_mdev_is() */
+		smp_store_release(&vm->opening,
+				  atomic_long_inc_return(&vfio_mdev_openings));
 	spin_unlock(&vm->lock);
 	return ret;
 }
@@ -112,7 +120,8 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 		goto leave;
 	}
 
-	WRITE_ONCE(vm->pinnable, true);
+	/* Pairs with vfio_mdev_is() */
+	smp_store_release(&vm->pinnable, true);
 	vfio_mdev_get_kvm(vm);
 	ret = vm->ops->open(vm->mdev);
 	if (ret)
@@ -121,7 +130,8 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 	if (ret)
 		goto release;
 
-	WRITE_ONCE(vm->ready, true);
+	/* With all that the vendor's open wrote: pairs with vfio_mdev_is_ready() */
+	smp_store_release(&vm->ready, true);
 	/* A removal that came meanwhile has not asked yet */
 	if (mdev_removal_pending(vdev->dev))
 		mdev_device_idle(vdev->dev);
@@ -137,7 +147,8 @@ put_kvm:
 	module_put(vm->ops->owner);
 leave:
 	vfio_mdev_leave(vm);
-	return ret;
+	/* A callback's number that is no error would be taken for a file. */
+	return ret > 0 ? -EINVAL : ret;
 }
 
 static void vfio_mdev_close_device(struct vfio_device *vdev)
@@ -211,7 +222,7 @@ static void vfio_mdev_request(struct vfio_device *vdev, unsigned int count)
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
 
 	/* The core also waits for a moment for a device that is closed */
-	if (!READ_ONCE(vm->ready))
+	if (!vfio_mdev_is_ready(vm))
 		return;
 	if (vm->ops->request)
 		vm->ops->request(vm->mdev, count);
@@ -358,7 +369,7 @@ static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
 	if (!vm->ops->request)
 		return -EBUSY;
 	/* Being opened, or closed: either ends, and says so */
-	if (!READ_ONCE(vm->ready))
+	if (!vfio_mdev_is_ready(vm))
 		return -EAGAIN;
 	if (vm->ops->can_request && !vm->ops->can_request(vm->mdev))
 		return -EBUSY;

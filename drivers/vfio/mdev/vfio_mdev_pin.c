@@ -118,30 +118,11 @@ unwind:
 static int vfio_mdev_pin(struct vfio_mdev *vm, const unsigned long *pfn,
 			 int nr, int prot, unsigned long *phys_pfn)
 {
-	int ret;
-
 	BUILD_BUG_ON(sizeof(struct page *) != sizeof(*phys_pfn));
 
-	if (!phys_pfn)
-		return -EINVAL;
-	ret = vfio_mdev_check_pfns(pfn, nr);
-	if (ret)
-		return ret;
 	if (!vfio_mdev_hears_unmap(vm))
 		return -EINVAL;
 	return vfio_mdev_pin_runs(vm, pfn, nr, prot, phys_pfn);
-}
-
-static int vfio_mdev_unpin(struct vfio_mdev *vm, const unsigned long *pfn,
-			   int nr)
-{
-	int ret;
-
-	ret = vfio_mdev_check_pfns(pfn, nr);
-	if (ret)
-		return ret;
-	vfio_mdev_unpin_runs(vm, pfn, nr);
-	return nr;
 }
 
 /**
@@ -159,17 +140,24 @@ static int vfio_mdev_unpin(struct vfio_mdev *vm, const unsigned long *pfn,
  * call it vfio_pin_pages().
  *
  * Context: process context, no lock that the unmap callback takes.
- * Return: @npage, or an error and nothing was pinned: -ENODEV when @dev is no
- * open mediated device, -E2BIG, -EINVAL when an argument makes no sense, an
- * address is not mapped or nobody would hear of its unmapping, -EPERM when it
- * is mapped with less than @prot, -ENOMEM.
+ * Return: @npage, or an error and nothing was pinned: -EINVAL when an argument
+ * is NULL or makes no sense, -E2BIG, -ENODEV when @dev is no open mediated
+ * device, -EINVAL when an address is not mapped or nobody would hear of its
+ * unmapping, -EPERM when it is mapped with less than @prot, -ENOMEM.
  */
 int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
 			int prot, unsigned long *phys_pfn)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_PINNABLE);
+	struct vfio_mdev *vm;
 	int ret;
 
+	if (!dev || !phys_pfn)
+		return -EINVAL;
+	ret = vfio_mdev_check_pfns(user_pfn, npage);
+	if (ret)
+		return ret;
+
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_PINNABLE);
 	if (!vm)
 		return -ENODEV;
 	ret = vfio_mdev_pin(vm, user_pfn, npage, prot, phys_pfn);
@@ -192,14 +180,21 @@ EXPORT_SYMBOL(vfio_mdev_pin_pages);
 int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
 			  int npage)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
+	struct vfio_mdev *vm;
 	int ret;
 
+	if (!dev)
+		return -EINVAL;
+	ret = vfio_mdev_check_pfns(user_pfn, npage);
+	if (ret)
+		return ret;
+
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
 	if (!vm)
 		return -ENODEV;
-	ret = vfio_mdev_unpin(vm, user_pfn, npage);
+	vfio_mdev_unpin_runs(vm, user_pfn, npage);
 	vfio_mdev_end(vm);
-	return ret;
+	return npage;
 }
 EXPORT_SYMBOL(vfio_mdev_unpin_pages);
 
@@ -282,7 +277,7 @@ struct vfio_group *vfio_group_get_external_user(struct file *filep)
 	struct vfio_group *group;
 	struct device *dev;
 
-	if (!vfio_file_is_group(filep))
+	if (!filep || !vfio_file_is_group(filep))
 		return ERR_PTR(-EINVAL);
 
 	dev = bus_find_device(&mdev_bus_type, NULL, filep,
@@ -297,7 +292,7 @@ EXPORT_SYMBOL_GPL(vfio_group_get_external_user);
 
 /**
  * vfio_group_put_external_user - give a handle back
- * @group: the handle
+ * @group: the handle, or NULL
  *
  * Context: process context.
  */
@@ -305,6 +300,8 @@ void vfio_group_put_external_user(struct vfio_group *group)
 {
 	struct vfio_mdev_handle *handle = to_handle(group);
 
+	if (!group)
+		return;
 	put_device(handle->dev);
 	kfree(handle);
 	module_put(THIS_MODULE);
@@ -326,9 +323,16 @@ int vfio_group_pin_pages(struct vfio_group *group,
 			 unsigned long *user_iova_pfn, int npage, int prot,
 			 unsigned long *phys_pfn)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_handle(group, VFIO_MDEV_PINNABLE);
+	struct vfio_mdev *vm;
 	int ret;
 
+	if (!group || !phys_pfn)
+		return -EINVAL;
+	ret = vfio_mdev_check_pfns(user_iova_pfn, npage);
+	if (ret)
+		return ret;
+
+	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_PINNABLE);
 	if (!vm)
 		return -ENODEV;
 	ret = vfio_mdev_pin(vm, user_iova_pfn, npage, prot, phys_pfn);
@@ -350,14 +354,21 @@ EXPORT_SYMBOL(vfio_group_pin_pages);
 int vfio_group_unpin_pages(struct vfio_group *group,
 			   unsigned long *user_iova_pfn, int npage)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
+	struct vfio_mdev *vm;
 	int ret;
 
+	if (!group)
+		return -EINVAL;
+	ret = vfio_mdev_check_pfns(user_iova_pfn, npage);
+	if (ret)
+		return ret;
+
+	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
 	if (!vm)
 		return -ENODEV;
-	ret = vfio_mdev_unpin(vm, user_iova_pfn, npage);
+	vfio_mdev_unpin_runs(vm, user_iova_pfn, npage);
 	vfio_mdev_end(vm);
-	return ret;
+	return npage;
 }
 EXPORT_SYMBOL(vfio_group_unpin_pages);
 
@@ -372,15 +383,18 @@ EXPORT_SYMBOL(vfio_group_unpin_pages);
  * Classic sources call it vfio_dma_rw().
  *
  * Context: process context.
- * Return: 0, -ENODEV when the open that @group was got in has ended, or what
- * the IOMMU driver answers.
+ * Return: 0, -EINVAL without a @group, @data or @len, -ENODEV when the open that
+ * @group was got in has ended, or what the IOMMU driver answers.
  */
 int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
 		     void *data, size_t len, bool write)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
+	struct vfio_mdev *vm;
 	int ret;
 
+	if (!group || !data || !len)
+		return -EINVAL;
+	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
 	if (!vm)
 		return -ENODEV;
 	ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);

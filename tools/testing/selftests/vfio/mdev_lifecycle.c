@@ -246,6 +246,9 @@ TEST_F(life, open_fails_as_the_vendor_says)
 	vendor_set(self->vendor, "open/error", ENOSPC);
 	EXPECT_EQ(-ENOSPC, mdev_open(self->uuid, &self->user));
 	EXPECT_EQ(-ENOSPC, mdev_open(self->uuid, &self->user));
+	/* A number that is no error would pass for a file. */
+	vendor_set(self->vendor, "open/error", -5);
+	EXPECT_EQ(-EINVAL, mdev_open(self->uuid, &self->user));
 	EXPECT_EQ(0, vendor_calls(self->vendor, "release"));
 	EXPECT_EQ(refs, module_refs(self->vendor));
 

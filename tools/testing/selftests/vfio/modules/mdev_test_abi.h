@@ -65,6 +65,8 @@ enum mdev_test_irq {
 /* Of mdev_test_pin: pin the page at IOVA arg, unpin it again */
 #define MDEV_TEST_PIN			_IO(VFIO_TYPE, VFIO_BASE + 92)
 #define MDEV_TEST_UNPIN			_IO(VFIO_TYPE, VFIO_BASE + 93)
+/* Of mdev_test_pin, too: which of the answers to NULL is wrong? 0: none */
+#define MDEV_TEST_PIN_NULLS		_IO(VFIO_TYPE, VFIO_BASE + 102)
 
 /*
  * Of mdev_test_pci, a PCI card: what it does by itself, and what was done to it.

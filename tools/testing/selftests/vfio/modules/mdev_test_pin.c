@@ -61,6 +61,64 @@ static int unpin_page(struct mdev_device *mdev, unsigned long first,
 	return mine ? vfio_unpin_pages(mdev_dev(mdev), &pfn, 1) : 0;
 }
 
+static int pin_nulls(struct mdev_device *mdev)
+{
+	unsigned long pfn = 0, phys_pfn, events = VFIO_IOMMU_NOTIFY_DMA_UNMAP;
+	struct device *dev = mdev_dev(mdev);
+	struct notifier_block nb = {};
+	struct vfio_group *group;
+	char data = 0;
+
+	group = vfio_group_get_external_user_from_dev(dev);
+	if (IS_ERR(group))
+		return __LINE__;
+	if (vfio_dma_rw(group, 0, NULL, 1, false) != -EINVAL ||
+	    vfio_dma_rw(group, 0, &data, 0, false) != -EINVAL ||
+	    vfio_dma_rw(NULL, 0, &data, 1, false) != -EINVAL)
+		return __LINE__;
+	if (vfio_group_pin_pages(group, NULL, 1, IOMMU_READ, &phys_pfn) !=
+	    -EINVAL ||
+	    vfio_group_pin_pages(group, &pfn, 1, IOMMU_READ, NULL) != -EINVAL ||
+	    vfio_group_unpin_pages(group, NULL, 1) != -EINVAL)
+		return __LINE__;
+	vfio_group_put_external_user(group);
+	vfio_group_put_external_user(NULL);
+
+	if (vfio_group_pin_pages(NULL, &pfn, 1, IOMMU_READ, &phys_pfn) !=
+	    -EINVAL ||
+	    vfio_group_unpin_pages(NULL, &pfn, 1) != -EINVAL)
+		return __LINE__;
+	if (vfio_pin_pages(NULL, &pfn, 1, IOMMU_READ, &phys_pfn) != -EINVAL ||
+	    vfio_pin_pages(dev, NULL, 1, IOMMU_READ, &phys_pfn) != -EINVAL ||
+	    vfio_pin_pages(dev, &pfn, 1, IOMMU_READ, NULL) != -EINVAL ||
+	    vfio_unpin_pages(NULL, &pfn, 1) != -EINVAL ||
+	    vfio_unpin_pages(dev, NULL, 1) != -EINVAL)
+		return __LINE__;
+	/* What makes no sense is told before the device is looked at. */
+	if (vfio_pin_pages(dev->parent, &pfn, 0, IOMMU_READ, &phys_pfn) !=
+	    -EINVAL ||
+	    vfio_pin_pages(dev->parent, &pfn, VFIO_PIN_PAGES_MAX_ENTRIES + 1,
+			   IOMMU_READ, &phys_pfn) != -E2BIG)
+		return __LINE__;
+	if (PTR_ERR_OR_ZERO(vfio_group_get_external_user_from_dev(NULL)) !=
+	    -ENODEV ||
+	    PTR_ERR_OR_ZERO(vfio_group_get_external_user(NULL)) != -EINVAL)
+		return __LINE__;
+	if (vfio_register_notifier(NULL, VFIO_IOMMU_NOTIFY, &events, &nb) !=
+	    -EINVAL ||
+	    vfio_register_notifier(dev, VFIO_IOMMU_NOTIFY, NULL, &nb) !=
+	    -EINVAL ||
+	    vfio_register_notifier(dev, VFIO_IOMMU_NOTIFY, &events, NULL) !=
+	    -EINVAL ||
+	    vfio_unregister_notifier(NULL, VFIO_IOMMU_NOTIFY, &nb) != -EINVAL ||
+	    vfio_unregister_notifier(dev, VFIO_IOMMU_NOTIFY, NULL) != -EINVAL)
+		return __LINE__;
+	if (mdev_from_dev(NULL) || mdev_register_device(NULL, NULL) != -EINVAL)
+		return __LINE__;
+	mdev_unregister_device(NULL);
+	return 0;
+}
+
 static long pin_ioctl(struct mdev_device *mdev, unsigned int cmd,
 		      unsigned long arg)
 {
@@ -75,6 +133,8 @@ static long pin_ioctl(struct mdev_device *mdev, unsigned int cmd,
 		return pin_page(mdev, arg >> PAGE_SHIFT);
 	case MDEV_TEST_UNPIN:
 		return unpin_page(mdev, 0, ULONG_MAX);
+	case MDEV_TEST_PIN_NULLS:
+		return pin_nulls(mdev);
 	default:
 		return -ENOTTY;
 	}
