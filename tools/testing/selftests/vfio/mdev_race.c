@@ -13,6 +13,7 @@
 #define MAX_WORKERS	6
 #define MAX_ALLOWED	8
 #define RACE_MS		1500
+#define BUS_DRIVER	"mdev_test_bus"
 
 struct worker;
 
@@ -241,6 +242,53 @@ static int step_read(struct worker *worker)
 			 sizeof(text));
 }
 
+static const char * const overrides[] = {
+	"vfio_mdev", BUS_DRIVER, "a",
+	"a_name_that_is_too_long_for_the_memory_in_which_a_short_one_was_before_it_got_replaced",
+	"\n",
+};
+
+static int step_override(struct worker *worker)
+{
+	static unsigned int n;
+	char path[PATH_LEN];
+
+	return write_file(mdev_path(path, worker->uuid, "driver_override"),
+			  overrides[n++ % ARRAY_LEN(overrides)]);
+}
+
+/* One of them, whole, or none */
+static int step_read_override(struct worker *worker)
+{
+	char path[PATH_LEN], text[4096];
+	unsigned int i;
+	int ret;
+
+	ret = read_file(mdev_path(path, worker->uuid, "driver_override"), text,
+			sizeof(text));
+	if (ret < 0 || !strcmp(text, "(null)"))
+		return ret;
+	for (i = 0; i < ARRAY_LEN(overrides); i++)
+		if (!strcmp(text, overrides[i]))
+			return ret;
+	return -EIO;
+}
+
+static int step_probe(struct worker *worker)
+{
+	return write_file("/sys/bus/mdev/drivers_probe", worker->uuid);
+}
+
+/* The device is looked at when a driver comes, and loses it when it goes. */
+static int step_driver(struct worker *worker)
+{
+	int ret = module_load(BUS_DRIVER, NULL);
+
+	write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind", worker->uuid);
+	step_probe(worker);
+	return ret ? ret : module_unload(BUS_DRIVER);
+}
+
 static int step_available(struct worker *worker)
 {
 	return mdev_available(worker->vendor, worker->parent, "many");
@@ -387,6 +435,33 @@ TEST_F(race, open_and_unregister)
 	add_open(race, self->vendor, self->uuid);
 	add_reregister(race, self->vendor, 0);
 	run_race(_metadata, race);
+}
+
+/* CVE-2026-80676 was of another bus. */
+TEST_F(race, row_31_driver_override)
+{
+	struct race *race = self->race;
+	unsigned int i;
+
+	ASSERT_EQ(0, mdev_create(self->vendor, 0, "few", self->uuid));
+	for (i = 0; i < 4; i++)
+		add_worker(race, (struct worker){
+			.name = i % 2 ? "read driver_override" :
+					"write driver_override",
+			.step = i % 2 ? step_read_override : step_override,
+			.uuid = self->uuid,
+		});
+	add_worker(race, (struct worker){
+		.name = "probe", .step = step_probe, .uuid = self->uuid,
+		.allowed = { EINVAL, ENODEV, EBUSY, EAGAIN },
+	});
+	add_worker(race, (struct worker){
+		.name = "driver", .step = step_driver, .uuid = self->uuid,
+		.allowed = { EAGAIN, EBUSY },
+	});
+	run_race(_metadata, race);
+	if (module_loaded(BUS_DRIVER))
+		EXPECT_EQ(0, module_unload(BUS_DRIVER));
 }
 
 TEST_F(race, bind_open_and_remove)
