@@ -208,7 +208,7 @@ int t1_map_want_extra(struct t1_map *m)
 	/* From here on nothing is recorded without the mapping's lock. */
 	mmap_write_lock(m->owner->mm);
 	t1_map_lock(m);
-	m->extra = extra;
+	WRITE_ONCE(m->extra, extra);
 	t1_map_unlock(m);
 	mmap_write_unlock(m->owner->mm);
 	return 0;
@@ -227,7 +227,7 @@ void t1_map_drop_extra(struct t1_map *m)
 	if (!extra || extra->backing || extra->dirty)
 		return;
 	t1_map_lock(m);
-	m->extra = NULL;
+	WRITE_ONCE(m->extra, NULL);
 	t1_map_unlock(m);
 	kfree(extra);
 }
@@ -235,7 +235,7 @@ void t1_map_drop_extra(struct t1_map *m)
 /* Put a mapping into the tree, unless it overlaps another. */
 static __always_inline int insert(struct t1_container *c, struct t1_map *new)
 {
-	struct rb_node **link = &c->maps.rb_node, *parent = NULL;
+	struct rb_node **link = &c->maps.rb_node, *parent = NULL, *node;
 	struct t1_map *m, *below = NULL, *above = NULL;
 
 	lockdep_assert_held(&c->maps_lock);
@@ -259,9 +259,15 @@ static __always_inline int insert(struct t1_container *c, struct t1_map *new)
 		return -EEXIST;
 	if (!c->avail)
 		return -ENOSPC;
-	/* This orders what is in the mapping before its being found, too. */
 	write_seqcount_begin(&c->maps_seq);
-	rb_link_node(&new->node, parent, link);
+	rb_link_node(&new->node, parent, &node);
+	/*
+	 * Inserting: write the mapping and its node, with no children; write barrier;
+	 * write links to it, this one and those that rebalancing adds. Searching
+	 * (t1_map_search()): read a link; address dependency; read what it leads to.
+	 */
+	smp_wmb();
+	WRITE_ONCE(*link, node);
 	rb_insert_color(&new->node, &c->maps);
 	write_seqcount_end(&c->maps_seq);
 	if (!above)

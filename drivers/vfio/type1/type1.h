@@ -334,21 +334,24 @@ static inline bool t1_map_is_backed(struct t1_map *m)
 }
 
 /*
- * Find a mapping under RCU, for those who look at it again under its lock. It
- * may be missed while the tree changes.
+ * Find a mapping under RCU, for those who look at it again under its lock, or enter
+ * it. It may be missed while the tree changes: rebalancing moves whole branches, each
+ * link by itself, so a search may be led past it, but not in a circle for longer than
+ * it takes for the links to be seen. What is found is right: where a mapping lies does
+ * not change. For the order of what is read see insert(), in maps.c.
  */
 static inline struct t1_map *t1_map_search(struct t1_container *c,
 					   unsigned long iova)
 {
-	struct rb_node *node = READ_ONCE(c->maps.rb_node);
+	struct rb_node *node = rcu_dereference_raw(c->maps.rb_node);
 
 	while (node) {
 		struct t1_map *m = rb_entry(node, struct t1_map, node);
 
 		if (iova < m->iova)
-			node = READ_ONCE(node->rb_left);
+			node = rcu_dereference_raw(node->rb_left);
 		else if (iova > m->last)
-			node = READ_ONCE(node->rb_right);
+			node = rcu_dereference_raw(node->rb_right);
 		else
 			return m;
 	}
