@@ -54,7 +54,6 @@ static void *type1_open(unsigned long arg)
 	c->local_only = true;
 	init_rwsem(&c->devices_lock);
 	INIT_LIST_HEAD(&c->devices);
-	init_waitqueue_head(&c->wait);
 	c->v2 = arg != VFIO_TYPE1_IOMMU;
 	atomic_set(&c->barred, 1 + !c->v2);
 	c->nesting = arg == VFIO_TYPE1_NESTING_IOMMU;

@@ -336,39 +336,76 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	return ret;
 }
 
-/* Have a part of a user's bitmap writable. */
-static int make_writable(char __user *bitmap, unsigned long bytes)
+/* Have the bits of what lies from one IOVA to another writable. */
+static int make_writable(unsigned long iova, unsigned long last, unsigned long base,
+			 const struct vfio_bitmap *bitmap)
 {
-	unsigned long n;
+	unsigned int shift = __ffs64(bitmap->pgsize);
+	unsigned long from = ((iova - base) >> shift) / BITS_PER_BYTE;
+	unsigned long to = ((last - base) >> shift) / BITS_PER_BYTE;
+	unsigned long bytes = to - from + 1, n;
+	char __user *bits = (char __user *)bitmap->data + from;
 
-	for (; bytes; bytes -= n, bitmap += n) {
+	for (; bytes; bytes -= n, bits += n) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		n = min_t(unsigned long, bytes, FAULT_BYTES);
-		if (fault_in_safe_writeable(bitmap, n))
+		if (fault_in_safe_writeable(bits, n))
 			return -EFAULT;
 		cond_resched();
 	}
 	return 0;
 }
 
-/* Have the bits of all mappings of a range writable. */
+/* And those of all mappings of a range. */
 static int make_all_writable(struct t1_container *c, unsigned long last,
 			     const struct vfio_iommu_type1_dirty_bitmap_get *range)
 {
-	unsigned int shift = __ffs64(range->bitmap.pgsize);
-	char __user *bitmap = (char __user *)range->bitmap.data;
-	unsigned long from, to;
 	struct t1_map *m;
 	int ret = 0;
 
 	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
-	     m = t1_map_next(m)) {
-		from = ((m->iova - range->iova) >> shift) / BITS_PER_BYTE;
-		to = ((m->last - range->iova) >> shift) / BITS_PER_BYTE;
-		ret = make_writable(bitmap + from, to - from + 1);
-	}
+	     m = t1_map_next(m))
+		ret = make_writable(m->iova, m->last, range->iova, &range->bitmap);
 	return ret;
+}
+
+/**
+ * t1_dirty_try - can the bits of a range be told, as far as can be known?
+ * @c: the container
+ * @iova: of the bitmap's first bit
+ * @last: the range's last byte
+ * @bitmap: of a page size that the container has
+ *
+ * The mappings may be others by the time that they are told.
+ *
+ * Context: process context, without maps_lock. Sleeps: the memory of the bitmap
+ * may be long in coming.
+ * Return: 0; -EFAULT; -EINTR: the task was killed.
+ */
+int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
+		 const struct vfio_bitmap *bitmap)
+{
+	unsigned long at = iova, from, to;
+	struct t1_map *m;
+	int ret;
+
+	for (;;) {
+		mutex_lock(&c->maps_lock);
+		m = t1_map_first(c, at);
+		from = m ? max(m->iova, at) : 0;
+		to = m ? min(m->last, last) : 0;
+		mutex_unlock(&c->maps_lock);
+		if (!m || from > last)
+			return 0;
+		ret = make_writable(from, to, iova, bitmap);
+		if (ret)
+			return ret;
+		if (to == last)
+			return 0;
+		at = to + 1;
+		cond_resched();
+	}
 }
 
 /**

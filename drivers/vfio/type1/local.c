@@ -271,6 +271,12 @@ static noinline void group_pinned(struct t1_container *c, struct iommu_group *gr
 	t1_search_end();
 }
 
+/* Why a mapping cannot be entered; its address may have been taken just now. */
+static int not_entered(struct t1_container *c)
+{
+	return READ_ONCE(c->vaddr_invalid) ? -EBUSY : -EINVAL;
+}
+
 /*
  * What t1_pin_pages() could not have by a look-up, from page @done on. It is in
  * flight already in mapping @m, if that is one.
@@ -293,7 +299,7 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 		if (!m && at >= iova)
 			m = t1_map_enter(c, at);
 		if (!m) {
-			ret = -EINVAL;
+			ret = not_entered(c);
 			break;
 		}
 		p.m = m;
@@ -359,9 +365,11 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 static noinline int pin_one_late(struct t1_container *c, unsigned long iova,
 				 struct page **page)
 {
+	int ret = not_entered(c);
+
 	*page = NULL;
-	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 0, -EINVAL);
-	return -EINVAL;
+	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 0, ret);
+	return ret;
 }
 
 /* Pin a page of the memory behind a mapping that the caller is in flight in. */
@@ -524,8 +532,8 @@ static int pin_refused(struct t1_container *c)
 {
 	if (!c->v2)
 		return -EACCES;
-	/* Who sees none without an address is to see the addresses. */
-	if (smp_load_acquire(&c->vaddr_invalid))
+	/* That nobody uses an address that was taken its mapping's bars see to. */
+	if (READ_ONCE(c->vaddr_invalid))
 		return -EBUSY;
 	return list_empty(&c->devices) ? -EINVAL : 0;
 }
@@ -537,7 +545,7 @@ pin_several(struct t1_container *c, struct iommu_group *group, unsigned long iov
 	unsigned long npages = n, done = 0;
 	struct t1_map *m;
 
-	if (unlikely(atomic_read_acquire(&c->barred))) {
+	if (unlikely(atomic_read(&c->barred))) {
 		int ret = pin_refused(c);
 
 		if (ret)
@@ -596,7 +604,7 @@ int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 	/* All that follow are called alike, so that nothing has to be moved. */
 	if (unlikely(npages != 1))
 		return pin_several(c, group, iova, npages, prot, pages);
-	if (unlikely(atomic_read_acquire(&c->barred)))
+	if (unlikely(atomic_read(&c->barred)))
 		return pin_barred(c, group, iova, npages, prot, pages);
 	return pin_page(c, group, iova, prot, pages, false);
 }
@@ -746,15 +754,14 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 	size_t n;
 	int ret = 0;
 
-	/* The address of a mapping is what it was when it was not counted here. */
-	if (unlikely(smp_load_acquire(&c->vaddr_invalid)))
+	if (unlikely(READ_ONCE(c->vaddr_invalid)))
 		return -EBUSY;
 	if (len && iova + len - 1 < iova)
 		return -EINVAL;
 	for (; len && !ret; len -= n, iova += n, data += n) {
 		m = t1_map_enter(c, iova);
 		if (!m)
-			return -EINVAL;
+			return not_entered(c);
 		offset = iova - m->iova;
 		n = min_t(unsigned long, len - 1, m->last - iova) + 1;
 		if (unlikely(!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))))

@@ -10,15 +10,25 @@
  * is done, which takes long: so nothing else can be mapped there, and all other
  * IOVAs can. One that is unmapped is in the tree, as going, until no domain
  * maps it any more. Meanwhile it cannot be used, except that what is pinned can
- * be unpinned; if a driver does not do so it is ready again, and whole. Either
- * all mappings that a call is to unmap go, or none.
+ * be unpinned. Either all mappings that a call is to unmap go, or none.
+ *
+ * A call that unmaps looks at all mappings of its range before it takes any, in
+ * one hold of maps_lock. If the range cuts one, the call is refused, and nothing
+ * has changed. If another call has its hands on one (new or going), it sleeps until
+ * that call lets go of this one, and looks again; it has none itself while it
+ * sleeps, so calls never wait for each other in a circle, nor wake each other. What
+ * can still fail when they are taken: a driver does not unpin, the task is killed,
+ * there is no memory for dirty bits, or their bitmap, which is tried first, has gone
+ * since. Then all mappings are ready again, and whole; pins failed meanwhile, and
+ * drivers have unpinned as they were told.
  *
  * 'last' is the last byte of a range, so that the end of the address space is
  * one that can be used; no sum below goes past it.
  */
 #include <linux/overflow.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "type1.h"
 #include "trace.h"
@@ -83,6 +93,29 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
 		t1_search_end();
 	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
 	return entered ? m : NULL;
+}
+
+/**
+ * t1_map_enter_barred - be in flight in a mapping although its bars forbid it
+ * @c: the container
+ * @m: the mapping, in which the caller counts as in flight already
+ *
+ * unmap_one() sets the bars, and takes them back if the mapping cannot go, within
+ * one hold of the mapping's lock: a caller that has that lock does not see it.
+ *
+ * Context: in a reader's section of RCU.
+ * Return: success; if not, the caller is not in flight any more.
+ */
+bool t1_map_enter_barred(struct t1_container *c, struct t1_map *m)
+{
+	bool barred;
+
+	t1_map_lock(m);
+	barred = m->bars & T1_BAR_STATE;
+	t1_map_unlock(m);
+	if (barred)
+		t1_map_leave(c, m);
+	return !barred;
 }
 
 /**
@@ -293,12 +326,22 @@ static void erase(struct t1_container *c, struct t1_map *m)
 	}
 }
 
-/* After a change that somebody may wait for, see unmap_gather(). */
-static void tell_change(struct t1_container *c)
+/*
+ * A call has its hands on a mapping no more: it is ready, or has left the tree.
+ * Of those who wait in unmap_begin() only those are woken that wait for this one.
+ * Waiting: under maps_lock, read settled and raise waiting; enter the queue; full
+ * barrier (of set_current_state()); read settled, sleep unless it has changed.
+ * Letting go: under maps_lock, read waiting; write settled; full barrier; look into
+ * the queue. Store buffering: at least one side sees the other.
+ */
+static void let_go(struct t1_container *c, struct t1_map *m)
 {
-	c->changes++;
-	if (wq_has_sleeper(&c->wait))
-		wake_up_all(&c->wait);
+	lockdep_assert_held(&c->maps_lock);
+	if (likely(!atomic_read(&c->waiting)))
+		return;
+	WRITE_ONCE(c->settled, c->settled + 1);
+	smp_mb(); /* pairs with set_current_state() of wait_var_event_killable() */
+	wake_up_var(m);
 }
 
 static void set_state(struct t1_map *m, enum t1_map_state state)
@@ -306,6 +349,27 @@ static void set_state(struct t1_map *m, enum t1_map_state state)
 	t1_map_lock(m);
 	t1_map_set_state(m, state);
 	t1_map_unlock(m);
+}
+
+/*
+ * Take a mapping's address away, so that nobody may enter it, or give it one. The
+ * counters say why a pin fails; whether one may be made the mapping's bars say.
+ */
+static void set_vaddr_invalid(struct t1_container *c, struct t1_map *m, bool invalid)
+{
+	lockdep_assert_held(&c->maps_lock);
+	if (invalid) {
+		WRITE_ONCE(c->vaddr_invalid, c->vaddr_invalid + 1);
+		atomic_inc(&c->barred);
+	}
+	t1_map_lock(m);
+	m->vaddr_invalid = invalid;
+	t1_map_set_bars(m);
+	t1_map_unlock(m);
+	if (!invalid) {
+		atomic_dec(&c->barred);
+		WRITE_ONCE(c->vaddr_invalid, c->vaddr_invalid - 1);
+	}
 }
 
 /*
@@ -384,7 +448,7 @@ static int map_complete(struct t1_container *c, struct t1_map *m)
 		erase(c, m);
 	else
 		set_state(m, T1_MAP_READY);
-	tell_change(c);
+	let_go(c, m);
 	mutex_unlock(&c->maps_lock);
 	if (ret)
 		map_free(m);
@@ -401,7 +465,7 @@ static noinline int map_not_only_local(struct t1_container *c, struct t1_map *m)
 	complete = c->tracking || !list_empty(&c->domains);
 	if (complete) {
 		m->state = T1_MAP_NEW;
-		m->bars = t1_map_bars(T1_MAP_NEW, m->prot, false);
+		m->bars = t1_map_bars(m);
 	}
 	mutex_lock(&c->maps_lock);
 	if (c->ranges && !t1_ranges_hold(c->ranges, m->iova, m->last))
@@ -428,9 +492,9 @@ static noinline int map_not_only_local(struct t1_container *c, struct t1_map *m)
  * Context: process context of a user's task. Sleeps.
  * Return: 0; -EINVAL: not of whole pages, not below the top of the address
  * space, or nothing that the IOMMUs can translate; -EEXIST: something is mapped
- * there; -ENOSPC: dma_entry_limit is reached; -ENOMEM: out of memory, or of
- * memory that may be locked; -EFAULT: the memory cannot be pinned; -EINTR: the
- * task was killed.
+ * there, or another call is mapping or unmapping it; -ENOSPC: dma_entry_limit is
+ * reached; -ENOMEM: out of memory, or of memory that may be locked; -EFAULT: the
+ * memory cannot be pinned; -EINTR: the task was killed.
  */
 int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	   unsigned long size, int prot)
@@ -456,7 +520,7 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	m->prot = prot;
 	m->state = T1_MAP_READY;
 	m->vaddr_invalid = false;
-	m->bars = t1_map_bars(T1_MAP_READY, prot, false);
+	m->bars = t1_map_bars(m);
 
 	mutex_lock(&c->maps_lock);
 	if (likely(c->local_only)) {
@@ -475,7 +539,46 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	return ret;
 }
 
-/* Have another task, or the same after exec, own a mapping. */
+/*
+ * Wait until nobody is in flight in a mapping. Leaving (t1_map_leave()): decrement
+ * inflight; full barrier; read waiting, look into the queue if it is not 0. Waiting:
+ * raise waiting, enter the queue; full barrier (of set_current_state()); read
+ * inflight, sleep unless it is 0. Store buffering: at least one side sees the other.
+ */
+static int wait_idle(struct t1_container *c, struct t1_map *m)
+{
+	int ret;
+
+	if (likely(!atomic_read_acquire(&m->inflight)))
+		return 0;
+	atomic_inc(&c->waiting);
+	ret = wait_var_event_killable(&m->inflight, !atomic_read_acquire(&m->inflight));
+	atomic_dec(&c->waiting);
+	return ret ? -EINTR : 0;
+}
+
+/* Lock a mapping that nobody may enter, with nobody in flight in it. */
+static int lock_idle(struct t1_container *c, struct t1_map *m)
+{
+	int ret;
+
+	for (;;) {
+		ret = wait_idle(c, m);
+		if (ret)
+			return ret;
+		t1_map_lock(m);
+		if (!atomic_read_acquire(&m->inflight))
+			return 0;
+		t1_map_unlock(m);
+	}
+}
+
+/*
+ * Have another task, or the same after exec, own a mapping. It has no address, so
+ * nobody enters it, and t1_unmap_vaddr() has waited for those who had. There may be
+ * some who unpin, which does not change what the owner is charged for: with no
+ * group of mediated devices, that is what backs the mapping. They are waited for.
+ */
 static int change_owner(struct t1_container *c, struct t1_map *m)
 {
 	struct t1_owner *old = m->owner, *new;
@@ -491,14 +594,20 @@ static int change_owner(struct t1_container *c, struct t1_map *m)
 	charged = t1_map_charged(m);
 	t1_map_unlock(m);
 	ret = t1_owner_charge(new, charged, false);
+	if (ret)
+		goto put;
+	ret = lock_idle(c, m);
 	if (ret) {
-		t1_owner_put(new);
-		return ret;
+		t1_owner_uncharge(new, charged);
+		goto put;
 	}
-	t1_owner_uncharge(old, charged);
 	m->owner = new;
-	t1_owner_put(old);
-	return 0;
+	t1_map_unlock(m);
+	t1_owner_uncharge(old, charged);
+	new = old;
+put:
+	t1_owner_put(new);
+	return ret;
 }
 
 /**
@@ -510,7 +619,7 @@ static int change_owner(struct t1_container *c, struct t1_map *m)
  *
  * Context: process context of a user's task. Sleeps.
  * Return: 0; -ENOENT: nothing is mapped there; -EINVAL: it has an address, or
- * is not of that size; as t1_map() for the rest.
+ * another call is unmapping it, or it is not of that size; as t1_map() for the rest.
  */
 int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
 		     unsigned long vaddr, unsigned long size)
@@ -535,13 +644,8 @@ int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
 	else
 		ret = change_owner(c, m);
 	if (!ret) {
-		t1_map_lock(m);
 		m->vaddr = vaddr;
-		m->vaddr_invalid = false;
-		t1_map_unlock(m);
-		atomic_dec_return_release(&c->barred);
-		/* Who sees no mapping without an address sees the address. */
-		smp_store_release(&c->vaddr_invalid, c->vaddr_invalid - 1);
+		set_vaddr_invalid(c, m, false);
 	}
 	mutex_unlock(&c->maps_lock);
 	up_read(&c->domains_lock);
@@ -584,49 +688,64 @@ bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long las
 	return m && m->iova <= last && m->last != last;
 }
 
-static void unmap_undo(struct t1_container *c, struct t1_map *going)
-{
-	mutex_lock(&c->maps_lock);
-	for (; going; going = going->next)
-		set_state(going, T1_MAP_READY);
-	tell_change(c);
-	mutex_unlock(&c->maps_lock);
-}
-
-/* Nobody uses a mapping, nor will: its lock is held, and it is going. */
+/*
+ * Nobody uses a mapping, nor will: its lock is held, and it is going. Taking: write
+ * bars; full barrier; read inflight. Entering (t1_map_enter_found()): increment
+ * inflight; full barrier; read bars, back out if they forbid it. Store buffering: at
+ * least one side sees the other. Those who unpin are in flight from under the lock on.
+ */
 static bool is_idle(struct t1_map *m)
 {
-	smp_mb(); /* see t1_map_enter_found() */
+	smp_mb(); /* pairs with smp_mb__after_atomic() in t1_map_enter_found() */
 	return !atomic_read_acquire(&m->inflight) && t1_record_empty(&m->local);
 }
 
+/* Take a mapping: nobody may enter it from here on. Is it idle? */
+static bool take(struct t1_map *m)
+{
+	bool idle;
+
+	t1_map_lock(m);
+	t1_map_set_state(m, T1_MAP_GOING);
+	idle = is_idle(m);
+	t1_map_unlock(m);
+	return idle;
+}
+
+static void unmap_undo(struct t1_container *c, struct t1_map *going)
+{
+	mutex_lock(&c->maps_lock);
+	for (; going; going = going->next) {
+		set_state(going, T1_MAP_READY);
+		let_go(c, going);
+	}
+	mutex_unlock(&c->maps_lock);
+}
+
 /*
- * List what is to go; -EAGAIN: another call has its hands on some. If nobody
- * uses any of it, it is idle, and stays so.
+ * List what is to go, and change nothing: -EINVAL: the range cuts a mapping in two.
+ * @busy is one that another call has its hands on: whether it is cut shows when that
+ * has let go of it.
  */
-static int unmap_list(struct t1_container *c, unsigned long iova,
-		      unsigned long last, bool all, struct t1_map **going,
-		      bool *idle)
+static int unmap_look(struct t1_container *c, unsigned long iova, unsigned long last,
+		      bool all, struct t1_map **list, struct t1_map **busy)
 {
 	bool splits = c->v2 && !all;
-	struct t1_map *m, **end = going;
+	struct t1_map *m, **end = list;
 
 	lockdep_assert_held(&c->maps_lock);
-	*idle = true;
-	*going = NULL;
+	*list = NULL;
+	*busy = NULL;
 	for (m = t1_map_first(c, iova); m && m->iova <= last; m = t1_map_next(m)) {
+		if (m->state != T1_MAP_READY) {
+			*busy = m;
+			continue;
+		}
 		if (splits && (m->iova < iova || m->last > last))
 			return -EINVAL;
 		/* The first version takes its start for a mapping's, or nothing. */
 		if (m->iova < iova)
 			break;
-		if (m->state != T1_MAP_READY)
-			return -EAGAIN;
-		t1_map_lock(m);
-		t1_map_set_state(m, T1_MAP_GOING);
-		if (!is_idle(m))
-			*idle = false;
-		t1_map_unlock(m);
 		m->next = NULL;
 		*end = m;
 		end = &m->next;
@@ -636,12 +755,54 @@ static int unmap_list(struct t1_container *c, unsigned long iova,
 	return 0;
 }
 
+/*
+ * Begin to unmap: list what is to go, when no other call has its hands on any of it.
+ * If there is no error, maps_lock is held after this; nothing is taken yet.
+ */
+static int unmap_begin(struct t1_container *c, unsigned long iova,
+		       unsigned long last, bool all, struct t1_map **list)
+{
+	unsigned long settled;
+	struct t1_map *busy;
+	int ret;
+
+	for (;;) {
+		mutex_lock(&c->maps_lock);
+		ret = unmap_look(c, iova, last, all, list, &busy);
+		if (!ret && !busy)
+			return 0;
+		if (ret) {
+			mutex_unlock(&c->maps_lock);
+			return ret;
+		}
+		settled = c->settled;
+		atomic_inc(&c->waiting);
+		mutex_unlock(&c->maps_lock);
+		/* The mapping may be gone by now: it is only waited for by its address. */
+		ret = wait_var_event_killable(busy, READ_ONCE(c->settled) != settled);
+		atomic_dec(&c->waiting);
+		if (ret)
+			return -EINTR;
+	}
+}
+
+/* Take what is listed. Is all of it idle? */
+static bool unmap_take(struct t1_map *list)
+{
+	bool idle = true;
+
+	for (; list; list = list->next)
+		idle &= take(list);
+	return idle;
+}
+
 /* Take what is listed, and is not mapped by a domain, out of the tree. */
 static void unmap_erase(struct t1_container *c, struct t1_map *going)
 {
-	for (; going; going = going->next)
+	for (; going; going = going->next) {
 		erase(c, going);
-	tell_change(c);
+		let_go(c, going);
+	}
 }
 
 /* Free a mapping that has left the tree; its size. */
@@ -665,37 +826,6 @@ static u64 unmap_free(struct t1_container *c, struct t1_map *going)
 		cond_resched();
 	}
 	return size;
-}
-
-/*
- * List what is to go. What is idle, and mapped by no domain, has left the tree
- * after that.
- */
-static int unmap_gather(struct t1_container *c, unsigned long iova,
-			unsigned long last, bool all, bool erase,
-			struct t1_map **going, bool *idle)
-{
-	unsigned long changes;
-	int ret;
-
-	for (;;) {
-		mutex_lock(&c->maps_lock);
-		ret = unmap_list(c, iova, last, all, going, idle);
-		if (!ret && *idle && erase)
-			unmap_erase(c, *going);
-		changes = c->changes;
-		mutex_unlock(&c->maps_lock);
-		if (!ret)
-			return 0;
-		if (*going) {
-			unmap_undo(c, *going);
-			changes++;
-		}
-		if (ret != -EAGAIN)
-			return ret;
-		if (wait_event_killable(c->wait, READ_ONCE(c->changes) != changes))
-			return -EINTR;
-	}
 }
 
 static void warn_pinned(struct t1_container *c, struct t1_map *m, const char *what,
@@ -730,16 +860,14 @@ static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 	int round;
 
 	for (round = 0; ; round++) {
-		if (wait_event_killable(c->wait, !atomic_read_acquire(&m->inflight)))
+		if (wait_idle(c, m))
 			return -EINTR;
 		t1_map_lock(m);
 		pinned = !t1_record_empty(&m->local);
 		t1_map_unlock(m);
-		/* Who unpins the last page is in flight, and nobody after him. */
+		/* The call that unpins the last page is in flight, and none after it. */
 		if (!pinned)
-			return wait_event_killable(c->wait,
-						   !atomic_read_acquire(&m->inflight)) ?
-				-EINTR : 0;
+			return wait_idle(c, m);
 		if (round == UNMAP_ROUNDS) {
 			warn_busy(c, m);
 			return -EBUSY;
@@ -747,6 +875,8 @@ static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 		/* A driver may unpin a little after it was told. */
 		if (round)
 			schedule_timeout_killable(msecs_to_jiffies(UNMAP_WAIT_MS));
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		t1_tell_unmap(c, m);
 	}
 }
@@ -774,7 +904,8 @@ static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 
 /*
  * Most calls are for one mapping, which nobody uses and no domain maps. Return
- * it, out of the tree, or NULL if it is not so, or anything is wrong.
+ * it, out of the tree, or NULL if it is not so, or anything is wrong. Nobody sees
+ * that it was taken if it was not idle, see t1_map_enter_barred().
  */
 static struct t1_map *unmap_one(struct t1_container *c, u64 iova, u64 size)
 {
@@ -791,13 +922,28 @@ static struct t1_map *unmap_one(struct t1_container *c, u64 iova, u64 size)
 		if (!idle)
 			t1_map_set_state(m, T1_MAP_READY);
 		t1_map_unlock(m);
-		if (idle) {
+		/* It was never seen as going under maps_lock: nobody waits for it. */
+		if (idle)
 			erase(c, m);
-			tell_change(c);
-		}
 	}
 	mutex_unlock(&c->maps_lock);
 	return idle ? m : NULL;
+}
+
+/*
+ * Find out whether the range and the bitmap will do while nothing is taken. The
+ * latter can go until it is written, which is found out then.
+ */
+static int unmap_dry_run(struct t1_container *c, unsigned long iova,
+			 unsigned long last, const struct vfio_bitmap *bitmap)
+{
+	struct t1_map *list;
+	int ret = unmap_begin(c, iova, last, false, &list);
+
+	if (ret)
+		return ret;
+	mutex_unlock(&c->maps_lock);
+	return t1_dirty_try(c, iova, last, bitmap);
 }
 
 /**
@@ -811,17 +957,17 @@ static struct t1_map *unmap_one(struct t1_container *c, u64 iova, u64 size)
  * Context: process context of a user's task. Sleeps, calls drivers.
  * Return: 0, or an errno and nothing has been unmapped: -EINVAL: no range of
  * whole pages, or it cuts a mapping in two; -EBUSY: a driver does not unpin;
- * -EFAULT: the bitmap cannot be written; -EINTR: the task was killed.
+ * -EFAULT: the bitmap cannot be written; -ENOMEM: out of memory, for dirty bits;
+ * -EINTR: the task was killed.
  */
 int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	     const struct vfio_bitmap *bitmap)
 {
 	bool all = flags & VFIO_DMA_UNMAP_FLAG_ALL;
 	bool dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	bool simple, idle;
-	struct t1_map *going = NULL;
+	struct t1_map *m, *going;
 	unsigned long last;
-	struct t1_map *m;
+	bool simple;
 	int ret;
 
 	if (likely(!flags)) {
@@ -838,10 +984,16 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 		ret = -EINVAL;
 	if (ret)
 		goto unlock;
-	ret = unmap_gather(c, iova, last, all, simple, &going, &idle);
+	ret = dirty ? unmap_dry_run(c, iova, last, bitmap) : 0;
+	if (!ret)
+		ret = unmap_begin(c, iova, last, all, &going);
 	if (ret)
 		goto unlock;
-	if (simple && idle) {
+	simple &= unmap_take(going);
+	if (simple)
+		unmap_erase(c, going);
+	mutex_unlock(&c->maps_lock);
+	if (simple) {
 		*size = unmap_free(c, going);
 		goto unlock;
 	}
@@ -858,6 +1010,38 @@ unlock:
 	return ret;
 }
 
+/* Take the addresses of what is listed, or none if one has none. */
+static int unmap_take_vaddr(struct t1_container *c, struct t1_map *list)
+{
+	struct t1_map *m;
+
+	for (m = list; m; m = m->next)
+		if (m->vaddr_invalid)
+			return -EINVAL;
+	for (m = list; m; m = m->next) {
+		set_vaddr_invalid(c, m, true);
+		take(m);
+	}
+	return 0;
+}
+
+/* They have no address, or still have it: nobody is in flight there, or an error. */
+static u64 unmap_vaddr_finish(struct t1_container *c, struct t1_map *going, int error)
+{
+	u64 size = 0;
+
+	mutex_lock(&c->maps_lock);
+	for (; going; going = going->next) {
+		size += (u64)t1_map_size(going);
+		set_state(going, T1_MAP_READY);
+		if (error)
+			set_vaddr_invalid(c, going, false);
+		let_go(c, going);
+	}
+	mutex_unlock(&c->maps_lock);
+	return size;
+}
+
 /**
  * t1_unmap_vaddr - UNMAP_DMA of the addresses alone
  * @c: the container
@@ -865,18 +1049,19 @@ unlock:
  * @size: bytes; those of the mappings that have no address now
  * @all: all mappings
  *
- * Context: process context of a user's task. Sleeps.
+ * No call uses the addresses after this.
+ *
+ * Context: process context of a user's task. Sleeps until nobody is in flight in the
+ * mappings, as drivers of groups that an IOMMU translates for may pin and access.
  * Return: 0, or an errno and nothing was changed: -EBUSY: there are mediated
  * devices, which need the addresses; -EINVAL: as t1_unmap(), or one of the
- * mappings has no address.
+ * mappings has no address; -EINTR: the task was killed.
  */
 int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 {
-	struct t1_map *going = NULL;
+	struct t1_map *m, *going;
 	unsigned long last;
-	struct t1_map *m;
-	u64 done = 0;
-	bool idle;
+	u64 done;
 	int ret;
 
 	down_read(&c->domains_lock);
@@ -886,26 +1071,16 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 	}
 	ret = unmap_last(c, iova, *size, all, &last);
 	if (!ret)
-		ret = unmap_gather(c, iova, last, all, false, &going, &idle);
+		ret = unmap_begin(c, iova, last, all, &going);
 	if (ret)
 		goto unlock;
-	mutex_lock(&c->maps_lock);
-	for (m = going; m; m = m->next)
-		if (m->vaddr_invalid)
-			ret = -EINVAL;
-	for (m = going; m; m = m->next) {
-		t1_map_lock(m);
-		t1_map_set_state(m, T1_MAP_READY);
-		if (!ret) {
-			m->vaddr_invalid = true;
-			c->vaddr_invalid++;
-			atomic_inc(&c->barred);
-			done += (u64)t1_map_size(m);
-		}
-		t1_map_unlock(m);
-	}
-	tell_change(c);
+	ret = unmap_take_vaddr(c, going);
 	mutex_unlock(&c->maps_lock);
+	if (ret)
+		goto unlock;
+	for (m = going; m && !ret; m = m->next)
+		ret = wait_idle(c, m);
+	done = unmap_vaddr_finish(c, going, ret);
 	if (!ret)
 		*size = done;
 unlock:

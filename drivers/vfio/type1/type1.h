@@ -34,9 +34,12 @@
  * anything that sleeps. A pin of what is pinned takes none, and most others take
  * only the mmap_lock: see local.c.
  *
- * To be in flight needs no lock: who enters counts himself, then looks whether
- * the mapping is ready, and leaves if it is not; who unmaps says that it is
- * going, then looks whether somebody is in it. So one sees the other.
+ * To be in flight needs no lock. Entering: increment inflight; full barrier; read
+ * bars, back out if they forbid it. Taking a mapping to unmap it: write bars; full
+ * barrier; read inflight, wait unless it is 0. Store buffering with both barriers:
+ * at least one side sees the other. A mapping without an address is barred like
+ * one that is going, and VFIO_DMA_UNMAP_FLAG_VADDR waits alike: nobody has entered
+ * it who may use its address or its owner when these are replaced.
  *
  * devices_lock is taken for reading while drivers are told of an unmap, which
  * they answer by unpinning, below domains_lock; and for writing, by itself, to
@@ -54,7 +57,7 @@
 #include <linux/rwsem.h>
 #include <linux/seqlock.h>
 #include <linux/vfio.h>
-#include <linux/wait.h>
+#include <linux/wait_bit.h>
 
 #include "pages.h"
 
@@ -89,11 +92,12 @@ extern unsigned int t1_dma_entry_limit;
  * @barred: reasons why not every page can be pinned just so: these mappings,
  *	that there is no device, that it is of the first version; and why it
  *	matters for whom: the groups of @nunscoped, that there are several groups
- * @changes: grows when a mapping has become ready, or has gone
+ * @settled: grows when a mapping that calls may wait for has become ready, or has gone
  * @owner: of the last mapping, likely that of the next
  * @devices_lock: see above
  * @devices: VFIO devices whose driver wants to know of unmaps
- * @wait: for a mapping's state and for nothing to be in flight
+ * @waiting: how many calls sleep until another lets go of a mapping, or until
+ *	nobody is in flight in one, in the queues of wait_var_event()
  * @v2: of the second version, which can be relied upon not to split mappings
  * @nesting: the IOMMU is to translate what the guest's translated
  * @warned: that a driver left pages pinned
@@ -120,13 +124,13 @@ struct t1_container {
 	unsigned int vaddr_invalid;
 	bool local_only;
 	atomic_t barred;
-	unsigned long changes;
+	unsigned long settled;
 	struct t1_owner *owner;
 
 	struct rw_semaphore devices_lock;
 	struct list_head devices;
 
-	wait_queue_head_t wait;
+	atomic_t waiting;
 	bool v2;
 	bool nesting;
 	bool warned;
@@ -180,7 +184,8 @@ struct t1_extra {
  * @last: its last
  * @vaddr: of its first page, in the owner's address space
  * @owner: whose memory it is, and who is charged: for what counts of @local,
- *	unless a backing is live, and for that
+ *	unless a backing is live, and for that. It is replaced only while the
+ *	mapping has no address and nobody is in flight in it
  * @rcu: when it is freed; who searches then reads none of these two
  * @local: what mediated devices have pinned; its lock is the mapping's
  * @extra: what it has besides, or NULL
@@ -189,7 +194,7 @@ struct t1_extra {
  * @bars: what pages cannot be pinned for by a look-up: what @prot does not have,
  *	or anything, and T1_BAR_*
  * @state: see there
- * @vaddr_invalid: @vaddr is about to be replaced
+ * @vaddr_invalid: it has no address, @vaddr is about to be replaced
  * @unused: so that a shift alone gets @prot
  * @prot: IOMMU_READ, IOMMU_WRITE
  * @align: the index of the first page in the records, so that the stretches
@@ -220,7 +225,10 @@ struct t1_map {
 	u16 align;
 };
 
-/* It is not ready, then nothing can be pinned; written pages have to be marked. */
+/*
+ * It is not ready, or has no address: then nothing can be pinned; written pages have
+ * to be marked.
+ */
 #define T1_BAR_STATE	0x80
 #define T1_BAR_DIRTY	0x40
 #define T1_BAR_PROT	0x3f
@@ -283,13 +291,6 @@ static inline void t1_map_unlock(struct t1_map *m)
 	t1_record_unlock(&m->local);
 }
 
-static inline u8 t1_map_bars(enum t1_map_state state, int prot, bool dirty)
-{
-	u8 bars = dirty ? T1_BAR_DIRTY : 0;
-
-	return bars | (state == T1_MAP_READY ? ~prot & T1_BAR_PROT : T1_BAR_STATE | T1_BAR_PROT);
-}
-
 #define t1_assert_map_held(m)	lockdep_assert_held(&(m)->local.stretches.xa_lock)
 
 /*
@@ -308,19 +309,38 @@ static inline unsigned long *t1_map_dirty(const struct t1_map *m)
 	return m->extra ? m->extra->dirty : NULL;
 }
 
-/* The only ways to change these of a mapping that others may have found. */
-static inline void t1_map_set_state(struct t1_map *m, enum t1_map_state state)
+/* What follows from the rest of a mapping. */
+static inline u8 t1_map_bars(const struct t1_map *m)
+{
+	u8 bars = t1_map_dirty(m) ? T1_BAR_DIRTY : 0;
+
+	if (m->state != T1_MAP_READY || m->vaddr_invalid)
+		return bars | T1_BAR_STATE | T1_BAR_PROT;
+	return bars | (~m->prot & T1_BAR_PROT);
+}
+
+/*
+ * To be done when any of that has changed in a mapping that others may have found.
+ * Changing: write the mapping's address, owner and extra; release; write bars.
+ * Entering (t1_map_enter_found()): read bars; acquire; read these.
+ */
+static inline void t1_map_set_bars(struct t1_map *m)
 {
 	t1_assert_map_held(m);
+	/* pairs with smp_load_acquire() in t1_map_enter_found() */
+	smp_store_release(&m->bars, t1_map_bars(m));
+}
+
+static inline void t1_map_set_state(struct t1_map *m, enum t1_map_state state)
+{
 	m->state = state;
-	WRITE_ONCE(m->bars, t1_map_bars(state, m->prot, t1_map_dirty(m)));
+	t1_map_set_bars(m);
 }
 
 static inline void t1_map_set_dirty(struct t1_map *m, unsigned long *bits)
 {
-	t1_assert_map_held(m);
 	m->extra->dirty = bits;
-	WRITE_ONCE(m->bars, t1_map_bars(m->state, m->prot, bits));
+	t1_map_set_bars(m);
 }
 
 /* Mapped by IOMMU domains, which have charged for it. */
@@ -386,25 +406,26 @@ static inline void t1_search_end(void)
 }
 
 /*
- * Be no longer in flight in a mapping, which may be gone after this. What was
- * done there comes before.
+ * Be no longer in flight in a mapping, which may be gone after this: only its
+ * address says then whom to wake. What was done there comes before, and the
+ * decrement is the full barrier that wait_idle() needs.
  */
 static inline void t1_map_leave(struct t1_container *c, struct t1_map *m)
 {
-	/* The counter's barrier lets it see who waits for it. */
-	if (atomic_dec_and_test(&m->inflight) && unlikely(waitqueue_active(&c->wait)))
-		wake_up_all(&c->wait);
+	if (atomic_dec_and_test(&m->inflight) && unlikely(atomic_read(&c->waiting)))
+		wake_up_var(&m->inflight);
 }
+
+bool t1_map_enter_barred(struct t1_container *c, struct t1_map *m);
 
 /* Be in flight in a mapping that a search has found, and that is not over. */
 static inline bool t1_map_enter_found(struct t1_container *c, struct t1_map *m)
 {
 	atomic_inc(&m->inflight);
-	smp_mb__after_atomic(); /* see unmap_list() */
-	if (likely(!(READ_ONCE(m->bars) & T1_BAR_STATE)))
+	smp_mb__after_atomic(); /* pairs with smp_mb() in is_idle() */
+	if (likely(!(smp_load_acquire(&m->bars) & T1_BAR_STATE)))
 		return true;
-	t1_map_leave(c, m);
-	return false;
+	return t1_map_enter_barred(c, m);
 }
 
 /* There are more groups, or fewer, that may write to any page. */
@@ -493,6 +514,8 @@ void t1_dirty_stop(struct t1_container *c);
 int t1_dirty_get(struct t1_container *c,
 		 const struct vfio_iommu_type1_dirty_bitmap_get *range);
 int t1_dirty_check(const struct vfio_bitmap *bitmap, u64 size);
+int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
+		 const struct vfio_bitmap *bitmap);
 int t1_dirty_new_map(struct t1_container *c, struct t1_map *m);
 int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base,
 		    const struct vfio_bitmap *bitmap, bool take);
