@@ -1128,7 +1128,6 @@ void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 		going = m;
 		cond_resched();
 	}
-	tell_change(c);
 	mutex_unlock(&c->maps_lock);
 	for (m = going; m; m = m->next) {
 		if (t1_record_empty(&m->local))

@@ -926,6 +926,120 @@ TEST_F(domains, row_6_another_takes_over)
 	EXPECT_EQ(0, HELD(&self->use));
 }
 
+/* The device's driver pins a page, or copies from it, in another thread. */
+struct use {
+	int device;
+	unsigned long cmd;
+	long ret;
+	pthread_t thread;
+};
+
+#define LATE_PAGE	3
+
+static long use_page(int device, unsigned long cmd, unsigned int page)
+{
+	__u64 word;
+	struct type1_iommu_dma arg = {
+		.iova = T1_IOVA + page * PAGE,
+		.data = (uintptr_t)&word,
+		.len = sizeof(word),
+	};
+
+	return file_ioctl(device, cmd, &arg);
+}
+
+static void *use_thread(void *data)
+{
+	struct use *use = data;
+
+	use->ret = use_page(use->device, use->cmd, LATE_PAGE);
+	return NULL;
+}
+
+/* Takes an address away, and gives another; the first alone if it gets that far. */
+static void move(data_t *self, __u64 size)
+{
+	if (dma_unmap_flags(CONTAINER, T1_IOVA, size,
+			    VFIO_DMA_UNMAP_FLAG_VADDR) != (long long)size)
+		_exit(1);
+	if (dma_map(CONTAINER, MEM, T1_IOVA, size, VFIO_DMA_MAP_FLAG_VADDR))
+		_exit(2);
+	_exit(0);
+}
+
+/*
+ * A page comes late, and whoever uses an address holds up those who take it away;
+ * a process that is killed meanwhile leaves it as it is.
+ */
+static void moved_while_in_use(struct __test_metadata *_metadata, data_t *self,
+			       unsigned long cmd)
+{
+	const __u64 size = AREA * PAGE;
+	const long good = cmd == TYPE1_IOMMU_PIN;
+	struct type1 other;
+	int dev, i, status;
+	struct use use;
+	char *late;
+	pid_t pid;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's has all others wait");
+	ASSERT_EQ(0, type1_open(&other, VFIO_TYPE1v2_IOMMU, 1));
+	dev = other.device[0];
+	late = area(dev, TYPE1_TEST_AREA_LATE, PROT_READ | PROT_WRITE);
+	ASSERT_NE(NULL, late);
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, dma_map(CONTAINER, late, T1_IOVA, size, T1_RW));
+	EXPECT_EQ(AREA, LOCKED(&self->use));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, madvise(late + LATE_PAGE * PAGE, PAGE, MADV_DONTNEED));
+		hold_back(dev, true);
+		use = (struct use){ .device = self->device[0], .cmd = cmd };
+		ASSERT_EQ(0, pthread_create(&use.thread, NULL, use_thread, &use));
+		if (!i && cmd == TYPE1_IOMMU_PIN &&
+		    !WAIT_FOR(hold_back(dev, true) == 1, A_WHILE))
+			SKIP(return, "this kernel does not let a pin wait");
+		ASSERT_TRUE(WAIT_FOR(hold_back(dev, true) == 1, SOON));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			move(self, size);
+		/* From now on nobody begins to use it. */
+		EXPECT_TRUE(WAIT_FOR(use_page(self->device[0], cmd, 0) == -EBUSY, SOON));
+		sleep_ms(100);
+		EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+		if (!i) {
+			kill(pid, SIGKILL);
+			EXPECT_EQ(pid, waitpid(pid, &status, 0));
+			EXPECT_TRUE(WIFSIGNALED(status));
+		}
+		hold_back(dev, false);
+		pthread_join(use.thread, NULL);
+		EXPECT_EQ(good, use.ret);
+		if (!i)
+			EXPECT_EQ(good, use_page(self->device[0], cmd, 0));
+	}
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, LOCKED(&self->use));
+	/* What is pinned is the memory of the one that has mapped it. */
+	if (cmd == TYPE1_IOMMU_RW)
+		EXPECT_EQ(-EFAULT, use_page(self->device[0], cmd, 0));
+	EXPECT_EQ(size, dma_unmap_all(CONTAINER));
+	munmap(late, size);
+	type1_close(&other);
+}
+
+TEST_F(domains, row_56_new_address_beside_a_pin)
+{
+	moved_while_in_use(_metadata, self, TYPE1_IOMMU_PIN);
+}
+
+TEST_F(domains, row_56_new_address_beside_an_access)
+{
+	moved_while_in_use(_metadata, self, TYPE1_IOMMU_RW);
+}
+
 TEST_F(domains, interrupts_that_are_not_isolated)
 {
 	ASSERT_EQ(0, join_group(self, 0));

@@ -485,6 +485,14 @@ char *area(int device, unsigned long which, int prot)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
+int hold_back(int device, bool hold)
+{
+	struct type1_test_late late = { .hold = hold };
+	long ret = file_ioctl(device, TYPE1_TEST_LATE, &late);
+
+	return ret ? ret : (int)late.waiting;
+}
+
 /* Memory */
 
 char *fresh_memory(unsigned int pages, int prot)

@@ -126,6 +126,9 @@ struct type1_test_news news(int device);
 #define AREA	TYPE1_TEST_AREA_PAGES
 char *area(int device, unsigned long which, int prot);
 
+/* Are the pages of its TYPE1_TEST_AREA_LATE held back? How many wait for some? */
+int hold_back(int device, bool hold);
+
 /* Memory: its pages begin with words that tell one from another. */
 #define T1_MARK(page)	(0xabcd000000000000ULL + (page))
 char *marked_memory(unsigned int pages);

@@ -232,6 +232,21 @@ static long map_any(struct worker *worker)
 	return ret && ret != PART_SIZE ? ret : 0;
 }
 
+/* What others pin is not taken from them by a call that is refused. */
+static long refused(struct worker *worker)
+{
+	long ret = dma_unmap(worker->use->t.container, T1_IOVA, PART_SIZE + PAGE);
+
+	return ret == -EINVAL ? 0 : ret ?: -EIO;
+}
+
+static long pin_first(struct worker *worker)
+{
+	const unsigned int at = pick(worker, PART / 2) + worker->nr % 2 * PART / 2;
+
+	return pin_marked(worker, at, 1);
+}
+
 static long unmap_all(struct worker *worker)
 {
 	long ret = dma_unmap_all(worker->use->t.container);
@@ -334,6 +349,14 @@ TEST_F(type1, pins_of_single_pages)
 	ASSERT_EQ(0, use_map(&self->use));
 	EXPECT_EQ(0, TOGETHER(&self->use, pin_single, pin_single, pin_among,
 			      pin_among, crowd));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+TEST_F(type1, row_51_refused_unmap)
+{
+	ASSERT_EQ(0, map_parts(&self->use, 2));
+	EXPECT_EQ(0, TOGETHER(&self->use, pin_first, pin_first, refused, refused));
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, LOCKED(&self->use));
 }

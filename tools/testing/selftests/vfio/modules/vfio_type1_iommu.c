@@ -333,6 +333,40 @@ static long test_ioctl_state(struct test_device *dev, void __user *arg)
 	return copy_to_user(arg, &state, sizeof(state)) ? -EFAULT : 0;
 }
 
+static long test_ioctl_rw(struct test_device *dev, void __user *arg)
+{
+	struct type1_iommu_dma dma;
+	void *data;
+	int ret;
+
+	if (copy_from_user(&dma, arg, sizeof(dma)))
+		return -EFAULT;
+	if (!dma.len || dma.len > PAGE_SIZE)
+		return -EINVAL;
+	data = memdup_user(u64_to_user_ptr(dma.data), dma.len);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	ret = vfio_dma_rw(&dev->vdev, dma.iova, data, dma.len, dma.write);
+	if (!ret && !dma.write && copy_to_user(u64_to_user_ptr(dma.data), data, dma.len))
+		ret = -EFAULT;
+	kfree(data);
+	return ret;
+}
+
+static long test_ioctl_pin(struct test_device *dev, void __user *arg)
+{
+	struct type1_iommu_dma dma;
+	struct page *page;
+	int ret;
+
+	if (copy_from_user(&dma, arg, sizeof(dma)))
+		return -EFAULT;
+	ret = vfio_pin_pages(&dev->vdev, dma.iova, 1, IOMMU_READ, &page);
+	if (ret > 0)
+		vfio_unpin_pages(&dev->vdev, dma.iova, 1);
+	return ret;
+}
+
 static long test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		       unsigned long arg)
 {
@@ -341,6 +375,10 @@ static long test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	switch (cmd) {
 	case TYPE1_IOMMU_DMA:
 		return test_ioctl_dma(dev, (void __user *)arg);
+	case TYPE1_IOMMU_RW:
+		return test_ioctl_rw(dev, (void __user *)arg);
+	case TYPE1_IOMMU_PIN:
+		return test_ioctl_pin(dev, (void __user *)arg);
 	case TYPE1_IOMMU_STATE:
 		return test_ioctl_state(dev, (void __user *)arg);
 	default:
@@ -354,6 +392,11 @@ static int test_open(struct vfio_device *vdev)
 }
 
 static void test_close(struct vfio_device *vdev)
+{
+}
+
+/* Nothing stays pinned. */
+static void test_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 }
 
@@ -377,6 +420,7 @@ static const struct vfio_device_ops test_device_ops = {
 	.open_device = test_open,
 	.close_device = test_close,
 	.ioctl = test_ioctl,
+	.dma_unmap = test_dma_unmap,
 };
 
 static void test_unregister(void *data)

@@ -18,6 +18,7 @@
  * pins before it is given back: of two that want to, one does.
  */
 #include <linux/delay.h>
+#include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/iommu.h>
 #include <linux/kthread.h>
@@ -47,6 +48,9 @@
  * @news: of memory that goes
  * @faults: those of @news, counted below the lock of an address space
  * @late: unpins all, for TYPE1_TEST_UNMAP_LATE
+ * @hold: pages of TYPE1_TEST_AREA_LATE are held back
+ * @waiting: how many wait for some
+ * @come: where they do
  */
 struct type1_test {
 	struct vfio_device vdev;
@@ -60,6 +64,9 @@ struct type1_test {
 	struct type1_test_news news;
 	atomic_t faults;
 	struct delayed_work late;
+	bool hold;
+	atomic_t waiting;
+	wait_queue_head_t come;
 };
 
 struct type1_test_held {
@@ -514,6 +521,16 @@ static void type1_test_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	}
 }
 
+static long type1_test_ioctl_late(struct type1_test *tt, void *data)
+{
+	struct type1_test_late *arg = data;
+
+	WRITE_ONCE(tt->hold, arg->hold);
+	wake_up_all(&tt->come);
+	arg->waiting = atomic_read(&tt->waiting);
+	return 0;
+}
+
 /* The device's file */
 
 struct type1_test_command {
@@ -529,6 +546,7 @@ static const struct type1_test_command type1_test_commands[] = {
 	{ TYPE1_TEST_PAGE, type1_test_ioctl_page },
 	{ TYPE1_TEST_BEHAVE, type1_test_ioctl_behave },
 	{ TYPE1_TEST_NEWS, type1_test_ioctl_news },
+	{ TYPE1_TEST_LATE, type1_test_ioctl_late },
 };
 
 union type1_test_arg {
@@ -538,6 +556,7 @@ union type1_test_arg {
 	struct type1_test_page page;
 	struct type1_test_behave behave;
 	struct type1_test_news news;
+	struct type1_test_late late;
 };
 
 static long type1_test_ioctl(struct vfio_device *vdev, unsigned int cmd,
@@ -595,6 +614,34 @@ static const struct vm_operations_struct type1_test_none = {
 	.fault = type1_test_no_page,
 };
 
+/*
+ * A page of its own for each fault. While they are held back it waits without the
+ * lock of the address space, so the area may be gone after that; the file stays.
+ */
+static vm_fault_t type1_test_late_page(struct vm_fault *vmf)
+{
+	struct type1_test *tt = vmf->vma->vm_private_data;
+	struct file *file;
+
+	if (!READ_ONCE(tt->hold)) {
+		vmf->page = alloc_page(TYPE1_TEST_GFP | __GFP_ZERO);
+		return 0;
+	}
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_SIGBUS;
+	file = get_file(vmf->vma->vm_file);
+	vfio_compat_fault_unlock(vmf);
+	atomic_inc(&tt->waiting);
+	wait_event_killable(tt->come, !READ_ONCE(tt->hold));
+	atomic_dec(&tt->waiting);
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+static const struct vm_operations_struct type1_test_late_pages = {
+	.fault = type1_test_late_page,
+};
+
 static int type1_test_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	unsigned long size = vma->vm_end - vma->vm_start;
@@ -611,6 +658,10 @@ static int type1_test_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	case TYPE1_TEST_AREA_NONE:
 		vma->vm_private_data = to_type1_test(vdev);
 		vma->vm_ops = &type1_test_none;
+		return 0;
+	case TYPE1_TEST_AREA_LATE:
+		vma->vm_private_data = to_type1_test(vdev);
+		vma->vm_ops = &type1_test_late_pages;
 		return 0;
 	case TYPE1_TEST_AREA_IO:
 		if (!type1_test_io_pfn)
@@ -636,6 +687,7 @@ static int type1_test_open(struct vfio_device *vdev)
 	tt->told = 0;
 	mutex_unlock(&tt->lock);
 	atomic_set(&tt->faults, 0);
+	WRITE_ONCE(tt->hold, false);
 	return 0;
 }
 
@@ -669,6 +721,7 @@ static int type1_test_init_dev(struct vfio_device *vdev)
 	mutex_init(&tt->lock);
 	xa_init(&tt->pins);
 	INIT_DELAYED_WORK(&tt->late, type1_test_late);
+	init_waitqueue_head(&tt->come);
 	return 0;
 }
 

@@ -126,14 +126,25 @@ struct type1_test_news {
  * AREA_IO has no memory behind it and must not be touched. AREA_NONE can be
  * pinned, but whoever may not let go of the address space while he waits gets
  * no page and no error, so often; and then the error that others get at once.
- * Linux 6.1 passes that on, later kernels warn.
+ * Linux 6.1 passes that on, later kernels warn. AREA_LATE are pages that come when
+ * touched, as userfaultfd brings them: while the device holds them back, who copies or
+ * touches them waits, and who pins them, but Linux 6.1 does not let a pin wait: EFAULT.
  */
 #define TYPE1_TEST_AREA_PAGES	16UL
 #define TYPE1_TEST_AREA_EAGER	0UL
 #define TYPE1_TEST_AREA_LAZY	0x100000UL
 #define TYPE1_TEST_AREA_IO	0x200000UL
 #define TYPE1_TEST_AREA_NONE	0x300000UL
+#define TYPE1_TEST_AREA_LATE	0x500000UL
 #define TYPE1_TEST_AREA_WORD	0x7e57a4ea0000UL
 #define TYPE1_TEST_FAULTS	100
+
+/* Whether pages of TYPE1_TEST_AREA_LATE are held back; how many wait for some. */
+struct type1_test_late {
+	__u32 hold;
+	__u32 waiting;
+};
+
+#define TYPE1_TEST_LATE		_IOWR(VFIO_TYPE, VFIO_BASE + 107, struct type1_test_late)
 
 #endif /* _VFIO_TYPE1_TEST_ABI_H */
