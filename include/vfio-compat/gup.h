@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Pages and I/O memory of another address space: changed in 6.5 and 6.12. */
+/* Pages and I/O memory of another address space: changed in 6.4, 6.5, 6.10 and 6.12. */
 #ifndef _VFIO_COMPAT_GUP_H
 #define _VFIO_COMPAT_GUP_H
 
@@ -52,8 +52,13 @@ static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
 #else
 	spinlock_t *lock;	/* of the page table */
 	pte_t *pte;
-	int ret = follow_pte(vma->vm_mm, vaddr, &pte, &lock);
+	int ret;
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	ret = follow_pte(vma, vaddr, &pte, &lock);
+#else
+	ret = follow_pte(vma->vm_mm, vaddr, &pte, &lock);
+#endif
 	if (ret)
 		return ret;
 	/* As follow_pte() does not say to sparse. */
@@ -70,7 +75,8 @@ static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
 /*
  * I/O memory at an address of a VM_PFNMAP area: its page, and how many mapped
  * as one follow, this included. The caller holds the mmap_lock, and starts
- * over on -EAGAIN, before which it was released and taken again.
+ * over on -EAGAIN, before which it was released and taken again. Else an error is
+ * -EFAULT, -ENOMEM or -EINTR, if the task is to die.
  */
 static inline int vfio_compat_follow_pfnmap(struct vm_area_struct *vma,
 					    unsigned long vaddr, bool write,
@@ -88,8 +94,9 @@ static inline int vfio_compat_follow_pfnmap(struct vm_area_struct *vma,
 			       &unlocked);
 	if (unlocked)
 		return -EAGAIN;
-	if (!ret)
-		ret = vfio_compat_look_pfnmap(vma, vaddr, write, pfn, npages);
+	if (ret)
+		return ret;
+	ret = vfio_compat_look_pfnmap(vma, vaddr, write, pfn, npages);
 	return ret ? -EFAULT : 0;
 }
 
