@@ -895,6 +895,21 @@ TEST_F(domains, row_57_turns_while_tracking)
 	munmap(bitmap, bytes);
 }
 
+/* Which the IOMMU would let a device reach after the driver has freed it */
+TEST_F(domains, row_74_memory_of_a_driver)
+{
+	char *mem;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	mem = area(self->use.t.device[0], TYPE1_TEST_AREA_OWN, PROT_READ | PROT_WRITE);
+	ASSERT_NE(NULL, mem);
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, mem, ELSEWHERE, AREA * PAGE, T1_RW));
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, mem, ELSEWHERE, PAGE, T1_READ));
+	EXPECT_EQ(0, state(self, 0).mapped);
+	munmap(mem, AREA * PAGE);
+}
+
 /* A process gives what another has mapped an address of its own, and pays. */
 TEST_F(domains, row_6_another_takes_over)
 {

@@ -535,6 +535,28 @@ TEST_F(type1, row_10_no_memory_behind_it)
 	EXPECT_EQ(0, LOCKED(&self->use));
 }
 
+/* A driver's own memory: it could be freed under a pin, which does not hold it. */
+TEST_F(type1, row_74_memory_of_a_driver)
+{
+	const int dev = self->use.t.device[0];
+	char *mem = area(dev, TYPE1_TEST_AREA_OWN, PROT_READ | PROT_WRITE);
+	enum type1_test_context context;
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, dma_map(self->use.t.container, mem, T1_IOVA, AREA * PAGE,
+			     T1_RW));
+	ASSERT_EQ(0, dma_map(self->use.t.container, mem, RO_IOVA, AREA * PAGE,
+			     T1_READ));
+	for (context = 0; context < TYPE1_TEST_CONTEXTS; context++) {
+		EXPECT_EQ(-EFAULT, pin_in(dev, context, T1_IOVA, 1, BOTH));
+		EXPECT_EQ(-EFAULT, pin_in(dev, context, T1_IOVA, AREA, BOTH));
+		EXPECT_EQ(-EFAULT, pin_in(dev, context, RO_IOVA + PAGE, 1,
+					  TYPE1_TEST_READ));
+	}
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
 /* Who pins, reads and writes */
 
 TEST_F(type1, from_kernel_threads)

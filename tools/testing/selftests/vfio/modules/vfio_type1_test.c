@@ -102,6 +102,8 @@ struct type1_test_rw_job {
 
 /* Of TYPE1_TEST_AREA_EAGER and _LAZY */
 static struct page *type1_test_area;
+/* Of TYPE1_TEST_AREA_OWN */
+static struct page *type1_test_own;
 /* The first page frame without memory that TYPE1_TEST_AREA_IO maps */
 static unsigned long type1_test_io_pfn;
 static struct platform_device *type1_test_pdevs[TYPE1_TEST_DEVICES];
@@ -668,13 +670,16 @@ static int type1_test_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 			return -ENODEV;
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 		pfn = type1_test_io_pfn;
-		fallthrough;
+		break;
+	case TYPE1_TEST_AREA_OWN:
+		pfn = page_to_pfn(type1_test_own);
+		break;
 	case TYPE1_TEST_AREA_EAGER:
-		return remap_pfn_range(vma, vma->vm_start, pfn, size,
-				       vma->vm_page_prot);
+		break;
 	default:
 		return -EINVAL;
 	}
+	return remap_pfn_range(vma, vma->vm_start, pfn, size, vma->vm_page_prot);
 }
 
 static int type1_test_open(struct vfio_device *vdev)
@@ -778,15 +783,22 @@ static struct platform_driver type1_test_driver = {
 	.driver_managed_dma = true,
 };
 
-/* Pages that are memory, but not of the kind that is counted */
+#define TYPE1_TEST_AREA_ORDER	get_order(TYPE1_TEST_AREA_PAGES * PAGE_SIZE)
+
+/* Pages that are memory, but not of the kind that is counted; and some that are */
 static int type1_test_make_area(void)
 {
-	unsigned int order = get_order(TYPE1_TEST_AREA_PAGES * PAGE_SIZE);
 	unsigned long i;
 
-	type1_test_area = alloc_pages(GFP_KERNEL | __GFP_ZERO, order);
-	if (!type1_test_area)
+	type1_test_area = alloc_pages(GFP_KERNEL | __GFP_ZERO, TYPE1_TEST_AREA_ORDER);
+	type1_test_own = alloc_pages(GFP_KERNEL | __GFP_ZERO, TYPE1_TEST_AREA_ORDER);
+	if (!type1_test_area || !type1_test_own) {
+		if (type1_test_area)
+			__free_pages(type1_test_area, TYPE1_TEST_AREA_ORDER);
+		if (type1_test_own)
+			__free_pages(type1_test_own, TYPE1_TEST_AREA_ORDER);
 		return -ENOMEM;
+	}
 	for (i = 0; i < TYPE1_TEST_AREA_PAGES; i++) {
 		SetPageReserved(type1_test_area + i);
 		*(u64 *)page_address(type1_test_area + i) =
@@ -797,12 +809,12 @@ static int type1_test_make_area(void)
 
 static void type1_test_free_area(void)
 {
-	unsigned int order = get_order(TYPE1_TEST_AREA_PAGES * PAGE_SIZE);
 	unsigned long i;
 
 	for (i = 0; i < TYPE1_TEST_AREA_PAGES; i++)
 		ClearPageReserved(type1_test_area + i);
-	__free_pages(type1_test_area, order);
+	__free_pages(type1_test_area, TYPE1_TEST_AREA_ORDER);
+	__free_pages(type1_test_own, TYPE1_TEST_AREA_ORDER);
 }
 
 /*

@@ -123,7 +123,9 @@ struct type1_test_news {
  * What can be mapped: TYPE1_TEST_AREA_PAGES pages each, without reference
  * counts. The first word of page n of AREA_EAGER and AREA_LAZY (the same pages,
  * the latter enter the page table when touched) is TYPE1_TEST_AREA_WORD + n.
- * AREA_IO has no memory behind it and must not be touched. AREA_NONE can be
+ * AREA_IO has no memory behind it and must not be touched. AREA_OWN are pages as
+ * any driver has some: they are counted, and could be freed while a pin that holds
+ * no reference is used. AREA_NONE can be
  * pinned, but whoever may not let go of the address space while he waits gets
  * no page and no error, so often; and then the error that others get at once.
  * Linux 6.1 passes that on, later kernels warn. AREA_LATE are pages that come when
@@ -135,6 +137,7 @@ struct type1_test_news {
 #define TYPE1_TEST_AREA_LAZY	0x100000UL
 #define TYPE1_TEST_AREA_IO	0x200000UL
 #define TYPE1_TEST_AREA_NONE	0x300000UL
+#define TYPE1_TEST_AREA_OWN	0x400000UL
 #define TYPE1_TEST_AREA_LATE	0x500000UL
 #define TYPE1_TEST_AREA_WORD	0x7e57a4ea0000UL
 #define TYPE1_TEST_FAULTS	100
