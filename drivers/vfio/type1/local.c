@@ -380,8 +380,8 @@ static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
 	struct mm_struct *mm = m->owner->mm;
 	bool write = m->prot & IOMMU_WRITE;
 
-	if (likely(mm == current->mm))
-		return t1_gup_own_page(vaddr, write, page);
+	if (likely(mm == current->mm) && likely(t1_gup_own_page(vaddr, write, page)))
+		return true;
 	return t1_gup_page_of(mm, vaddr, write, page);
 }
 
@@ -594,7 +594,8 @@ pin_barred(struct t1_container *c, struct iommu_group *group, unsigned long iova
  * no pages, not all is mapped, or no driver would be told of an unmap, or it is
  * I/O memory without pages; -EPERM: the mapping does not allow it; -ENOMEM: out of
  * memory, or of memory that may be locked; -EFAULT: the memory cannot be
- * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned two million times.
+ * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned two million times;
+ * -EINTR: the task was killed; or what else t1_gup_pages() says.
  */
 int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 		 int npages, int prot, struct page **pages)

@@ -124,6 +124,11 @@ void t1_gup_end(struct t1_gup *gup);
 long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 		  struct page **pages, struct t1_source *src);
 
+static inline unsigned int t1_gup_flags(bool write)
+{
+	return FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
+}
+
 /* A page that has been pinned is not special; else it is unpinned. */
 static inline bool t1_page_is_plain(struct page *page)
 {
@@ -134,13 +139,13 @@ static inline bool t1_page_is_plain(struct page *page)
 }
 
 /*
- * Pin a page of the current task's memory. If that fails, or the page is
- * special in any way, it is not pinned, and t1_gup_pages() knows more.
+ * Pin a page of the current task's memory. If it is not there yet, or special in
+ * any way, it is not pinned, and t1_gup_page_of() knows more.
  */
 static inline bool t1_gup_own_page(unsigned long vaddr, bool write,
 				   struct page **page)
 {
-	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
+	unsigned int flags = t1_gup_flags(write) | FOLL_NOFAULT;
 
 	return likely(pin_user_pages_fast(vaddr, 1, flags, page) == 1) &&
 	       t1_page_is_plain(*page);

@@ -2,9 +2,15 @@
 /*
  * Pages out of an address space
  *
- * Who runs in the address space pins without its lock, in the case of a page
- * that is present. A kernel thread adopts the address space for a call of some
- * pages; all others, and it for a few, pin under the mmap_lock.
+ * Which memory can be pinned is what the kernel's own type1 finds: that of the
+ * mm, whichever thread asks. So every page that is not there yet, or that
+ * pin_user_pages_fast() refuses, is asked for by pin_user_pages_remote() under
+ * the mmap_lock. A protection key, which is a thread's, forbids nothing there;
+ * userfaultfd is not waited for, as the lock cannot be dropped meanwhile: -EFAULT.
+ * Before that a thread that runs in the address space takes what is there
+ * without the lock, and without a fault (FOLL_NOFAULT), so that it never gets
+ * more than the remote way would give. A kernel thread adopts the address space
+ * for that if it wants some pages; for a few the lock is cheaper.
  *
  * Memory without a pin to hold is told apart. I/O memory (VM_PFNMAP) has no
  * pages that could be pinned: its owner revokes it by other means. The zero
@@ -124,7 +130,6 @@ static void look_at(struct page **pages, unsigned long n,
 	unsigned long run = run_length(pages, n), i, step;
 	struct folio *folio;
 
-	src->pages = pages;
 	src->nreserved = 0;
 	for (i = 0; i < n; i += step) {
 		step = 1;
@@ -143,6 +148,27 @@ static void look_at(struct page **pages, unsigned long n,
 	src->run = run;
 }
 
+/* All that there may be: pages, or I/O memory, which the mmap_lock keeps in place. */
+static long get_locked(struct t1_gup *gup, unsigned long vaddr,
+		       unsigned long npages, struct page **pages,
+		       struct t1_source *src)
+{
+	long ret;
+
+	mmap_read_lock(gup->mm);
+	ret = vfio_compat_pin_user_pages_remote(gup->mm, vaddr, npages,
+						t1_gup_flags(gup->write), pages);
+	if (ret == -EFAULT) {
+		ret = follow_io(gup, vfio_compat_untagged_addr(gup->mm, vaddr),
+				npages, &src->pfn);
+		src->pages = NULL;
+		src->run = ret > 0 ? ret : 1;
+		src->nreserved = src->run;
+	}
+	mmap_read_unlock(gup->mm);
+	return ret;
+}
+
 /**
  * t1_gup_pages - pin some pages
  * @gup: the way into the address space
@@ -152,38 +178,27 @@ static void look_at(struct page **pages, unsigned long n,
  * @src: what was
  *
  * Context: process context. Sleeps, may take the mmap_lock.
- * Return: how many, at least one; an errno, and none.
+ * Return: how many, at least one; or none, and -EFAULT: there is no memory that can
+ * be pinned so; -ENOMEM; -EINTR: the task was killed; or what only the kernel's
+ * functions know: -EOPNOTSUPP: it is a file's, on DAX; -EEXIST: it has no struct
+ * page; -EREMOTEIO: it is a PCI device's; -EBUSY: it would have to move, and cannot.
  */
 long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 		  struct page **pages, struct t1_source *src)
 {
-	unsigned int flags = FOLL_LONGTERM | (gup->write ? FOLL_WRITE : 0);
-	long ret;
+	unsigned int flags = t1_gup_flags(gup->write) | FOLL_NOFAULT;
+	long ret = 0;
 
 	/* The kernel would take it for the whole page table. */
 	if (WARN_ON_ONCE(!npages))
 		return -EINVAL;
-	if (gup->how == T1_GUP_REMOTE) {
-		mmap_read_lock(gup->mm);
-		ret = vfio_compat_pin_user_pages_remote(gup->mm, vaddr, npages,
-							flags, pages);
-		mmap_read_unlock(gup->mm);
-	} else {
+	src->pages = pages;
+	if (gup->how != T1_GUP_REMOTE)
 		ret = pin_user_pages_fast(vaddr, npages, flags, pages);
-	}
-	if (likely(ret > 0)) {
+	if (unlikely(ret <= 0))
+		ret = get_locked(gup, vaddr, npages, pages, src);
+	if (likely(ret > 0 && src->pages))
 		look_at(pages, ret, src);
-		return ret;
-	}
-	if (ret == -EFAULT) {
-		mmap_read_lock(gup->mm);
-		ret = follow_io(gup, vfio_compat_untagged_addr(gup->mm, vaddr),
-				npages, &src->pfn);
-		mmap_read_unlock(gup->mm);
-		src->pages = NULL;
-		src->run = ret > 0 ? ret : 1;
-		src->nreserved = src->run;
-	}
 	return ret ?: -EFAULT;
 }
 
@@ -201,13 +216,12 @@ long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 bool t1_gup_page_of(struct mm_struct *mm, unsigned long vaddr, bool write,
 		    struct page **page)
 {
-	unsigned int flags = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
 	long ret;
 
 	if (!mmget_not_zero(mm))
 		return false;
 	mmap_read_lock(mm);
-	ret = vfio_compat_pin_user_pages_remote(mm, vaddr, 1, flags, page);
+	ret = vfio_compat_pin_user_pages_remote(mm, vaddr, 1, t1_gup_flags(write), page);
 	mmap_read_unlock(mm);
 	mmput(mm);
 	return ret == 1 && t1_page_is_plain(*page);

@@ -247,6 +247,73 @@ TEST_F(iommu, read_only_memory)
 			  word_of(MEM, 9), 0));
 }
 
+static const unsigned int counts[] = { 1, 3, 4, T1_MAX_PIN };
+
+/* A protection key forbids its thread, and no device. */
+TEST_F(iommu, row_54_protection_keys)
+{
+	struct pci *edu = &self->pci[EDU0];
+	unsigned int i, read;
+	char *mem;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	for (read = 0; read < 2; read++) {
+		mem = keyed_memory(T1_MAX_PIN, read);
+		if (!mem)
+			SKIP(return, "no protection keys here");
+		for (i = 0; i < ARRAY_LEN(counts); i++) {
+			ASSERT_EQ(0, dma_map(CONTAINER, mem, ELSEWHERE,
+					     counts[i] * PAGE, T1_RW));
+			EXPECT_TRUE(lands(edu, ELSEWHERE + (counts[i] - 1) * PAGE,
+					  iova_of(9), word_of(MEM, 9),
+					  T1_MARK(counts[i] - 1)));
+			EXPECT_EQ(counts[i] * PAGE,
+				  dma_unmap(CONTAINER, ELSEWHERE, counts[i] * PAGE));
+			/* Nor what is not there yet */
+			ASSERT_EQ(0, madvise(mem, (counts[i] - 1) * PAGE,
+					     MADV_DONTNEED));
+		}
+	}
+}
+
+/* What userfaultfd has yet to bring is not waited for. */
+TEST_F(iommu, row_63_userfaultfd)
+{
+	struct late_memory late;
+	unsigned int i;
+	int ret;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ret = late_begin(&late, T1_MAX_PIN);
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "no userfaultfd() here, or one that reports each fault");
+	ASSERT_EQ(0, ret);
+	for (i = 0; i < ARRAY_LEN(counts); i++)
+		EXPECT_EQ(-EFAULT, dma_map(CONTAINER, late.mem, ELSEWHERE,
+					   counts[i] * PAGE, T1_RW));
+	EXPECT_EQ(0, late.asked);
+	EXPECT_EQ(0, __atomic_load_n(word_of(late.mem, 0), __ATOMIC_RELAXED));
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, late.mem, ELSEWHERE, 3 * PAGE, T1_RW));
+	EXPECT_EQ(0, dma_map(CONTAINER, late.mem, ELSEWHERE, PAGE, T1_RW));
+	EXPECT_EQ(1, late.asked);
+	EXPECT_EQ(PAGE, dma_unmap(CONTAINER, ELSEWHERE, PAGE));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	late_end(&late);
+}
+
+TEST_F(iommu, row_74_memory_of_a_driver)
+{
+	char *mem;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	mem = area(self->use.t.device[0], TYPE1_TEST_AREA_OWN, PROT_READ | PROT_WRITE);
+	ASSERT_NE(NULL, mem);
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, mem, ELSEWHERE, AREA * PAGE, T1_RW));
+	EXPECT_EQ(-EFAULT, dma_map(CONTAINER, mem, ELSEWHERE, PAGE, T1_READ));
+	munmap(mem, AREA * PAGE);
+}
+
 TEST_F(iommu, two_groups_in_a_container)
 {
 	ASSERT_EQ(0, begin_mapped(self));

@@ -2,6 +2,8 @@
 /* A user of VFIO containers and of the test devices, see type1_lib.h. */
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -26,11 +28,21 @@ bool stock_differs(void)
 	return type1_is_stock() && !getenv("TYPE1_STRICT");
 }
 
-bool none_is_no_error(void)
+static bool is_linux_6_1(void)
 {
 	struct utsname uts;
 
 	return !uname(&uts) && !strncmp(uts.release, "6.1.", 4);
+}
+
+bool none_is_no_error(void)
+{
+	return is_linux_6_1();
+}
+
+bool shares_zero_pages(void)
+{
+	return is_linux_6_1();
 }
 
 /* Containers */
@@ -520,6 +532,77 @@ char *marked_memory(unsigned int pages)
 
 	mark_memory(mem, pages);
 	return mem;
+}
+
+char *keyed_memory(unsigned int pages, bool read)
+{
+	char *mem = marked_memory(pages);
+	int key = pkey_alloc(0, read ? PKEY_DISABLE_WRITE : PKEY_DISABLE_ACCESS);
+
+	if (key < 0)
+		return NULL;
+	if (pkey_mprotect(mem, pages * PAGE, PROT_READ | PROT_WRITE, key))
+		abort();
+	return mem;
+}
+
+#define LATE_MS	10
+
+static void *bring(void *data)
+{
+	struct late_memory *late = data;
+	struct pollfd fds[] = {
+		{ .fd = late->fd, .events = POLLIN },
+		{ .fd = late->stop[0], .events = POLLIN },
+	};
+	struct uffdio_zeropage zero = { .range.len = PAGE };
+	struct uffd_msg msg;
+
+	while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
+		if (read(late->fd, &msg, sizeof(msg)) != sizeof(msg))
+			continue;
+		__atomic_add_fetch(&late->asked, 1, __ATOMIC_SEQ_CST);
+		sleep_ms(LATE_MS);
+		zero.range.start = msg.arg.pagefault.address & -PAGE;
+		ioctl(late->fd, UFFDIO_ZEROPAGE, &zero);
+	}
+	return NULL;
+}
+
+int late_begin(struct late_memory *late, unsigned int pages)
+{
+	struct uffdio_register range = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+		.range.len = pages * PAGE,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+
+	/* Kernels with DEBUG_VM report a fault that may not wait, with its stack. */
+	if (exists("/proc/lockdep"))
+		return -EOPNOTSUPP;
+	late->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (late->fd < 0)
+		return -EOPNOTSUPP;
+	late->mem = fresh_memory(pages, PROT_READ | PROT_WRITE);
+	late->pages = pages;
+	late->asked = 0;
+	range.range.start = ARG(late->mem);
+	if (ioctl(late->fd, UFFDIO_API, &api) ||
+	    ioctl(late->fd, UFFDIO_REGISTER, &range) ||
+	    pipe(late->stop) || pthread_create(&late->thread, NULL, bring, late))
+		return -errno;
+	return 0;
+}
+
+void late_end(struct late_memory *late)
+{
+	if (write(late->stop[1], "", 1) != 1)
+		abort();
+	pthread_join(late->thread, NULL);
+	close(late->stop[0]);
+	close(late->stop[1]);
+	close(late->fd);
+	munmap(late->mem, late->pages * PAGE);
 }
 
 __u64 pfn_at(const void *vaddr)

@@ -8,6 +8,7 @@
 #define TYPE1_LIB_H
 
 #include <linux/vfio.h>
+#include <pthread.h>
 #include <stdint.h>
 
 #include "modules/vfio_type1_test_abi.h"
@@ -39,6 +40,8 @@ int device_open(int group, const char *name);
 
 /* May the kernel's functions that pin find nothing, and answer 0? */
 bool none_is_no_error(void);
+/* Do they pin the pages of zeros of memory that was never written? */
+bool shares_zero_pages(void);
 
 /* Containers; descriptors are -1 where not open. */
 struct type1 {
@@ -135,6 +138,27 @@ char *marked_memory(unsigned int pages);
 void mark_memory(char *mem, unsigned int pages);
 /* Private memory that was never touched */
 char *fresh_memory(unsigned int pages, int prot);
+/*
+ * Marked memory with a protection key that forbids this thread all or, if it may
+ * be READ, to write. NULL: there are no keys here.
+ */
+char *keyed_memory(unsigned int pages, bool read);
+/*
+ * Memory whose pages a thread brings when userfaultfd asks for them, a little
+ * late. ASKED is how often that was. -EOPNOTSUPP: there is no userfaultfd() here, or this
+ * is a kernel that debugs it.
+ */
+struct late_memory {
+	char *mem;
+	unsigned int pages;
+	unsigned int asked;
+	int fd;
+	int stop[2];
+	pthread_t thread;
+};
+
+int late_begin(struct late_memory *late, unsigned int pages);
+void late_end(struct late_memory *late);
 /* What /proc/self/pagemap says of an address of ours; 0 if it is not there. */
 __u64 pfn_at(const void *vaddr);
 

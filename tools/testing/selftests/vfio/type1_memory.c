@@ -76,6 +76,64 @@ TEST_F(type1, written_after_the_pin)
 	EXPECT_EQ(0, load(dev, T1_IOVA + 6 * PAGE));
 }
 
+/*
+ * Not even the mapping may be written through. Before 6.2 Linux has the pages of
+ * zeros pinned that all share, so what is written later is not seen through the
+ * pin; with the kernel's own type1, too. Later ones have pages of its own pinned.
+ */
+static void never_written(struct __test_metadata *_metadata,
+			  struct type1_use *use, char *mem, bool huge)
+{
+	const int dev = use->t.device[0], fd = use->t.container;
+	const bool shared = shares_zero_pages();
+	unsigned int charged = shared && !huge ? 0 : 8, i;
+
+	ASSERT_EQ(0, dma_map(fd, mem, T1_IOVA, HUGE_SIZE, T1_READ));
+	ASSERT_EQ(1, pin(dev, T1_IOVA, 1, TYPE1_TEST_READ));
+	ASSERT_EQ(7, pin(dev, T1_IOVA + PAGE, 7, TYPE1_TEST_READ));
+	EXPECT_EQ(charged, LOCKED(use));
+	for (i = 0; i < 8; i++) {
+		*word_at(mem, i) = 42;
+		EXPECT_EQ(shared ? 0 : 42, load(dev, T1_IOVA + i * PAGE));
+		EXPECT_EQ(42, seen(mem, i));
+	}
+	EXPECT_EQ(8, unpin(dev, T1_IOVA, 8));
+	EXPECT_EQ(0, LOCKED(use));
+	EXPECT_EQ(0, HELD(use));
+	/* What was written once is pinned as it is. */
+	ASSERT_EQ(8, pin(dev, T1_IOVA, 8, TYPE1_TEST_READ));
+	*word_at(mem, 7) = 43;
+	EXPECT_EQ(42, load(dev, T1_IOVA));
+	EXPECT_EQ(43, load(dev, T1_IOVA + 7 * PAGE));
+	EXPECT_EQ(8, LOCKED(use));
+	EXPECT_EQ(HUGE_SIZE, dma_unmap_all(fd));
+}
+
+static char *huge_area(void)
+{
+	char *mem = fresh_memory(4 * HUGE_PAGES, PROT_READ | PROT_WRITE);
+
+	return mem + (-(uintptr_t)mem & (HUGE_SIZE - 1));
+}
+
+TEST_F(type1, never_written)
+{
+	char *mem = huge_area();
+
+	madvise(mem, HUGE_SIZE, MADV_NOHUGEPAGE);
+	never_written(_metadata, &self->use, mem, false);
+}
+
+TEST_F(type1, never_written_huge)
+{
+	char *mem = huge_area();
+
+	madvise(mem, HUGE_SIZE, MADV_HUGEPAGE);
+	if (!(page_at(self->use.t.device[0], mem).flags & TYPE1_TEST_PAGE_LARGE))
+		SKIP(return, "no huge page of zeros here");
+	never_written(_metadata, &self->use, mem, true);
+}
+
 /* Gone from under the pin */
 
 TEST_F(type1, given_back)
@@ -293,14 +351,132 @@ TEST_F(type1, file_that_is_written_back)
 	close(file);
 }
 
-/* Huge pages */
+/*
+ * Keys and userfaultfd: what can be pinned is the same for any thread and any
+ * number of pages, and the same as with the kernel's own type1.
+ */
 
-static char *huge_area(void)
+#define COUNTS		{ 1, 3, 4, T1_MAX_PIN }
+
+/* Pinned by our memory's process, by a kernel thread with it or without, by another */
+enum { BY_ANOTHER = TYPE1_TEST_CONTEXTS, BY_ALL };
+
+static long pin_by(int dev, unsigned int by, __u64 iova, unsigned int n,
+		   __u32 prot)
 {
-	char *mem = fresh_memory(4 * HUGE_PAGES, PROT_READ | PROT_WRITE);
+	int status;
+	pid_t pid;
 
-	return mem + (-(uintptr_t)mem & (HUGE_SIZE - 1));
+	if (by != BY_ANOTHER)
+		return pin_in(dev, by, iova, n, prot);
+	pid = fork();
+	if (!pid) {
+		long ret = pin(dev, iova, n, prot);
+
+		_exit(ret == n ? 0 : -ret);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -EIO;
+	return WEXITSTATUS(status) ? -WEXITSTATUS(status) : (long)n;
 }
+
+FIXTURE(keys) {
+	struct type1_use use;
+	char *mem;
+};
+
+FIXTURE_VARIANT(keys) {
+	bool read;
+};
+
+FIXTURE_VARIANT_ADD(keys, no_access) {
+	.read = false,
+};
+
+FIXTURE_VARIANT_ADD(keys, no_writes) {
+	.read = true,
+};
+
+FIXTURE_SETUP(keys)
+{
+	ASSERT_EQ(0, use_begin(&self->use, 1));
+	self->mem = keyed_memory(2 * T1_MAX_PIN, variant->read);
+}
+
+FIXTURE_TEARDOWN(keys)
+{
+	use_end(&self->use);
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+TEST_F(keys, row_54_forbid_nothing)
+{
+	static const unsigned int counts[] = COUNTS;
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	unsigned int by, i, n;
+
+	if (!self->mem)
+		SKIP(return, "no protection keys here");
+	ASSERT_EQ(0, dma_map(fd, self->mem, T1_IOVA, T1_MAX_PIN * PAGE, T1_RW));
+	for (by = 0; by < BY_ALL; by++)
+		for (i = 0; i < ARRAY_LEN(counts); i++) {
+			n = counts[i];
+			EXPECT_EQ(n, pin_by(dev, by, T1_IOVA, n, BOTH));
+			EXPECT_EQ(n, LOCKED(&self->use));
+			EXPECT_EQ(T1_MARK(n - 1), load(dev, T1_IOVA + (n - 1) * PAGE));
+			EXPECT_EQ(n, unpin(dev, T1_IOVA, n));
+		}
+	EXPECT_EQ(T1_MAX_PIN * PAGE, dma_unmap_all(fd));
+	/* Not there yet; and that again, for reading only */
+	for (by = 0; by < 2 * BY_ALL; by++)
+		for (i = 0; i < ARRAY_LEN(counts); i++) {
+			n = counts[i];
+			ASSERT_EQ(0, madvise(self->mem, T1_MAX_PIN * PAGE, MADV_DONTNEED));
+			ASSERT_EQ(0, dma_map(fd, self->mem, T1_IOVA, T1_MAX_PIN * PAGE,
+					     by < BY_ALL ? T1_RW : T1_READ));
+			EXPECT_EQ(n, pin_by(dev, by % BY_ALL, T1_IOVA, n, TYPE1_TEST_READ));
+			EXPECT_EQ(T1_MAX_PIN * PAGE, dma_unmap_all(fd));
+		}
+}
+
+/* A page that userfaultfd has yet to bring is one that cannot be had. */
+TEST_F(type1, row_63_userfaultfd)
+{
+	static const unsigned int counts[] = COUNTS;
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	struct late_memory late;
+	unsigned int by, i, n;
+	int ret;
+
+	ret = late_begin(&late, T1_MAX_PIN + 1);
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "no userfaultfd() here, or one that reports each fault");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, dma_map(fd, late.mem, T1_IOVA, (T1_MAX_PIN + 1) * PAGE, T1_RW));
+	for (by = 0; by < BY_ALL; by++)
+		for (i = 0; i < ARRAY_LEN(counts); i++)
+			EXPECT_EQ(-EFAULT, pin_by(dev, by, T1_IOVA, counts[i], BOTH));
+	EXPECT_EQ(0, late.asked);
+	/* Behind one that it has brought */
+	EXPECT_EQ(0, seen(late.mem, 0));
+	EXPECT_EQ(1, late.asked);
+	for (by = 0; by < BY_ALL; by++)
+		for (i = 0; i < ARRAY_LEN(counts); i++) {
+			n = counts[i];
+			EXPECT_EQ(n == 1 ? 1 : -EFAULT,
+				  pin_by(dev, by, T1_IOVA, n, BOTH));
+			if (n == 1)
+				EXPECT_EQ(1, unpin(dev, T1_IOVA, 1));
+		}
+	EXPECT_EQ(1, late.asked);
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ((T1_MAX_PIN + 1) * PAGE, dma_unmap_all(fd));
+	late_end(&late);
+}
+
+/* Huge pages */
 
 /* Two transparent huge pages beside each other, or NULL */
 static char *transparent(int dev)
