@@ -245,7 +245,7 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 	struct t1_group *g;
 	int ret = 0;
 
-	g = kzalloc(sizeof(*g), GFP_KERNEL);
+	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
 	if (!g)
 		return -ENOMEM;
 	g->group = group;

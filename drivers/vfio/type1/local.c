@@ -41,6 +41,7 @@ struct pinning {
 	struct t1_map *m;
 	struct t1_gup gup;
 	struct t1_spare spare;
+	struct t1_bill bill;
 	unsigned long charged;	/* in advance, for what is to be recorded */
 	unsigned long recorded;
 };
@@ -197,6 +198,7 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 	long ret = 0;
 
 	*done = 0;
+	t1_bill_begin(&p->bill, m->owner);
 	t1_map_lock(m);
 	for (;;) {
 		while (*done < n) {
@@ -247,6 +249,7 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 	pin_end(p);
 	if (begun)
 		t1_gup_end(&p->gup);
+	t1_bill_end(&p->bill);
 	return ret;
 }
 
@@ -352,11 +355,13 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 	unsigned long done;
 	int ret;
 
+	t1_bill_begin(&p.bill, m->owner);
 	t1_map_lock(m);
 	ret = pin_record(&p, index, 1, &src, page, &done);
 	if (!ret)
 		t1_dirty_mark(m, index - m->align, 1);
 	t1_map_unlock(m);
+	t1_bill_end(&p.bill);
 	pin_end(&p);
 	return ret ?: p.recorded;
 }

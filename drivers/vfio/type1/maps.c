@@ -506,7 +506,7 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	if (!size || check_add_overflow(iova, size - 1, &last) ||
 	    check_add_overflow(vaddr, size - 1, &end))
 		return -EINVAL;
-	m = kmalloc(sizeof(*m), GFP_KERNEL);
+	m = kmalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return -ENOMEM;
 

@@ -79,6 +79,46 @@ static __always_inline void t1_owner_uncharge_page(struct t1_owner *owner)
 	mmap_write_unlock(mm);
 }
 
+/**
+ * struct t1_bill - whose memory cgroup pays for kernel memory, see t1_bill_begin()
+ * @memcg: that of an owner, or NULL: that of the current task, which is as good
+ * @before: what paid before
+ */
+struct t1_bill {
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *before;
+};
+
+void __t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner);
+void __t1_bill_end(struct t1_bill *bill);
+
+/**
+ * t1_bill_begin - have the memory cgroup of an owner pay for what is allocated
+ * @bill: initialised
+ * @owner: whose
+ *
+ * Context: process context. The same task calls t1_bill_end(). What is allocated
+ * meanwhile with __GFP_ACCOUNT, or for an XArray with XA_FLAGS_ACCOUNT, is charged.
+ */
+static inline void t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner)
+{
+	bill->memcg = NULL;
+	if (unlikely(owner->mm != current->mm || current->flags & PF_KTHREAD))
+		__t1_bill_begin(bill, owner);
+}
+
+/**
+ * t1_bill_end - the end of t1_bill_begin()
+ * @bill: what that initialised
+ *
+ * Context: process context.
+ */
+static inline void t1_bill_end(struct t1_bill *bill)
+{
+	if (unlikely(bill->memcg))
+		__t1_bill_end(bill);
+}
+
 /*
  * What is special about a page. Reserved ones do not count as locked memory.
  * Bare ones, which are I/O memory and the zero page, hold no pin and are
@@ -229,7 +269,7 @@ static inline void t1_source_skip(struct t1_source *src, unsigned long n)
 
 static inline void t1_record_init(struct t1_record *record)
 {
-	xa_init(&record->stretches);
+	xa_init_flags(&record->stretches, XA_FLAGS_ACCOUNT);
 }
 
 /*

@@ -10,9 +10,14 @@
  *
  * A charge takes the mmap_lock for writing, so nobody calls here with a
  * spinlock or that lock held.
+ *
+ * The kernel memory that pages take to be recorded is as much the owner's as the
+ * pages are: its memory cgroup pays, also for what a kernel thread pins, for which
+ * nobody would, or another process.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/memcontrol.h>
 #include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -131,4 +136,18 @@ void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages)
 	__account_locked_vm(owner->mm, npages, false, owner->task, true);
 	mmap_write_unlock(owner->mm);
 	owner_leave(owner);
+}
+
+/* What t1_bill_begin() does for another's memory, or in a kernel thread. */
+void __t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner)
+{
+	bill->memcg = get_mem_cgroup_from_mm(owner->mm);
+	if (bill->memcg)
+		bill->before = set_active_memcg(bill->memcg);
+}
+
+void __t1_bill_end(struct t1_bill *bill)
+{
+	set_active_memcg(bill->before);
+	mem_cgroup_put(bill->memcg);
 }

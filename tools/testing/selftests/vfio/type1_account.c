@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -429,6 +430,114 @@ TEST_F(type1, row_19_devices_come_and_go)
 	type1_leave(t, 2);
 	EXPECT_EQ(0, LOCKED(&self->use));
 	EXPECT_EQ(0, HELD(&self->use));
+}
+
+/* The memory that the kernel takes for what a user has mapped and pinned */
+
+#define CGROUPS		"/sys/fs/cgroup"
+#define CGROUP		CGROUPS "/type1_account"
+#define MAPPINGS	60000U
+#define PINNED		4000U	/* of them, by each of three */
+#define MAPPING_BYTES	96LL
+#define NODE_BYTES	576LL	/* of an xarray, of which two entries are used */
+/* What a processor has charged in advance, and the little else that happens */
+#define CGROUP_SLACK	0x100000
+#define STRETCH		(512 * PAGE)
+
+static long long cgroup_current(void)
+{
+	char text[32];
+
+	return read_file(CGROUP "/memory.current", text, sizeof(text)) < 0 ?
+	       -1 : atoll(text);
+}
+
+/* Where this process is, below CGROUPS */
+static int cgroup_of_self(char *path, size_t size)
+{
+	char text[256], *at;
+
+	if (read_file("/proc/self/cgroup", text, sizeof(text)) < 0)
+		return -EIO;
+	at = strstr(text, "0::/");
+	if (!at)
+		return -ENOENT;
+	at[strcspn(at, "\n")] = 0;
+	snprintf(path, size, CGROUPS "%s/cgroup.procs", at + 3);
+	return 0;
+}
+
+/* Two pages, in stretches beside each other: a node of the record's for each */
+static int map_pairs(int container, char *pair)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < MAPPINGS && !ret; i++)
+		ret = dma_map(container, pair, T1_IOVA + i * 4 * PAGE, 2 * PAGE, T1_RW);
+	return ret;
+}
+
+static int pin_pairs(int device, unsigned int from, enum type1_test_context context)
+{
+	long ret = 2;
+	unsigned int i;
+
+	for (i = from; i < from + PINNED && ret == 2; i++)
+		ret = pin_in(device, context, T1_IOVA + i * 4 * PAGE, 2, BOTH);
+	return ret == 2 ? 0 : ret < 0 ? ret : -EIO;
+}
+
+TEST_F(type1, row_64_memory_cgroup)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	char home[PATH_LEN], text[256] = "", *pair;
+	long long start, before, now;
+	pid_t pid;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's has nobody charged");
+	if (read_file(CGROUPS "/cgroup.controllers", text, sizeof(text)) < 0 ||
+	    !strstr(text, "memory"))
+		SKIP(return, "no memory cgroups here");
+	ASSERT_EQ(0, cgroup_of_self(home, sizeof(home)));
+	pair = fresh_memory(2 * STRETCH / PAGE, PROT_READ | PROT_WRITE);
+	pair += (-(uintptr_t)pair & (STRETCH - 1)) + STRETCH - PAGE;
+	madvise(pair, 2 * PAGE, MADV_NOHUGEPAGE);
+	mark_memory(pair, 2);
+	ASSERT_EQ(0, write_file(CGROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, mkdir(CGROUP, 0700));
+	EXPECT_EQ(0, write_file(CGROUP "/cgroup.procs", "0"));
+
+	start = cgroup_current();
+	before = start;
+	EXPECT_EQ(0, map_pairs(fd, pair));
+	now = cgroup_current();
+	EXPECT_LE(MAPPINGS * MAPPING_BYTES, now - before + CGROUP_SLACK);
+	EXPECT_GE(MAPPINGS * MAPPING_BYTES * 2, now - before);
+
+	before = now;
+	EXPECT_EQ(0, pin_pairs(dev, 0, TYPE1_TEST_CALLER));
+	now = cgroup_current();
+	EXPECT_LE(PINNED * NODE_BYTES, now - before + CGROUP_SLACK);
+	/* A kernel thread, or a process that is elsewhere, for our memory */
+	before = now;
+	EXPECT_EQ(0, pin_pairs(dev, PINNED, TYPE1_TEST_KTHREAD));
+	now = cgroup_current();
+	EXPECT_LE(PINNED * NODE_BYTES, now - before + CGROUP_SLACK);
+	before = now;
+	pid = fork();
+	if (!pid)
+		_exit(write_file(home, "0") || pin_pairs(dev, 2 * PINNED, TYPE1_TEST_CALLER));
+	EXPECT_EQ(0, exit_of(pid));
+	now = cgroup_current();
+	EXPECT_LE(PINNED * NODE_BYTES, now - before + CGROUP_SLACK);
+
+	EXPECT_EQ(MAPPINGS * 2 * PAGE, dma_unmap_all(fd));
+	EXPECT_TRUE(WAIT_FOR(cgroup_current() < start + CGROUP_SLACK, SOON));
+	EXPECT_EQ(0, write_file(home, "0"));
+	EXPECT_EQ(0, rmdir(CGROUP));
+	EXPECT_EQ(0, write_file(CGROUPS "/cgroup.subtree_control", "-memory"));
 }
 
 /* In place of MDEV_TEST_MAIN(): the program also is what the test executes. */
