@@ -76,6 +76,17 @@ BEGIN {
 	declare("unmap-pinned-1024", "1,024 mappings", "unpin-4k-16")
 	declare("unmap-pinned-all", "1,024 mappings, all", "unpin-4k-16")
 
+	heading("in a memory cgroup")
+	declare("cgroup-map", "MAP_DMA", "", "any")
+	declare("cgroup-unmap", "UNMAP_DMA", "", "any")
+	declare("cgroup-pin-4k-1", "pin 4K, 1 a call", "", "any")
+	declare("cgroup-pin-4k-512", "pin 4K, 512 a call", "", "any")
+	declare("cgroup-stride-16-pin", "pin one in 16, 1 a call", "", "any")
+	declare("cgroup-stride-512-pin", "pin one in 512, 1 a call", "", "any")
+	declare("cgroup-unpin-4k-1", "unpin 4K, 1 a call", "", "any")
+	declare("cgroup-stride-16-unpin", "unpin one in 16, 1 a call", "", "any")
+	declare("cgroup-stride-512-unpin", "unpin one in 512, 1 a call", "", "any")
+
 	heading("a page behind an IOMMU")
 	declare("iommu-map-thp", "MAP_DMA, THP", "", 30)
 	declare("iommu-unmap-thp", "UNMAP_DMA, THP", "", 30)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: type1 [-q] [-p ADDRESS] [-r ROWS] LABEL
+ * usage: type1 [-qc] [-p ADDRESS] [-r ROWS] LABEL
  *
  * Measures what type1 does for devices of bench_pin and for the PCI device at
  * ADDRESS, which vfio-pci has, and prints a line for each:
@@ -13,11 +13,14 @@
  * VM that counts (QEMU's -icount, with the plugin count.c, to which the lines
  * go: -q) they are instructions, elsewhere cycles. LABEL says whose module it
  * is; "floor" is nobody's: bench_pin then calls the functions that pin pages
- * itself. ROWS is a list of names and groups of rows, with wildcards.
+ * itself. ROWS is a list of names and groups of rows, with wildcards. -c says that
+ * this is in a memory cgroup other than the root: of the rows those are measured
+ * for which the kernel takes memory that is charged to it, named "cgroup-NAME".
  */
 #define _GNU_SOURCE
 #include <fnmatch.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "type1.h"
@@ -27,12 +30,35 @@
 const char *label, *pci;
 bool floor_only;
 static const char *rows;
+static bool in_cgroup;
+
+static bool is_charged(const char *name)
+{
+	static const char * const charged[] = {
+		"map", "unmap", "pin-4k-1", "pin-4k-512", "unpin-4k-1",
+		"stride-16-pin", "stride-16-unpin", "stride-512-pin",
+		"stride-512-unpin",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(charged); i++)
+		if (!strcmp(charged[i], name))
+			return true;
+	return false;
+}
 
 /* Is the row, or its group, one of those asked for? */
 bool wanted(const char *group, const char *name)
 {
-	char list[256], *rest = list, *pattern;
+	char list[256], full[64], *rest = list, *pattern;
 
+	if (in_cgroup) {
+		if (!is_charged(name))
+			return false;
+		snprintf(full, sizeof(full), "cgroup-%s", name);
+		group = "cgroup";
+		name = full;
+	}
 	if (!rows || !*rows)
 		return true;
 	snprintf(list, sizeof(list), "%s", rows);
@@ -80,8 +106,9 @@ static void measure(const char *name, unsigned int times,
 			least = end - start;
 	}
 	mark(MARK_REPORT, 0);
-	snprintf(line, sizeof(line), "row %s %s %.3f %u\n", label, name,
-		 (double)least / times, SAMPLES * times);
+	snprintf(line, sizeof(line), "row %s %s%s %.3f %u\n", label,
+		 in_cgroup ? "cgroup-" : "", name, (double)least / times,
+		 SAMPLES * times);
 	put_line(line);
 }
 
@@ -350,10 +377,13 @@ int main(int argc, char **argv)
 	int option;
 
 	find_plugin();
-	while ((option = getopt(argc, argv, "qp:r:")) != -1) {
+	while ((option = getopt(argc, argv, "qcp:r:")) != -1) {
 		switch (option) {
 		case 'q':
 			plugin = true;
+			break;
+		case 'c':
+			in_cgroup = true;
 			break;
 		case 'p':
 			pci = optarg;
