@@ -113,8 +113,7 @@ static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
 	INIT_LIST_HEAD(&inst->mdev.next);
 	inst->mdev.type = type;
 	inst->kind = mdev_types_dir(type->parent)->kind;
-	init_waitqueue_head(&inst->idle);
-	spin_lock_init(&inst->lock);
+	mdev_leave_init(inst);
 
 	dev = &inst->mdev.dev;
 	device_initialize(dev);
@@ -137,6 +136,7 @@ static void mdev_instance_teardown(struct mdev_instance *inst)
 {
 	lockdep_assert_held(&inst->mdev.type->parent->unreg_sem);
 
+	mdev_leave_end(inst);
 	inst->mdev.active = false;
 	mdev_sysfs_remove_links(inst);
 	device_del(&inst->mdev.dev);
@@ -313,16 +313,18 @@ static int mdev_ask_child(struct device *dev, void *missed)
 
 /*
  * All of a parent's users hear of it before the first is waited for: also that
- * of a child whose lock somebody has, be it for long.
+ * of a child whose lock somebody has, unless for longer than the others can wait
+ * to be asked again.
  */
 static void mdev_ask_children(struct mdev_parent *parent)
 {
+	unsigned long end = jiffies + MDEV_REQUEST_INTERVAL;
 	struct mdev_instance *missed;
 
 	for (;;) {
 		missed = NULL;
 		device_for_each_child(parent->dev, &missed, mdev_ask_child);
-		if (!missed)
+		if (!missed || time_after(jiffies, end))
 			return;
 		mdev_leave_retry(missed);
 	}

@@ -28,13 +28,13 @@
  *
  * The write may never come again: the task is killed while stopped, a handler
  * runs when it goes on, a debugger sends it elsewhere. The kernel tells nobody,
- * so whoever meets the closed door looks: a user that wants in, the next removal
- * or unbinding. The writer has given up when it has exited, when it is itself
- * the one who asks, or when it was seen neither stopped nor about to be for
- * MDEV_RETURN_TIME without having come back (a restarted write needs a processor
- * only, so a task that is not there after a second is doing something else). The
- * door then opens. No timer is needed for that: nobody but those who look can
- * tell an open door from a closed one.
+ * so it is looked for: every MDEV_RETURN_TIME while a writer is away (inst->look),
+ * and by whoever meets the closed door, a user that wants in, the next removal or
+ * unbinding. The writer has given up when it has exited, when it is itself the
+ * one who asks, or when it was seen neither stopped nor about to be, and for
+ * MDEV_RETURN_TIME has not come back: a restarted write needs a processor only. One
+ * that does not sleep may not have got that; it is given ten times as long. The
+ * door then opens. What io_uring writes is not restarted, and is ended (EINTR).
  *
  * A parent's unregistration waits for as long as it takes and cannot be
  * stopped. So that the machine can be suspended meanwhile, the wait is one that
@@ -45,7 +45,10 @@
  * takes each device's: while that of the parent, or of a device above it, is
  * held (it is in the remove callback of the parent's driver), the wait refuses to
  * be frozen, and the suspend fails as it does for any task that does not freeze.
- * Frozen there, it would hang the machine. That the freezer should not warn of the
+ * Frozen there, it would hang the machine. So it is with a child of the parent: the
+ * caller may be in the remove callback of a device below it, an auxiliary one. Locks
+ * of other devices cannot be looked for, and must not be held. It is looked anew
+ * every MDEV_FREEZE_INTERVAL. That the freezer should not warn of the
  * locks that remain (lockdep) is what TASK_FREEZABLE_UNSAFE says.
  *
  * Locks. None is held while waiting, but for what the last paragraph says. The
@@ -64,8 +67,6 @@
 
 #include "mdev_private.h"
 
-/* How long a user is left alone before the next question */
-#define MDEV_REQUEST_INTERVAL	(10 * HZ)
 /* When, and how often, to try again for a lock that somebody has for a moment */
 #define MDEV_RETRY_INTERVAL	(HZ / 50)
 #define MDEV_RETRIES		10
@@ -85,6 +86,8 @@ static bool mdev_task_is_stopped(struct task_struct *task)
 
 static bool mdev_writer_gave_up(struct mdev_away *away)
 {
+	unsigned long patience = MDEV_RETURN_TIME;
+
 	if (away->writer == current ||
 	    READ_ONCE(away->writer->flags) & PF_EXITING)
 		return true;
@@ -97,7 +100,9 @@ static bool mdev_writer_gave_up(struct mdev_away *away)
 		away->loose = true;
 		away->loose_since = jiffies;
 	}
-	return time_after(jiffies, away->loose_since + MDEV_RETURN_TIME);
+	if (!(READ_ONCE(away->writer->__state) & TASK_INTERRUPTIBLE))
+		patience *= 10;
+	return time_after(jiffies, away->loose_since + patience);
 }
 
 static void mdev_forget_writer(struct mdev_instance *inst)
@@ -121,6 +126,45 @@ static void mdev_look_for_writer(struct mdev_instance *inst)
 		cmpxchg(&inst->state, state, MDEV_ACTIVE);
 }
 
+/* Looks for a writer that is away, for as long as it is. */
+static void mdev_look(struct work_struct *work)
+{
+	struct mdev_instance *inst = container_of(to_delayed_work(work),
+						  struct mdev_instance, look);
+
+	spin_lock(&inst->lock);
+	mdev_look_for_writer(inst);
+	if (inst->away.writer && READ_ONCE(inst->state) != MDEV_DEAD)
+		queue_delayed_work(system_freezable_wq, &inst->look,
+				   MDEV_RETURN_TIME);
+	spin_unlock(&inst->lock);
+}
+
+/**
+ * mdev_leave_init - set up what a wait needs
+ * @inst: new device
+ */
+void mdev_leave_init(struct mdev_instance *inst)
+{
+	init_waitqueue_head(&inst->idle);
+	spin_lock_init(&inst->lock);
+	INIT_DELAYED_WORK(&inst->look, mdev_look);
+}
+
+/**
+ * mdev_leave_end - nobody is looked for any more
+ * @inst: the device, MDEV_DEAD or not yet found by others
+ *
+ * Context: process context. Sleeps.
+ */
+void mdev_leave_end(struct mdev_instance *inst)
+{
+	/* A writer that is sent away from here on sees the state. */
+	spin_lock(&inst->lock);
+	spin_unlock(&inst->lock);
+	cancel_delayed_work_sync(&inst->look);
+}
+
 /**
  * mdev_removal_pending - may no new user come?
  * @dev: a mediated device
@@ -128,7 +172,7 @@ static void mdev_look_for_writer(struct mdev_instance *inst)
  * A bus driver calls it under a lock under which its prepare_remove callback
  * looks for users: then either sees the other.
  *
- * Context: process context; takes a spinlock under which nothing is called.
+ * Context: process context, no lock that an interrupt takes.
  * Return: true from the start of a removal or unbinding on until it is done or
  * given up.
  */
@@ -247,6 +291,9 @@ static void mdev_leave_suspend(struct mdev_instance *inst,
 		.writer = get_task_struct(current),
 		.progress = *progress,
 	};
+	if (READ_ONCE(inst->state) != MDEV_DEAD)
+		queue_delayed_work(system_freezable_wq, &inst->look,
+				   MDEV_RETURN_TIME);
 	spin_unlock(&inst->lock);
 }
 
@@ -284,7 +331,7 @@ static int mdev_leave_step(struct mdev_instance *inst, int state,
 {
 	struct device *dev = &inst->mdev.dev;
 	long left = max_t(long, progress->due - jiffies, 0);
-	int ret = -EBUSY;
+	int seq, ret = -EBUSY;
 
 	if (wait_event_interruptible_timeout(inst->idle,
 					     mdev_news(inst, progress->seq,
@@ -294,9 +341,11 @@ static int mdev_leave_step(struct mdev_instance *inst, int state,
 	if (READ_ONCE(inst->state) != state)
 		return -ENODEV;
 
-	progress->seq = atomic_read(&inst->idle_seq);
+	seq = atomic_read(&inst->idle_seq);
 	if (!mdev_ask_soon(dev, progress->count, &ret))
 		return signal_pending(current) ? -ERESTARTNOHAND : -EBUSY;
+	/* What has changed before a question that was not asked is still news. */
+	progress->seq = seq;
 	if (ret == -EBUSY)
 		dev_info(dev, "stays: it is in use, and its user cannot be asked to let it go\n");
 
@@ -334,7 +383,8 @@ int mdev_leave_prepare(struct mdev_instance *inst, int state)
 	while (ret == -EAGAIN);
 
 	if (ret == -ERESTARTNOHAND) {
-		if (signal_pending(current) && !mdev_signal_ends()) {
+		if (signal_pending(current) && !mdev_signal_ends() &&
+		    !(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
 			mdev_leave_suspend(inst, &progress);
 			return ret;
 		}
@@ -361,16 +411,25 @@ void mdev_leave_cancel(struct mdev_instance *inst, int state)
 
 /* The wait of a parent's unregistration */
 
-/* Does a suspend get past the locks of the devices above? See the essay. */
+static int mdev_lock_is_held(struct device *dev, void *unused)
+{
+	return mutex_is_locked(&dev->mutex);
+}
+
+/*
+ * Does a suspend get past the locks of the devices above, and of the parent's
+ * children? See the essay. A device that was deleted may outlive the one above.
+ */
 static bool mdev_may_freeze(struct mdev_instance *inst)
 {
 	struct device *dev;
 
 	for (dev = inst->mdev.dev.parent; dev; dev = dev->parent) {
-		if (mutex_is_locked(&dev->mutex))
+		if (mutex_is_locked(&dev->mutex) || !device_is_registered(dev))
 			return false;
 	}
-	return true;
+	return !device_for_each_child(inst->mdev.dev.parent, NULL,
+				      mdev_lock_is_held);
 }
 
 /* Sleeps until there is news of a device that is MDEV_DEAD, or for @timeout. */
@@ -378,12 +437,10 @@ static void mdev_leave_sleep(struct mdev_instance *inst, int seq, long timeout)
 {
 	while (timeout && !mdev_news(inst, seq, MDEV_DEAD)) {
 		unsigned int state = TASK_UNINTERRUPTIBLE;
-		long slice = timeout;
+		long slice = min_t(long, timeout, MDEV_FREEZE_INTERVAL);
 
 		if (mdev_may_freeze(inst))
 			state |= TASK_FREEZABLE_UNSAFE;
-		else
-			slice = min_t(long, slice, MDEV_FREEZE_INTERVAL);
 		timeout -= slice;
 		timeout += ___wait_event(inst->idle,
 					 ___wait_cond_timeout(mdev_news(inst,

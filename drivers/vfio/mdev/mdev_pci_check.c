@@ -102,8 +102,9 @@ const char *mdev_pci_bar_fault(const struct mdev_pci_bar *bar,
 
 static const char *mdev_pci_region_fault(const struct mdev_pci_region *region)
 {
+	/* Absent, as a BAR is */
 	if (!region->size)
-		return "it is empty";
+		return NULL;
 	if (region->size > 1ULL << MDEV_PCI_OFFSET_SHIFT)
 		return "no region may have more than 1 TiB";
 	if (!region->read && !region->write)

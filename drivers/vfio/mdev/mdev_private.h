@@ -131,6 +131,7 @@ struct mdev_away {
  * @busdata: vfio_mdev's pointer
  * @lock: protects @away and @driver_override
  * @away: a removal or unbinding that goes on when its writer does
+ * @look: runs from time to time while there is such a writer
  * @driver_override: name of the only bus driver that may bind, or NULL
  */
 struct mdev_instance {
@@ -151,6 +152,7 @@ struct mdev_instance {
 	/* protects away, driver_override */
 	spinlock_t lock;
 	struct mdev_away away;
+	struct delayed_work look;
 	char *driver_override;
 };
 
@@ -188,6 +190,11 @@ struct mdev_bus_driver *mdev_classic_driver(struct device *dev);
 /* mdev_leave.c */
 int mdev_leave_prepare(struct mdev_instance *inst, int state);
 void mdev_leave_cancel(struct mdev_instance *inst, int state);
+/* How long a user is left alone before the next question */
+#define MDEV_REQUEST_INTERVAL	(10 * HZ)
+
+void mdev_leave_init(struct mdev_instance *inst);
+void mdev_leave_end(struct mdev_instance *inst);
 void mdev_leave_start(struct mdev_instance *inst);
 bool mdev_leave_ask(struct mdev_instance *inst);
 void mdev_leave_retry(struct mdev_instance *inst);

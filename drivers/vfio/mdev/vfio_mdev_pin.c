@@ -235,17 +235,23 @@ struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
 {
 	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
 	struct vfio_mdev_handle *handle;
+	unsigned long opening;
 
 	if (!vm)
 		return ERR_PTR(-ENODEV);
+	/* The call keeps the next open away; this one may just have ended. */
+	opening = READ_ONCE(vm->opening);
+	if (!opening) {
+		vfio_mdev_end(vm);
+		return ERR_PTR(-ENODEV);
+	}
 
 	handle = kmalloc(sizeof(*handle), GFP_KERNEL);
 	if (handle) {
 		/* Open, it holds this module. */
 		__module_get(THIS_MODULE);
 		handle->dev = get_device(dev);
-		/* Open now, so it stays in this open until the call ends. */
-		handle->opening = READ_ONCE(vm->opening);
+		handle->opening = opening;
 	}
 	vfio_mdev_end(vm);
 	return handle ? (struct vfio_group *)handle : ERR_PTR(-ENOMEM);
