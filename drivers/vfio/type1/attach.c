@@ -234,11 +234,11 @@ static void count_groups(struct t1_container *c, int more)
  *
  * Context: process context. Sleeps.
  * Return: 0, or an errno and everything is as before: -EBUSY: mappings have no
- * address; -EEXIST: it has joined already; -EPERM: its interrupts are not
- * isolated; -EINVAL: the IOMMU cannot translate what is mapped, or no IOVA that
- * others can; -ENODEV: it has no device; -ENOMEM: out of memory, or of memory that
- * may be locked; -EFAULT: what is mapped cannot be pinned; -ESRCH: its owner is
- * gone; -EINTR: the task was killed; what the IOMMU driver says.
+ * address; -EPERM: its interrupts are not isolated; -EINVAL: it has joined already,
+ * or the IOMMU cannot translate what is mapped, or no IOVA that others can; -ENODEV:
+ * it has no device; -ENOMEM: out of memory, or of memory that may be locked; -EFAULT:
+ * what is mapped cannot be pinned; -ESRCH: its owner is gone; -EINTR: the task was
+ * killed; what the IOMMU driver says.
  */
 int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 {
@@ -259,7 +259,7 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 		ret = refuse(g, -EBUSY,
 			     "a mapping has no address: give it one first, with VFIO_DMA_MAP_FLAG_VADDR");
 	else if (find(c, group))
-		ret = refuse(g, -EEXIST, "it has joined already");
+		ret = refuse(g, -EINVAL, "it has joined already");
 	else if (!emulated)
 		ret = attach_backed(c, g);
 	if (!ret) {

@@ -438,7 +438,9 @@ int t1_dirty_get(struct t1_container *c,
 	ret = make_all_writable(c, last, range);
 	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
 	     m = t1_map_next(m)) {
-		ret = t1_dirty_report(c, m, range->iova, &range->bitmap, true);
+		/* Those of one that is going stay: the call that unmaps it reads them. */
+		ret = t1_dirty_report(c, m, range->iova, &range->bitmap,
+				      m->state != T1_MAP_GOING);
 		if (!ret)
 			continue;
 		for (told = t1_map_first(c, range->iova); told != m;

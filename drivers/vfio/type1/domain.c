@@ -361,7 +361,8 @@ static int back_again(struct fill *f)
  * @only: the one domain to map it into, or NULL for all
  *
  * Context: process context, domains_lock is held. Sleeps.
- * Return: 0, or an errno, and the caller is to call t1_unback_map(): -ENOMEM: out
+ * Return: 0, or an errno, and the caller is to call t1_unback_map(), unless @only is
+ * one more domain of a mapping that is live, where nothing is left: -ENOMEM: out
  * of memory, or of memory that may be locked; -EFAULT: the memory cannot be
  * pinned; -ESRCH: its owner is gone; -EINTR: the task was killed; what the IOMMU
  * driver says.
@@ -369,12 +370,17 @@ static int back_again(struct fill *f)
 int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only)
 {
 	struct fill f;
+	int ret;
 
 	lockdep_assert_held(&c->domains_lock);
 	if (!t1_map_backing(m))
 		return back_new(c, m, only);
 	fill_begin(&f, c, m, only);
-	return fill_end(&f, back_again(&f));
+	ret = fill_end(&f, back_again(&f));
+	/* How much that is nobody knows later: the other domains map all of it. */
+	if (ret)
+		domain_unmap(only, m, f.first);
+	return ret;
 }
 
 /**
@@ -401,7 +407,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		return;
 	}
 	if (only && b->live) {
-		/* As much of it as was mapped. */
+		/* All of it: t1_back_map() has undone what failed. */
 		domain_unmap(only, m, t1_map_npages(m));
 		return;
 	}
@@ -516,7 +522,8 @@ int t1_domain_replay(struct t1_container *c, struct t1_domain *d)
 
 	for (m = first_map(c); m && !ret; m = ret ? m : next_map(m))
 		ret = t1_back_map(c, m, d);
-	end = m ? next_map(m) : NULL;
+	/* What other domains map, too, has been undone where it failed. */
+	end = m && list_empty(&c->domains) ? next_map(m) : m;
 	for (m = first_map(c); m && !ret && list_empty(&c->domains); m = next_map(m)) {
 		ret = t1_map_go_live(m);
 		cond_resched();

@@ -98,7 +98,8 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
 /**
  * t1_map_enter_barred - be in flight in a mapping although its bars forbid it
  * @c: the container
- * @m: the mapping, in which the caller counts as in flight already
+ * @m: the mapping, in which the caller counts as in flight already, and does not
+ *	while it waits for the lock
  *
  * unmap_one() sets the bars, and takes them back if the mapping cannot go, within
  * one hold of the mapping's lock: a caller that has that lock does not see it.
@@ -110,11 +111,14 @@ bool t1_map_enter_barred(struct t1_container *c, struct t1_map *m)
 {
 	bool barred;
 
+	/* Not while it waits for the lock: an unmap waits for nobody to be in flight. */
+	t1_map_leave(c, m);
 	t1_map_lock(m);
 	barred = m->bars & T1_BAR_STATE;
+	/* The lock is held, so it is sure to be seen. */
+	if (!barred)
+		atomic_inc(&m->inflight);
 	t1_map_unlock(m);
-	if (barred)
-		t1_map_leave(c, m);
 	return !barred;
 }
 
@@ -176,9 +180,6 @@ unsigned long t1_map_charged(struct t1_map *m)
 	       (b && b->live ? 0 : t1_record_counted(&m->local, 0, ULONG_MAX));
 }
 
-/* So many pages are counted without letting go of the lock: 64 stretches. */
-#define COUNT_PAGES	(64 * STRETCH_PAGES)
-
 /**
  * t1_map_pinned - how many pages mediated devices have pinned in a mapping
  * @m: it
@@ -189,20 +190,7 @@ unsigned long t1_map_charged(struct t1_map *m)
  */
 unsigned long t1_map_pinned(struct t1_map *m)
 {
-	unsigned long page, n, pinned = 0;
-
-	for (page = 0; page < t1_map_npages(m); page += n) {
-		n = min(t1_map_npages(m) - page, COUNT_PAGES);
-		t1_map_lock(m);
-		/* Most have nothing pinned, however large they are. */
-		if (t1_record_empty(&m->local))
-			n = t1_map_npages(m) - page;
-		else
-			pinned += t1_record_counted(&m->local, m->align + page, n);
-		t1_map_unlock(m);
-		cond_resched();
-	}
-	return pinned;
+	return t1_record_counted_all(&m->local);
 }
 
 /**
@@ -718,6 +706,7 @@ static void unmap_undo(struct t1_container *c, struct t1_map *going)
 	for (; going; going = going->next) {
 		set_state(going, T1_MAP_READY);
 		let_go(c, going);
+		cond_resched();
 	}
 	mutex_unlock(&c->maps_lock);
 }
@@ -737,6 +726,7 @@ static int unmap_look(struct t1_container *c, unsigned long iova, unsigned long 
 	*list = NULL;
 	*busy = NULL;
 	for (m = t1_map_first(c, iova); m && m->iova <= last; m = t1_map_next(m)) {
+		cond_resched();
 		if (m->state != T1_MAP_READY) {
 			*busy = m;
 			continue;
@@ -791,8 +781,10 @@ static bool unmap_take(struct t1_map *list)
 {
 	bool idle = true;
 
-	for (; list; list = list->next)
+	for (; list; list = list->next) {
 		idle &= take(list);
+		cond_resched();
+	}
 	return idle;
 }
 
@@ -802,6 +794,7 @@ static void unmap_erase(struct t1_container *c, struct t1_map *going)
 	for (; going; going = going->next) {
 		erase(c, going);
 		let_go(c, going);
+		cond_resched();
 	}
 }
 
@@ -1021,6 +1014,7 @@ static int unmap_take_vaddr(struct t1_container *c, struct t1_map *list)
 	for (m = list; m; m = m->next) {
 		set_vaddr_invalid(c, m, true);
 		take(m);
+		cond_resched();
 	}
 	return 0;
 }
@@ -1037,6 +1031,7 @@ static u64 unmap_vaddr_finish(struct t1_container *c, struct t1_map *going, int 
 		if (error)
 			set_vaddr_invalid(c, going, false);
 		let_go(c, going);
+		cond_resched();
 	}
 	mutex_unlock(&c->maps_lock);
 	return size;

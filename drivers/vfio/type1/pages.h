@@ -509,6 +509,7 @@ unsigned long t1_record_counted(struct t1_record *record, unsigned long index,
 				unsigned long npages);
 void t1_record_mark(struct t1_record *record, unsigned long index,
 		    unsigned long npages, unsigned long *bitmap, unsigned long bit);
+unsigned long t1_record_counted_all(struct t1_record *record);
 unsigned long t1_record_bytes(struct t1_record *record);
 
 /**

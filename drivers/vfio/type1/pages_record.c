@@ -1216,7 +1216,32 @@ void t1_record_mark(struct t1_record *record, unsigned long index,
 }
 
 /* So many stretches are looked at without letting go of the lock. */
-#define BYTES_AT_ONCE	64
+#define STRETCHES_AT_ONCE	64
+
+/**
+ * t1_record_counted_all - how many pages count as locked memory
+ * @record: where; pages may come and go meanwhile
+ *
+ * Context: process context, without the lock. Sleeps.
+ * Return: how many, each once.
+ */
+unsigned long t1_record_counted_all(struct t1_record *record)
+{
+	unsigned long place, counted = 0, n = 0;
+	void *s;
+
+	xa_lock(&record->stretches);
+	xa_for_each(&record->stretches, place, s) {
+		counted += stretch_counted(s, 0, STRETCH_PAGES);
+		if (++n % STRETCHES_AT_ONCE)
+			continue;
+		xa_unlock(&record->stretches);
+		cond_resched();
+		xa_lock(&record->stretches);
+	}
+	xa_unlock(&record->stretches);
+	return counted;
+}
 
 /**
  * t1_record_bytes - the memory that a record takes
@@ -1234,7 +1259,7 @@ unsigned long t1_record_bytes(struct t1_record *record)
 	xa_for_each(&record->stretches, place, s) {
 		if (form_of(s) != LONE)
 			bytes += form_of(s) == FULL ? PAGE_SIZE : ksize(s);
-		if (++n % BYTES_AT_ONCE)
+		if (++n % STRETCHES_AT_ONCE)
 			continue;
 		xa_unlock(&record->stretches);
 		cond_resched();

@@ -34,12 +34,8 @@ struct type1_iommu_dma {
 
 #define TYPE1_IOMMU_DMA		_IOW(VFIO_TYPE, VFIO_BASE + 110, struct type1_iommu_dma)
 
-/*
- * The device's driver copies from or to memory, or pins the page at iova and unpins
- * it, as if no IOMMU translated for it.
- */
+/* The device's driver copies from or to memory, as if no IOMMU translated for it. */
 #define TYPE1_IOMMU_RW		_IOW(VFIO_TYPE, VFIO_BASE + 112, struct type1_iommu_dma)
-#define TYPE1_IOMMU_PIN		_IOW(VFIO_TYPE, VFIO_BASE + 113, struct type1_iommu_dma)
 
 /* What its IOMMU domain is */
 struct type1_iommu_state {
