@@ -66,7 +66,10 @@ struct use {
 	unsigned long bytes;
 };
 
-/* It may change between the steps. */
+/*
+ * It may change between the steps. While a first domain comes or the last goes, what
+ * mediated devices have pinned is said to be charged for beside it.
+ */
 static struct use use_of(struct t1_map *m)
 {
 	struct use use = {
@@ -79,12 +82,8 @@ static struct use use_of(struct t1_map *m)
 	use.state = m->state;
 	use.backed = t1_map_is_backed(m);
 	b = t1_map_backing(m);
-	if (b)
-		use.charged = b->charged;
-	if (use.backed)
-		use.backing = b->counted;
-	else
-		use.charged += use.local;
+	use.backing = b ? b->charged : 0;
+	use.charged = use.backing + (use.backed ? 0 : use.local);
 	t1_map_unlock(m);
 	return use;
 }

@@ -11,9 +11,12 @@
  * pages; nothing is to be found out from its page tables later. Several extents
  * are given to the IOMMU's driver at once, which flushes caches once for all.
  *
- * A mapping is charged for the pages that back it from the moment on that it
- * is live, and for what mediated devices have pinned before and after: both
- * are counted under its lock, and the difference is charged or given back.
+ * A page that backs a mapping is charged for once, whether mediated devices have
+ * pinned it or not. So as each stretch is pinned and recorded, the charge for what
+ * they have pinned there passes to the backing, with what was lacking: the mapping is
+ * live up to its end. When the last domain goes it passes back, some stretches at a
+ * time. Both are done under the mapping's lock, so that those who pin and unpin
+ * meanwhile charge for what is not live, and for nothing else.
  */
 #include <linux/iommu.h>
 #include <linux/scatterlist.h>
@@ -27,6 +30,9 @@
 
 /* So long an extent gets: the largest page of most IOMMUs. */
 #define EXTENT_PAGES	BIT(30 - PAGE_SHIFT)
+
+/* So many pages are counted without letting go of a mapping's lock: 64 stretches. */
+#define COUNT_PAGES	(64 * STRETCH_PAGES)
 
 /* So many extents are mapped by one call of the IOMMU's driver. */
 #define FILL_EXTENTS	16
@@ -212,17 +218,18 @@ static int fill_end(struct fill *f, int ret)
 	return ret;
 }
 
-/* Record what was pinned, or give it back. */
+/* Record what was pinned, or give it back; how much of it counts as locked memory. */
 static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
-		       struct t1_source *src, struct t1_spare *spare)
+		       struct t1_source *src, struct t1_spare *spare,
+		       unsigned long *counted)
 {
-	struct t1_backing *b = t1_map_backing(m);
-	struct t1_record *record = &b->record;
+	struct t1_record *record = &t1_map_backing(m)->record;
 	long ret = 0;
 
+	*counted = 0;
 	t1_record_lock(record);
 	while (n) {
-		ret = t1_record_add(record, page + m->align, n, src, spare, &b->counted);
+		ret = t1_record_add(record, page + m->align, n, src, spare, counted);
 		if (ret == -EAGAIN) {
 			t1_record_unlock(record);
 			ret = t1_spare_fill(record, spare);
@@ -240,26 +247,38 @@ static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
 	return ret < 0 ? ret : 0;
 }
 
-/* Charge for pages that back a mapping, but for those that are charged. */
+/*
+ * A mapping is live up to one page; have it be up to @n pages further, no more than a
+ * stretch. Charge for those that back it, but for those that are charged.
+ */
 static int back_charge(struct t1_container *c, struct t1_map *m,
 		       unsigned long page, unsigned long n, unsigned long counted)
 {
-	unsigned long already = 0;
+	struct t1_backing *b = t1_map_backing(m);
+	unsigned long already, charged = 0;
 	int ret;
 
-	t1_map_lock(m);
-	if (!t1_record_empty(&m->local))
-		already = t1_record_counted(&m->local, page + m->align, n);
-	t1_map_unlock(m);
-	counted -= min(counted, already);
-	ret = t1_owner_charge(m->owner, counted, false);
-	if (ret) {
-		trace_limit_exceeded(c->id, page_iova(m, page), counted);
-		return ret;
+	for (;;) {
+		t1_map_lock(m);
+		already = charged;
+		if (!t1_record_empty(&m->local))
+			already += t1_record_counted(&m->local, page + m->align, n);
+		if (already >= counted)
+			break;
+		t1_map_unlock(m);
+		ret = t1_owner_charge(m->owner, counted - already, false);
+		if (ret) {
+			trace_limit_exceeded(c->id, page_iova(m, page), counted - already);
+			t1_owner_uncharge(m->owner, charged);
+			return ret;
+		}
+		charged += counted - already;
 	}
-	t1_map_lock(m);
-	t1_map_backing(m)->charged += counted;
+	b->charged += counted;
+	b->live = page + m->align + n;
 	t1_map_unlock(m);
+	/* Others have pinned meanwhile, or memory where I/O memory backs the mapping. */
+	t1_owner_uncharge(m->owner, already - counted);
 	return 0;
 }
 
@@ -268,7 +287,6 @@ static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
 		     struct t1_spare *spare)
 {
 	struct t1_map *m = f->m;
-	struct t1_backing *b = t1_map_backing(m);
 	unsigned long page = 0, n, counted;
 	struct t1_source src;
 	long got;
@@ -281,11 +299,10 @@ static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
 		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &src);
 		if (got < 0)
 			return got;
-		counted = b->counted;
-		ret = back_record(m, page, got, &src, spare);
+		ret = back_record(m, page, got, &src, spare, &counted);
 		if (ret)
 			return ret;
-		ret = back_charge(f->c, m, page, got, b->counted - counted);
+		ret = back_charge(f->c, m, page, got, counted);
 		if (ret)
 			return ret;
 		ret = fill_recorded(f, page, page + got - 1);
@@ -320,6 +337,7 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 		goto free;
 	}
 	t1_record_init(&b->record);
+	b->live = m->align;
 	t1_map_lock(m);
 	m->extra->backing = b;
 	t1_map_unlock(m);
@@ -362,7 +380,7 @@ static int back_again(struct fill *f)
  *
  * Context: process context, domains_lock is held. Sleeps.
  * Return: 0, or an errno, and the caller is to call t1_unback_map(), unless @only is
- * one more domain of a mapping that is live, where nothing is left: -ENOMEM: out
+ * one more domain beside others, where nothing is left: -ENOMEM: out
  * of memory, or of memory that may be locked; -EFAULT: the memory cannot be
  * pinned; -ESRCH: its owner is gone; -EINTR: the task was killed; what the IOMMU
  * driver says.
@@ -383,14 +401,50 @@ int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only
 	return ret;
 }
 
+/*
+ * Have the owner of a mapping be charged for what mediated devices have pinned alone,
+ * from the end on. What is left of the charge for its backing is to be given back.
+ */
+static void go_local(struct t1_map *m)
+{
+	struct t1_backing *b = t1_map_backing(m);
+	unsigned long from, counted, lacking;
+
+	while (b->live > m->align) {
+		lacking = 0;
+		t1_map_lock(m);
+		from = m->align;
+		counted = 0;
+		if (!t1_record_empty(&m->local)) {
+			from = max(from, round_down(b->live - 1, COUNT_PAGES));
+			counted = t1_record_counted(&m->local, from, b->live - from);
+		}
+		if (likely(counted <= b->charged)) {
+			b->charged -= counted;
+			b->live = from;
+		} else {
+			lacking = counted - b->charged;
+		}
+		t1_map_unlock(m);
+		/* A page replaced I/O memory after that was mapped: it is pinned. */
+		if (unlikely(lacking)) {
+			t1_owner_charge(m->owner, lacking, true);
+			t1_map_lock(m);
+			b->charged += lacking;
+			t1_map_unlock(m);
+		}
+		cond_resched();
+	}
+}
+
 /**
  * t1_unback_map - undo t1_back_map()
  * @c: the container
  * @m: the mapping
  * @only: the one domain that maps it, beside those of the container, or NULL
  *
- * Unless @only is one more domain of a mapping that is live, the pages are
- * released, and what the mapping was charged for because of them is given back.
+ * Unless @only is one more domain beside others, the pages are released. The owner
+ * of the mapping is charged then for what mediated devices have pinned.
  *
  * Context: process context, domains_lock is held. Sleeps. Needs no memory.
  */
@@ -406,7 +460,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		t1_map_drop_extra(m);
 		return;
 	}
-	if (only && b->live) {
+	if (only && !list_empty(&c->domains)) {
 		/* All of it: t1_back_map() has undone what failed. */
 		domain_unmap(only, m, t1_map_npages(m));
 		return;
@@ -416,6 +470,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 	else
 		list_for_each_entry(d, &c->domains, list)
 			unmapped &= domain_unmap(d, m, b->nmapped) == b->nmapped;
+	go_local(m);
 	t1_map_lock(m);
 	m->extra->backing = NULL;
 	t1_map_unlock(m);
@@ -428,65 +483,6 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 			  m->iova, m->last);
 	t1_owner_uncharge(m->owner, b->charged);
 	kfree(b);
-}
-
-/**
- * t1_map_go_live - charge for the pages that back a mapping
- * @m: the mapping, all of which is mapped
- *
- * Context: process context. Sleeps.
- * Return: 0 or as t1_owner_charge().
- */
-int t1_map_go_live(struct t1_map *m)
-{
-	struct t1_backing *b = t1_map_backing(m);
-	unsigned long charged, under;
-	int ret;
-
-	for (;;) {
-		t1_map_lock(m);
-		charged = t1_map_charged(m);
-		if (charged >= b->counted) {
-			b->charged = b->counted;
-			b->live = true;
-			t1_map_unlock(m);
-			t1_owner_uncharge(m->owner, charged - b->counted);
-			return 0;
-		}
-		under = b->counted - charged;
-		t1_map_unlock(m);
-		ret = t1_owner_charge(m->owner, under, false);
-		if (ret)
-			return ret;
-		t1_map_lock(m);
-		b->charged += under;
-		t1_map_unlock(m);
-	}
-}
-
-/**
- * t1_map_go_local - charge for what mediated devices have pinned
- * @m: a mapping; that no page backs it is up to the caller
- *
- * Context: process context. Sleeps.
- */
-void t1_map_go_local(struct t1_map *m)
-{
-	struct t1_backing *b = t1_map_backing(m);
-	unsigned long charged, counted;
-
-	if (!b)
-		return;
-	t1_map_lock(m);
-	charged = t1_map_charged(m);
-	b->live = false;
-	b->charged = 0;
-	counted = t1_map_charged(m);
-	t1_map_unlock(m);
-	if (charged > counted)
-		t1_owner_uncharge(m->owner, charged - counted);
-	else /* A page replaced I/O memory after that was mapped: it is pinned. */
-		t1_owner_charge(m->owner, counted - charged, true);
 }
 
 /* The mappings of a container whose domains_lock is held for writing. */
@@ -522,17 +518,11 @@ int t1_domain_replay(struct t1_container *c, struct t1_domain *d)
 
 	for (m = first_map(c); m && !ret; m = ret ? m : next_map(m))
 		ret = t1_back_map(c, m, d);
-	/* What other domains map, too, has been undone where it failed. */
-	end = m && list_empty(&c->domains) ? next_map(m) : m;
-	for (m = first_map(c); m && !ret && list_empty(&c->domains); m = next_map(m)) {
-		ret = t1_map_go_live(m);
-		cond_resched();
-	}
 	if (!ret)
 		return 0;
+	/* What other domains map, too, has been undone where it failed. */
+	end = list_empty(&c->domains) ? next_map(m) : m;
 	for (m = first_map(c); m != end; m = next_map(m)) {
-		if (list_empty(&c->domains))
-			t1_map_go_local(m);
 		t1_unback_map(c, m, d);
 		cond_resched();
 	}
@@ -552,7 +542,6 @@ void t1_domains_gone(struct t1_container *c, struct t1_domain *last)
 	struct t1_map *m;
 
 	for (m = first_map(c); m; m = next_map(m)) {
-		t1_map_go_local(m);
 		t1_unback_map(c, m, last);
 		cond_resched();
 	}

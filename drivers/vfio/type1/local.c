@@ -12,7 +12,8 @@
  * pins without the lock: pages, then the charge, then they are recorded. A
  * page that another caller has recorded meanwhile is given back and his is
  * counted. Whether to charge is decided under the lock as the page is
- * recorded, as the first IOMMU domain may come or the last may go meanwhile.
+ * recorded, as the first IOMMU domain may come or the last may go meanwhile. While
+ * one does, the backing is charged for some of a mapping's pages, and not for others.
  *
  * Most calls are for one page. They have a straight way, pin_page() and
  * unpin_one(); the former goes over to the other where anything is special. Most
@@ -84,22 +85,22 @@ static long pin_record_some(struct pinning *p, unsigned long index,
 			    unsigned long *counted, struct page **pages)
 {
 	struct t1_map *m = p->m;
-	unsigned long added = 0;
+	unsigned long backed = t1_map_backed(m, index, n), added = 0;
 	long ret;
 
 	/* The last domain may have gone since. */
-	if (unlikely(p->charged < *counted && !t1_map_is_backed(m))) {
+	if (unlikely(p->charged < *counted && !backed)) {
 		t1_map_unlock(m);
 		ret = pin_charge(p, *counted);
 		t1_map_lock(m);
 		return ret;
 	}
-	ret = t1_record_add(&m->local, index, n, src, &p->spare, &added);
+	ret = t1_record_add(&m->local, index, backed ?: n, src, &p->spare, &added);
 	if (ret > 0) {
 		p->recorded += ret;
 		*counted -= min(*counted, added);
 		/* With a domain it is charged already: ours is given back. */
-		if (!t1_map_is_backed(m))
+		if (!backed)
 			p->charged -= added;
 	} else if (!ret) {
 		ret = pin_raced(p, index, pages, !src->pages);
@@ -218,7 +219,8 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 			if (!hole)
 				continue;
 		}
-		backed = t1_map_is_backed(m);
+		/* What is not, behind a page that is, is charged for as it is recorded. */
+		backed = t1_map_backed(m, index + *done, 1);
 		t1_map_unlock(m);
 		if (ret) {
 			ret = t1_spare_fill(&m->local, &p->spare);
@@ -615,18 +617,37 @@ int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 	return pin_page(c, group, iova, prot, pages, false);
 }
 
+/*
+ * Drop pins in a mapping, and count in @batch what is not charged for any more; how
+ * many were looked at, as t1_record_drop().
+ */
+static unsigned long unpin_some(struct t1_map *m, unsigned long index,
+				unsigned long n, struct t1_batch *batch)
+{
+	unsigned long backed = t1_map_backed(m, index, n), done = 0;
+	unsigned long counted = batch->counted;
+
+	if (unlikely(backed)) {
+		done = t1_record_drop(&m->local, index, backed, batch);
+		batch->counted = counted;
+		if (done < backed)
+			return done;
+	}
+	return done + t1_record_drop(&m->local, index + done, n - done, batch);
+}
+
 /* Unpin in one mapping, whose lock is held, and is released. */
 static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 			 unsigned long iova, unsigned long n)
 {
-	unsigned long index = map_page(m, iova) + m->align, done, charged = 0;
+	unsigned long index = map_page(m, iova) + m->align, done;
 	struct t1_batch batch;
 
 	batch.npages = 0;
 	batch.nrun = 0;
 	batch.counted = 0;
 	batch.all = false;
-	done = t1_record_drop(&m->local, index, n, &batch);
+	done = unpin_some(m, index, n, &batch);
 	if (!batch.npages && !batch.nrun) {
 		t1_map_unlock(m);
 		return;
@@ -634,24 +655,22 @@ static void unpin_in_map(struct t1_container *c, struct t1_map *m,
 	/* The lock is held, so it is sure to be seen. */
 	atomic_inc(&m->inflight);
 	for (;;) {
-		if (!t1_map_is_backed(m))
-			charged += batch.counted;
 		t1_map_unlock(m);
-		batch.counted = 0;
 		t1_batch_release(&batch, m->prot & IOMMU_WRITE);
 		if (done == n && !batch.npages)
 			break;
 		t1_map_lock(m);
-		done += t1_record_drop(&m->local, index + done, n - done, &batch);
+		done += unpin_some(m, index + done, n - done, &batch);
 	}
-	t1_owner_uncharge(m->owner, charged);
+	t1_owner_uncharge(m->owner, batch.counted);
 	t1_map_leave(c, m);
 }
 
 /* Unpin a page in a mapping whose lock is held, and is released. */
 static void unpin_one(struct t1_container *c, struct t1_map *m, unsigned long iova)
 {
-	u64 word = t1_record_drop_one(&m->local, map_page(m, iova) + m->align);
+	unsigned long index = map_page(m, iova) + m->align;
+	u64 word = t1_record_drop_one(&m->local, index);
 	bool charged;
 
 	if (!word) {
@@ -660,7 +679,7 @@ static void unpin_one(struct t1_container *c, struct t1_map *m, unsigned long io
 	}
 	/* The lock is held, so it is sure to be seen. */
 	atomic_inc(&m->inflight);
-	charged = t1_word_is_counted(word) && !t1_map_is_backed(m);
+	charged = t1_word_is_counted(word) && !t1_map_backed(m, index, 1);
 	t1_map_unlock(m);
 	t1_word_release(word, m->prot & IOMMU_WRITE);
 	if (charged)

@@ -164,23 +164,6 @@ struct t1_map *t1_map_next(struct t1_map *m)
 }
 
 /**
- * t1_map_charged - how many pages the owner of a mapping is charged for
- * @m: it
- *
- * Context: the mapping's lock is held. Looks at all stretches of its record.
- * Return: how many.
- */
-unsigned long t1_map_charged(struct t1_map *m)
-{
-	struct t1_backing *b;
-
-	t1_assert_map_held(m);
-	b = t1_map_backing(m);
-	return (b ? b->charged : 0) +
-	       (b && b->live ? 0 : t1_record_counted(&m->local, 0, ULONG_MAX));
-}
-
-/**
  * t1_map_pinned - how many pages mediated devices have pinned in a mapping
  * @m: it
  *
@@ -426,8 +409,6 @@ static int map_complete(struct t1_container *c, struct t1_map *m)
 
 	if (!ret && !list_empty(&c->domains)) {
 		ret = t1_back_map(c, m, NULL);
-		if (!ret)
-			ret = t1_map_go_live(m);
 		if (ret)
 			t1_unback_map(c, m, NULL);
 	}
@@ -565,12 +546,14 @@ static int lock_idle(struct t1_container *c, struct t1_map *m)
  * Have another task, or the same after exec, own a mapping. It has no address, so
  * nobody enters it, and t1_unmap_vaddr() has waited for those who had. There may be
  * some who unpin, which does not change what the owner is charged for: with no
- * group of mediated devices, that is what backs the mapping. They are waited for.
+ * group of mediated devices there is a domain, and all of the mapping is backed.
+ * They are waited for.
  */
 static int change_owner(struct t1_container *c, struct t1_map *m)
 {
+	struct t1_backing *b = t1_map_backing(m);
 	struct t1_owner *old = m->owner, *new;
-	unsigned long charged;
+	unsigned long charged = b ? b->charged : 0;
 	int ret;
 
 	if (old->mm == current->mm)
@@ -578,9 +561,6 @@ static int change_owner(struct t1_container *c, struct t1_map *m)
 	new = map_owner(c);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
-	t1_map_lock(m);
-	charged = t1_map_charged(m);
-	t1_map_unlock(m);
 	ret = t1_owner_charge(new, charged, false);
 	if (ret)
 		goto put;

@@ -154,17 +154,17 @@ enum t1_map_state {
 /**
  * struct t1_backing - the pages that IOMMU domains map
  * @record: each once
- * @counted: how many of them count as locked memory
- * @charged: how many the owner is charged for because of it
  * @nmapped: how many from the start on are mapped in the domains
- * @live: they all are, and they are what the mapping is charged for
+ * @live: an index: for what comes before, the owner is charged because of this
+ *	record, whatever mediated devices have pinned there; from it on only
+ *	because of what they have. Changes under the mapping's lock, with @charged
+ * @charged: how many the owner is charged for because of this record
  */
 struct t1_backing {
 	struct t1_record record;
-	unsigned long counted;
-	unsigned long charged;
 	unsigned long nmapped;
-	bool live;
+	unsigned long live;
+	unsigned long charged;
 };
 
 /**
@@ -183,9 +183,9 @@ struct t1_extra {
  * @iova: its first byte
  * @last: its last
  * @vaddr: of its first page, in the owner's address space
- * @owner: whose memory it is, and who is charged: for what counts of @local,
- *	unless a backing is live, and for that. It is replaced only while the
- *	mapping has no address and nobody is in flight in it
+ * @owner: whose memory it is, and who is charged: for what counts of a backing
+ *	as far as that is live, and of @local from there on. It is replaced only
+ *	while the mapping has no address and nobody is in flight in it
  * @rcu: when it is freed; who searches then reads none of these two
  * @local: what mediated devices have pinned; its lock is the mapping's
  * @extra: what it has besides, or NULL
@@ -343,14 +343,27 @@ static inline void t1_map_set_dirty(struct t1_map *m, unsigned long *bits)
 	t1_map_set_bars(m);
 }
 
-/* Mapped by IOMMU domains, which have charged for it. */
-static inline bool t1_map_is_backed(struct t1_map *m)
+/*
+ * How many of @n pages from an index on are charged for because of a backing. The
+ * others, which come after these, are charged for when they are pinned. It moves
+ * whenever the lock is free: it is to be asked in the hold that changes the record.
+ */
+static inline unsigned long t1_map_backed(struct t1_map *m, unsigned long index,
+					  unsigned long n)
 {
 	struct t1_backing *b;
 
 	t1_assert_map_held(m);
 	b = t1_map_backing(m);
-	return b && b->live;
+	if (likely(!b) || index >= b->live)
+		return 0;
+	return min(n, b->live - index);
+}
+
+/* Are all its pages? Then, or soon, IOMMU domains map all of it. */
+static inline bool t1_map_is_backed(struct t1_map *m)
+{
+	return t1_map_backed(m, m->align + t1_map_npages(m) - 1, 1);
 }
 
 /*
@@ -440,7 +453,6 @@ struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going
 struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
-unsigned long t1_map_charged(struct t1_map *m);
 unsigned long t1_map_pinned(struct t1_map *m);
 unsigned long t1_maps_pinned(struct t1_container *c);
 int t1_map_want_extra(struct t1_map *m);
@@ -471,8 +483,6 @@ void t1_tell_unmap(struct t1_container *c, struct t1_map *m);
 int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only);
 void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		   struct t1_domain *only);
-int t1_map_go_live(struct t1_map *m);
-void t1_map_go_local(struct t1_map *m);
 struct t1_domain *t1_domain_new(struct t1_container *c, struct iommu_group *group);
 unsigned long t1_domain_pgsizes(const struct t1_domain *d);
 void t1_domain_free(struct t1_domain *d);
