@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -20,6 +21,7 @@
 #define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
 #define PARAMETERS	"/sys/module/" TYPE1_IOMMU "/parameters/"
 #define PRESENT		PARAMETERS "present"
+#define STOP		PARAMETERS "stop_large"
 #define SMALL		TYPE1_IOMMU_SMALL
 #define PAGES		64U	/* of what is mapped mostly */
 #define ELSEWHERE	0x80000000ULL
@@ -83,6 +85,7 @@ FIXTURE_TEARDOWN(domains)
 	use_end(&self->use);
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, LOCKED(&self->use));
+	EXPECT_EQ(0, write_file(STOP, "0"));
 	EXPECT_EQ(0, write_file(PRESENT, "0"));
 	EXPECT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
 	EXPECT_EQ(0, page_sizes(0, PAGE | LARGE));
@@ -875,6 +878,176 @@ TEST_F(domains, row_57_turns_while_joining)
 	if (none)
 		EXPECT_EQ(0, write_file(PREEMPT, "voluntary"));
 	munmap(mem, size);
+}
+
+/*
+ * While a group with an IOMMU joins and leaves the charge is that of the pages: for
+ * all of them up to where it has got, and for those that are pinned from there on.
+ */
+#define STRETCH		512U
+#define PIECE		(STRETCH / 4)
+#define MANY		(66 * STRETCH)	/* more than are given back at once */
+#define EVERY		64U
+#define FIRST		(EVERY / 2)
+#define SPARSE		(MANY / EVERY)
+#define STOP_AT		(MANY / 4 * 3)
+
+/* Pieces of the same pages, which are not consecutive from one to the next */
+static char *pieces(unsigned int pages)
+{
+	char *mem = fresh_memory(pages + STRETCH, PROT_NONE);
+	int fd = memfd_create("piece", MFD_CLOEXEC);
+	unsigned int i;
+
+	mem += -(uintptr_t)mem % (STRETCH * PAGE);
+	if (fd < 0 || ftruncate(fd, PIECE * PAGE))
+		return NULL;
+	for (i = 0; i < pages; i += PIECE)
+		if (mmap(mem + i * PAGE, PIECE * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) == MAP_FAILED)
+			mem = NULL;
+	close(fd);
+	return mem;
+}
+
+static long pin_at(data_t *self, unsigned int page, unsigned int n)
+{
+	return pin(self->use.t.device[0], ELSEWHERE + page * PAGE, n, BOTH);
+}
+
+static long unpin_at(data_t *self, unsigned int page, unsigned int n)
+{
+	return unpin(self->use.t.device[0], ELSEWHERE + page * PAGE, n);
+}
+
+/* Up to where the backing is charged, as far as the charge says */
+static unsigned int charged_up_to(data_t *self)
+{
+	const long long locked = LOCKED(&self->use);
+	unsigned int page;
+
+	for (page = 0; page < MANY; page += STRETCH)
+		if (page + (MANY - page) / EVERY == locked)
+			break;
+	return page;
+}
+
+/* Pins around a page, and beside others' pins */
+struct sibling {
+	data_t *self;
+	unsigned int around;
+	atomic_bool stop;
+	atomic_uint failed;
+	pthread_t thread;
+};
+
+static void *pin_around(void *data)
+{
+	struct sibling *sibling = data;
+	unsigned int i, n, page;
+
+	for (i = 0; !sibling->stop; i++) {
+		n = i % 3 ? 1 : 16;
+		page = sibling->around + i % 11 * (STRETCH / 4) - STRETCH - 8;
+		if (pin_at(sibling->self, page, n) != n ||
+		    unpin_at(sibling->self, page, n) != n)
+			sibling->failed++;
+	}
+	return NULL;
+}
+
+/* On both sides, and across */
+static void pins_while_joining(struct __test_metadata *_metadata, data_t *self,
+			       unsigned int mark)
+{
+	const long long locked = LOCKED(&self->use);
+
+	EXPECT_EQ(1, pin_at(self, mark - 1, 1));
+	EXPECT_EQ(locked, LOCKED(&self->use));
+	EXPECT_EQ(1, pin_at(self, mark + 1, 1));
+	EXPECT_EQ(locked + 1, LOCKED(&self->use));
+	EXPECT_EQ(16, pin_at(self, mark - 8, 16));
+	EXPECT_EQ(locked + 8, LOCKED(&self->use));
+	EXPECT_EQ(16, unpin_at(self, mark - 8, 16));
+	EXPECT_EQ(locked + 1, LOCKED(&self->use));
+	EXPECT_EQ(1, unpin_at(self, mark + 1, 1));
+	EXPECT_EQ(1, unpin_at(self, mark - 1, 1));
+	EXPECT_EQ(locked, LOCKED(&self->use));
+	EXPECT_EQ(1, unpin_at(self, FIRST, 1));
+	EXPECT_EQ(locked, LOCKED(&self->use));
+	EXPECT_EQ(1, unpin_at(self, MANY - FIRST, 1));
+	EXPECT_EQ(locked - 1, LOCKED(&self->use));
+	EXPECT_EQ(1, pin_at(self, MANY - FIRST, 1));
+	EXPECT_EQ(1, pin_at(self, FIRST, 1));
+	EXPECT_EQ(locked, LOCKED(&self->use));
+}
+
+/* Is it killed while it joins, or when it has? */
+static void pins_beside(struct __test_metadata *_metadata, data_t *self, bool killed)
+{
+	struct sibling sibling = { .self = self };
+	char text[16];
+	int status;
+	pid_t pid;
+
+	snprintf(text, sizeof(text), "%u", STOP_AT);
+	ASSERT_EQ(0, write_file(STOP, text));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		join(self, 0);
+		pause();
+	}
+	EXPECT_TRUE(WAIT_FOR(mapped_by(0).now == STOP_AT - 1, SOON));
+	sibling.around = charged_up_to(self);
+	EXPECT_LE(STOP_AT, sibling.around);
+	EXPECT_GT(MANY, sibling.around + 2 * STRETCH);
+	if (sibling.around >= STOP_AT && sibling.around < MANY)
+		pins_while_joining(_metadata, self, sibling.around);
+	EXPECT_EQ(0, pthread_create(&sibling.thread, NULL, pin_around, &sibling));
+	if (!killed) {
+		EXPECT_EQ(0, write_file(STOP, "0"));
+		EXPECT_TRUE(WAIT_FOR(LOCKED(&self->use) >= MANY &&
+				     mapped_by(0).now == MANY, SOON));
+	}
+	kill(pid, SIGKILL);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	sibling.stop = true;
+	pthread_join(sibling.thread, NULL);
+	EXPECT_EQ(0, sibling.failed);
+	EXPECT_EQ(0, write_file(STOP, "0"));
+	EXPECT_EQ(SPARSE, LOCKED(&self->use));
+	EXPECT_EQ(SPARSE, HELD(&self->use));
+}
+
+TEST_F(domains, row_57_pins_while_joining)
+{
+	unsigned int i;
+	char *mem;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's has all others wait");
+	mem = pieces(MANY);
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(0, dma_map(CONTAINER, mem, ELSEWHERE, MANY * PAGE, T1_RW));
+	for (i = FIRST; i < MANY; i += EVERY)
+		ASSERT_EQ(1, pin_at(self, i, 1));
+	EXPECT_EQ(SPARSE, LOCKED(&self->use));
+	pins_beside(_metadata, self, true);
+	pins_beside(_metadata, self, false);
+	/* It joins, pins come and go, and it stays longer than they do. */
+	ASSERT_EQ(0, join(self, 0));
+	EXPECT_EQ(MANY, LOCKED(&self->use));
+	EXPECT_EQ(16, pin_at(self, 0, 16));
+	for (i = FIRST; i < MANY; i += EVERY)
+		EXPECT_EQ(1, unpin_at(self, i, 1));
+	EXPECT_EQ(MANY, LOCKED(&self->use));
+	leave(self, 0);
+	EXPECT_EQ(16, LOCKED(&self->use));
+	EXPECT_EQ(16, unpin_at(self, 0, 16));
+	EXPECT_EQ(0, LOCKED(&self->use));
 }
 
 TEST_F(domains, row_57_turns_while_tracking)

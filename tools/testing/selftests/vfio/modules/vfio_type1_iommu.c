@@ -24,6 +24,7 @@
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 
 #define MDEV_INTERFACE MDEV_INTERFACE_MODERN
@@ -134,6 +135,20 @@ static bool test_fails(enum test_kind kind)
 	return nth == 1;
 }
 
+/* The nth page that is to be mapped waits, and those behind it, until this is 0. */
+static unsigned int test_stop[KINDS];
+static DECLARE_WAIT_QUEUE_HEAD(test_go_on);
+
+static void test_stops(enum test_kind kind)
+{
+	unsigned int nth = READ_ONCE(test_stop[kind]);
+
+	if (nth > 1)
+		WRITE_ONCE(test_stop[kind], nth - 1);
+	else if (nth)
+		wait_event_killable(test_go_on, !READ_ONCE(test_stop[kind]));
+}
+
 static int test_map_page(struct test_domain *td, unsigned long index,
 			 phys_addr_t paddr, int prot, gfp_t gfp)
 {
@@ -141,6 +156,7 @@ static int test_map_page(struct test_domain *td, unsigned long index,
 				  (prot & PAGE_PROT));
 	int ret;
 
+	test_stops(td->kind);
 	if (test_fails(td->kind))
 		return -ENOMEM;
 	ret = xa_insert(&td->pages, index, entry, gfp);
@@ -495,6 +511,21 @@ module_param_named(fail_large, test_fail[KIND_LARGE], uint, 0600);
 MODULE_PARM_DESC(fail_large, "the page to fail for the first two devices");
 module_param_named(fail_small, test_fail[KIND_SMALL], uint, 0600);
 MODULE_PARM_DESC(fail_small, "the page to fail for the third device");
+
+static int test_set_stop(const char *text, const struct kernel_param *param)
+{
+	int ret = param_set_uint(text, param);
+
+	wake_up_all(&test_go_on);
+	return ret;
+}
+
+static const struct kernel_param_ops test_stop_ops = {
+	.set = test_set_stop,
+	.get = param_get_uint,
+};
+module_param_cb(stop_large, &test_stop_ops, &test_stop[KIND_LARGE], 0600);
+MODULE_PARM_DESC(stop_large, "the page to wait at for the first two devices, until 0");
 module_param_named(pages_large, test_pgsizes[KIND_LARGE], ulong, 0600);
 MODULE_PARM_DESC(pages_large, "the sizes of pages for the first two devices");
 module_param_named(pages_small, test_pgsizes[KIND_SMALL], ulong, 0600);
