@@ -125,11 +125,12 @@ struct type1_test_news {
  * the latter enter the page table when touched) is TYPE1_TEST_AREA_WORD + n.
  * AREA_IO has no memory behind it and must not be touched. AREA_OWN are pages as
  * any driver has some: they are counted, and could be freed while a pin that holds
- * no reference is used. AREA_NONE can be pinned, but whoever may not let go of the address space while he waits gets
- * no page and no error, so often; and then the error that others get at once.
- * Linux 6.1 passes that on, later kernels warn. AREA_LATE are pages that come when
- * touched, as userfaultfd brings them: while the device holds them back, whoever copies
- * or touches them waits. A pin does not wait, as with userfaultfd: EFAULT.
+ * no reference is used. AREA_NONE can be pinned, but a caller that may not let go of
+ * the address space while it waits gets no page and no error, so often; and then the
+ * error that others get at once. Linux 6.1 passes that on, later kernels warn. AREA_LATE
+ * are pages that come when touched, as userfaultfd brings them: while the device holds
+ * them back, whoever copies or touches them waits. A pin does not wait, as with
+ * userfaultfd: EFAULT.
  */
 #define TYPE1_TEST_AREA_PAGES	16UL
 #define TYPE1_TEST_AREA_EAGER	0UL
