@@ -962,6 +962,9 @@ TEST_F(remove, row_33_requests_and_set_irqs)
 	mdev_close(&self->s.user);
 	EXPECT_TRUE(WAIT_FOR(!mdev_exists(self->s.uuid) ||
 			     !mdev_remove(self->s.uuid), SOON));
+	/* Its vendor is told a moment after it has gone from sysfs. */
+	EXPECT_TRUE(WAIT_FOR(vendor_calls(self->s.vendor, "create") ==
+			     vendor_calls(self->s.vendor, "remove"), SOON));
 }
 
 /* While the parent's unregistration waits nothing can be created or removed. */
