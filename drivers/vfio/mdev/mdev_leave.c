@@ -432,6 +432,17 @@ static bool mdev_may_freeze(struct mdev_instance *inst)
 				      mdev_lock_is_held);
 }
 
+/*
+ * The freezer marks whom it freezes as if by a signal, and the mark stays. The VFIO
+ * core, about to unregister the device, would take it for one, and warn.
+ */
+static void mdev_clear_freezers_mark(void)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
 /* Sleeps until there is news of a device that is MDEV_DEAD, or for @timeout. */
 static void mdev_leave_sleep(struct mdev_instance *inst, int seq, long timeout)
 {
@@ -510,7 +521,7 @@ void mdev_leave_wait(struct mdev_instance *inst)
 
 	for (;;) {
 		if (asked && !answer)
-			return;
+			break;
 		if (asked && answer != -EAGAIN && !count)
 			dev_notice(dev, "waiting for its user, who cannot be asked, to let it go\n");
 		count += asked;
@@ -520,4 +531,5 @@ void mdev_leave_wait(struct mdev_instance *inst)
 		seq = atomic_read(&inst->idle_seq);
 		asked = mdev_ask(dev, count, &answer);
 	}
+	mdev_clear_freezers_mark();
 }
