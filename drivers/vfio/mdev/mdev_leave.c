@@ -297,16 +297,20 @@ static void mdev_leave_suspend(struct mdev_instance *inst,
 	spin_unlock(&inst->lock);
 }
 
+/* A task's own stays while it runs. */
+static struct sighand_struct *mdev_own_sighand(void)
+{
+	return rcu_dereference_protected(current->sighand, true);
+}
+
 /* Of the signals that pend, does one run a handler, or kill? */
 static bool mdev_signal_ends(void)
 {
-	struct sighand_struct *sighand;
+	struct sighand_struct *sighand = mdev_own_sighand();
 	bool ends = false;
 	sigset_t pending;
 	int sig;
 
-	/* A task's own stays while it runs. */
-	sighand = rcu_dereference_protected(current->sighand, true);
 	spin_lock_irq(&sighand->siglock);
 	sigorsets(&pending, &current->pending.signal,
 		  &current->signal->shared_pending.signal);
@@ -438,9 +442,11 @@ static bool mdev_may_freeze(struct mdev_instance *inst)
  */
 static void mdev_clear_freezers_mark(void)
 {
-	spin_lock_irq(&current->sighand->siglock);
+	struct sighand_struct *sighand = mdev_own_sighand();
+
+	spin_lock_irq(&sighand->siglock);
 	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 }
 
 /* Sleeps until there is news of a device that is MDEV_DEAD, or for @timeout. */
