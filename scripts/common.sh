@@ -10,10 +10,11 @@ export LC_ALL=C
 : "${me:=$(basename "$0")}"
 cache="${VFIO_MDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/vfio-mdev}"
 
-# The kernels that the sources support, as series; the first and the last are
-# those that are tested.
+# The kernels that the sources support, as series, and the last that is tested.
 oldest=6.1
+# shellcheck disable=SC2034 # for those that source this
 newest=6.12
+latest=7.3
 
 say()
 {
@@ -32,12 +33,12 @@ series_of()
 	echo "$1" | sed -n 's/^\([0-9]\{1,\}\.[0-9]\{1,\}\)\([^0-9].*\)\{0,1\}$/\1/p'
 }
 
-# Is the version $1 within the range?
+# Is the version $1 within the range that ends with the series $2, or with the latest?
 supported()
 {
 	s=$(series_of "$1")
 	[ -n "$s" ] || return 1
-	[ "$(printf '%s\n' "$oldest" "$s" "$newest" | sort -V | sed -n 2p)" = "$s" ]
+	[ "$(printf '%s\n' "$oldest" "$s" "${2:-$latest}" | sort -V | sed -n 2p)" = "$s" ]
 }
 
 # The version of the kernel that build directory $1 belongs to, as uname -r
@@ -76,7 +77,7 @@ find_kernel()
 		kdir= ;;
 	esac
 	supported "$kver" ||
-		die "Linux $kver is out of range, these modules are for $oldest to $newest: choose a kernel with KVER=, or type 'make kernels'"
+		die "Linux $kver is out of range, these modules are for $oldest to $latest: choose a kernel with KVER=, or type 'make kernels'"
 	[ -n "$kdir" ] || kdir=$(kdir_of "$kver") ||
 		die "no headers of Linux $kver here: run 'apt-get install linux-headers-$kver' or 'scripts/setup build' as root"
 }

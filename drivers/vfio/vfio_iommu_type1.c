@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include <vfio-compat/iommu.h>
 #include <vfio-compat/iommu_driver.h>
 
 #include "type1/type1.h"
@@ -38,7 +39,7 @@ static void *type1_open(unsigned long arg)
 	struct t1_container *c;
 
 	if (arg != VFIO_TYPE1_IOMMU && arg != VFIO_TYPE1v2_IOMMU &&
-	    arg != VFIO_TYPE1_NESTING_IOMMU)
+	    !vfio_compat_is_nesting(arg))
 		return ERR_PTR(-EINVAL);
 	c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
 	if (!c)
@@ -56,7 +57,7 @@ static void *type1_open(unsigned long arg)
 	INIT_LIST_HEAD(&c->devices);
 	c->v2 = arg != VFIO_TYPE1_IOMMU;
 	atomic_set(&c->barred, 1 + !c->v2);
-	c->nesting = arg == VFIO_TYPE1_NESTING_IOMMU;
+	c->nesting = vfio_compat_is_nesting(arg);
 	c->id = atomic_inc_return(&containers);
 	return c;
 }

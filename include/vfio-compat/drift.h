@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What stops sources of Linux 4.10 to 5.12 from building on 6.1 to 6.12 and has
+ * What stops sources of Linux 4.10 to 5.12 from building on 6.1 and later and has
  * nothing to do with mediated devices
  *
  * Optional. A driver's Kbuild file asks for it with
@@ -13,7 +13,7 @@
  *
  *	class_create(owner, name)	6.4 dropped the owner
  *	eventfd_signal(ctx, n)		6.8 dropped the count
- *	vma->vm_flags |= flags		6.3 made it const
+ *	vma->vm_flags |= flags		6.3 made it const; no help from 6.19 on
  *	uuid_le, uuid_le_cmp(), ...	6.3 dropped the last of them
  */
 #ifndef _VFIO_COMPAT_DRIFT_H
@@ -30,16 +30,16 @@
 #error "our include folder must come first: LINUXINCLUDE, see Documentation/porting.txt"
 #endif
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#if VFIO_COMPAT_HAS_CLASS_CREATE_NAME
 #define class_create(owner, name)	((void)(owner), class_create(name))
 #endif
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#if VFIO_COMPAT_HAS_EVENTFD_SIGNAL_ONE
 #define eventfd_signal(ctx, n)		((void)(n), eventfd_signal(ctx))
 #endif
 
 /* mmap callbacks have a mapping that nobody else sees yet */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#if VFIO_COMPAT_HAS_VMA_DOT_FLAGS
 #define vm_flags			__vm_flags
 #endif
 

@@ -8,7 +8,7 @@
 
 static inline void vfio_compat_eventfd_signal(struct eventfd_ctx *ctx)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#if VFIO_COMPAT_HAS_EVENTFD_SIGNAL_ONE
 	eventfd_signal(ctx);
 #else
 	eventfd_signal(ctx, 1);

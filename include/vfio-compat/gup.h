@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Pages and I/O memory of another address space: changed in 6.4, 6.5, 6.10 and 6.12. */
+/* Pages and I/O memory of another address space. */
 #ifndef _VFIO_COMPAT_GUP_H
 #define _VFIO_COMPAT_GUP_H
 
@@ -12,7 +12,7 @@ vfio_compat_pin_user_pages_remote(struct mm_struct *mm, unsigned long vaddr,
 				  unsigned long npages, unsigned int flags,
 				  struct page **pages)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#if VFIO_COMPAT_HAS_PIN_REMOTE_NO_VMAS
 	return pin_user_pages_remote(mm, vaddr, npages, flags, pages, NULL);
 #else
 	return pin_user_pages_remote(mm, vaddr, npages, flags, pages, NULL, NULL);
@@ -22,7 +22,7 @@ vfio_compat_pin_user_pages_remote(struct mm_struct *mm, unsigned long vaddr,
 static inline unsigned long vfio_compat_untagged_addr(struct mm_struct *mm,
 						      unsigned long addr)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#if VFIO_COMPAT_HAS_UNTAGGED_ADDR_REMOTE
 	return untagged_addr_remote(mm, addr);
 #else
 	return untagged_addr(addr);
@@ -34,17 +34,21 @@ static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
 					  unsigned long vaddr, bool write,
 					  unsigned long *pfn, unsigned long *npages)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#if VFIO_COMPAT_HAS_FOLLOW_PFNMAP
 	struct follow_pfnmap_args args = { .vma = vma, .address = vaddr };
 	int ret = follow_pfnmap_start(&args);
 
 	if (ret)
 		return ret;
 	*pfn = args.pfn;
+#if VFIO_COMPAT_HAS_PFNMAP_ADDR_MASK
+	*npages = (~args.addr_mask - (vaddr & ~args.addr_mask) + 1) >> PAGE_SHIFT;
+#else
 	*npages = 1;
 	/* What no page table holds is mapped by a huge page at least. */
 	if (!args.ptep)
 		*npages = (ALIGN(vaddr + 1, PMD_SIZE) - vaddr) >> PAGE_SHIFT;
+#endif
 	if (write && !args.writable)
 		ret = -EACCES;
 	follow_pfnmap_end(&args);
@@ -54,10 +58,10 @@ static inline int vfio_compat_look_pfnmap(struct vm_area_struct *vma,
 	pte_t *pte;
 	int ret;
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-	ret = follow_pte(vma, vaddr, &pte, &lock);
-#else
+#if VFIO_COMPAT_HAS_FOLLOW_PTE_MM
 	ret = follow_pte(vma->vm_mm, vaddr, &pte, &lock);
+#else
+	ret = follow_pte(vma, vaddr, &pte, &lock);
 #endif
 	if (ret)
 		return ret;

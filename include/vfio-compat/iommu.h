@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The IOMMU interface: changed in 6.3 and 6.12. */
+/* The IOMMU interface. */
 #ifndef _VFIO_COMPAT_IOMMU_H
 #define _VFIO_COMPAT_IOMMU_H
 
@@ -7,13 +7,14 @@
 #include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/irqdomain.h>
+#include <linux/vfio.h>
 #include <vfio-compat/version.h>
 
 static inline int vfio_compat_iommu_map(struct iommu_domain *domain,
 					unsigned long iova, phys_addr_t paddr,
 					size_t size, int prot)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#if VFIO_COMPAT_HAS_IOMMU_MAP_GFP
 	return iommu_map(domain, iova, paddr, size, prot, GFP_KERNEL_ACCOUNT);
 #else
 	return iommu_map(domain, iova, paddr, size, prot);
@@ -27,7 +28,7 @@ static inline int vfio_compat_iommu_map_sg(struct iommu_domain *domain,
 {
 	ssize_t ret;
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#if VFIO_COMPAT_HAS_IOMMU_MAP_GFP
 	ret = iommu_map_sg(domain, iova, sg, nents, prot, GFP_KERNEL_ACCOUNT);
 #else
 	ret = iommu_map_sg(domain, iova, sg, nents, prot);
@@ -37,14 +38,14 @@ static inline int vfio_compat_iommu_map_sg(struct iommu_domain *domain,
 
 static inline struct iommu_domain *vfio_compat_iommu_domain(struct device *dev)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+#if VFIO_COMPAT_HAS_IOMMU_PAGING_DOMAIN
 	return iommu_paging_domain_alloc(dev);
 #else
 	return iommu_domain_alloc(dev->bus) ?: ERR_PTR(-EIO);
 #endif
 }
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#if !VFIO_COMPAT_HAS_ISOLATED_MSI
 static inline int vfio_compat_intr_remap(struct device *dev, void *unused)
 {
 	return device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP);
@@ -54,11 +55,33 @@ static inline int vfio_compat_intr_remap(struct device *dev, void *unused)
 /* No device of the group can raise an interrupt that is not its own. */
 static inline bool vfio_compat_isolated_msi(struct iommu_group *group)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#if VFIO_COMPAT_HAS_ISOLATED_MSI
 	return iommu_group_has_isolated_msi(group);
 #else
 	return irq_domain_check_msi_remap() ||
 	       iommu_group_for_each_dev(group, NULL, vfio_compat_intr_remap);
+#endif
+}
+
+/*
+ * Until 6.13 a container's domains could translate once more what a guest's
+ * translated; such a container is not known since.
+ */
+static inline bool vfio_compat_is_nesting(unsigned long type)
+{
+#if VFIO_COMPAT_HAS_IOMMU_NESTING
+	return type == VFIO_TYPE1_NESTING_IOMMU;
+#else
+	return false;
+#endif
+}
+
+static inline int vfio_compat_iommu_nest(struct iommu_domain *domain)
+{
+#if VFIO_COMPAT_HAS_IOMMU_NESTING
+	return iommu_enable_nesting(domain);
+#else
+	return -EINVAL;
 #endif
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How an IOMMU driver and the VFIO core of 6.1 to 6.12 talk
+ * How an IOMMU driver and the VFIO core of 6.1 to 7.3 talk
  *
  * The kernel has this in a private header, which is taken in a kernel tree and
  * not to be had outside of one: scripts/btfcheck compares what is here with a

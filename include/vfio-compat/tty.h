@@ -7,7 +7,7 @@
 #include <vfio-compat/version.h>
 
 /* The head of such a function, with arguments tty, buf and count */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#if VFIO_COMPAT_HAS_TTY_WRITE_U8
 #define VFIO_COMPAT_TTY_WRITE(_name)					\
 	ssize_t _name(struct tty_struct *tty, const u8 *buf, size_t count)
 #else

@@ -11,8 +11,8 @@
 #include <linux/uuid.h>
 #include <vfio-compat/version.h>
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
-#include <linux/mod_devicetable.h>
+#if !VFIO_COMPAT_HAS_UUID_LE
+#include <uapi/linux/mei_uuid.h>
 
 #define uuid_le		guid_t
 #undef UUID_LE

@@ -48,7 +48,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
-#include <vfio-compat/version.h>
+#include <vfio-compat/device.h>
 
 #include "mdev_private.h"
 
@@ -375,8 +375,7 @@ int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind)
 	ret = mdev_sysfs_add_types(parent);
 	if (ret)
 		goto remove_dir;
-	ret = class_compat_create_link(mdev_bus_compat_class, parent->dev,
-				       NULL);
+	ret = vfio_compat_class_link(mdev_bus_compat_class, parent->dev);
 	if (ret)
 		goto remove_types;
 	up_write(&parent->unreg_sem);
@@ -411,7 +410,7 @@ void mdev_parent_del(struct mdev_parent *parent)
 	dev_info(parent->dev, "MDEV: Unregistering\n");
 
 	down_write(&parent->unreg_sem);
-	class_compat_remove_link(mdev_bus_compat_class, parent->dev, NULL);
+	vfio_compat_class_unlink(mdev_bus_compat_class, parent->dev);
 	device_for_each_child(parent->dev, NULL, mdev_start_child);
 	mdev_ask_children(parent);
 	device_for_each_child(parent->dev, NULL, mdev_remove_child);

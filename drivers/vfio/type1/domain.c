@@ -579,7 +579,7 @@ struct t1_domain *t1_domain_new(struct t1_container *c, struct iommu_group *grou
 		return ERR_CAST(domain);
 	}
 	d->domain = domain;
-	ret = c->nesting ? iommu_enable_nesting(domain) : 0;
+	ret = c->nesting ? vfio_compat_iommu_nest(domain) : 0;
 	if (!ret)
 		ret = iommu_attach_group(domain, group);
 	if (ret) {

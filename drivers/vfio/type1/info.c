@@ -6,6 +6,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <vfio-compat/iommu.h>
+
 #include "type1.h"
 
 static int add_migration(struct t1_container *c, struct vfio_info_cap *caps)
@@ -135,6 +137,6 @@ int t1_check_extension(struct t1_container *c, unsigned long arg)
 		return c && !READ_ONCE(c->nemulated);
 	default:
 		return arg == VFIO_TYPE1_IOMMU || arg == VFIO_TYPE1v2_IOMMU ||
-		       arg == VFIO_TYPE1_NESTING_IOMMU || arg == VFIO_UNMAP_ALL;
+		       vfio_compat_is_nesting(arg) || arg == VFIO_UNMAP_ALL;
 	}
 }

@@ -22,6 +22,7 @@
 #include <linux/sched/signal.h>
 
 #include <vfio-compat/gup.h>
+#include <vfio-compat/mm.h>
 
 #include "pages.h"
 
@@ -113,12 +114,12 @@ static unsigned long run_length(struct page **pages, unsigned long n)
 	struct page *first = pages[0];
 	unsigned long run = 1;
 
-	while (run + 4 <= n && pages[run] == nth_page(first, run) &&
-	       pages[run + 1] == nth_page(first, run + 1) &&
-	       pages[run + 2] == nth_page(first, run + 2) &&
-	       pages[run + 3] == nth_page(first, run + 3))
+	while (run + 4 <= n && pages[run] == vfio_compat_nth_page(first, run) &&
+	       pages[run + 1] == vfio_compat_nth_page(first, run + 1) &&
+	       pages[run + 2] == vfio_compat_nth_page(first, run + 2) &&
+	       pages[run + 3] == vfio_compat_nth_page(first, run + 3))
 		run += 4;
-	while (run < n && pages[run] == nth_page(first, run))
+	while (run < n && pages[run] == vfio_compat_nth_page(first, run))
 		run++;
 	return run;
 }

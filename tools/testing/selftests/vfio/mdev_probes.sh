@@ -30,7 +30,7 @@ complain()
 # What the kernel's build would compile a vendor's file with, to be used where
 # it would be used.
 cat >"$work/Kbuild" <<'END'
-LINUXINCLUDE := -I$(HEADERS)/include $(LINUXINCLUDE)
+LINUXINCLUDE := -I$(HEADERS)/$(KERNELRELEASE)/include $(LINUXINCLUDE)
 $(file >$(FLAGS),$(LINUXINCLUDE) $(KBUILD_CPPFLAGS) $(KBUILD_CFLAGS) \
 	$(KBUILD_CFLAGS_MODULE) -DKBUILD_MODNAME=probe)
 obj-m :=
@@ -160,12 +160,69 @@ lacks_functions mdev_register_device mdev_parent_dev mdev_uuid mdev_from_dev \
 
 # Of a folder that is searched behind the kernel's, the first error says so.
 flags=
-sed -i "s,^-I$headers/include \(.*\),\1 -I$headers/include," "$work/flags"
+ours=-I$headers/$kver/include
+sed -i "s,^$ours \(.*\),\1 $ours," "$work/flags"
 for header in linux/mdev_pci.h vfio-compat/drift.h; do
 	compiles "#include <$header>"
 	grep -m 1 'error: ' "$work/said" | grep -q 'must come first' ||
 		complain "$header behind the kernel's headers: $(grep -m 1 'error' "$work/said")"
 done
+
+# What our own headers ask the kernel's (include/vfio-compat/ask), where a
+# distribution has brought something into a kernel, or the question does not fit.
+# asked FOLDER COMPILER: with the headers in FOLDER before the kernel's.
+asked()
+{
+	(cd "$kdir" && CC=$2 NOSTDINC_FLAGS='' LINUXINCLUDE="-I$1" KBUILD_CPPFLAGS='' \
+		KBUILD_CFLAGS=$(sed "s, $ours,," "$work/flags") KBUILD_CFLAGS_MODULE='' \
+		"$top/include/vfio-compat/ask" "$work/answers.h")
+}
+
+# answers WHAT EXPECTED: it said that, or left that answer.
+answers()
+{
+	grep -qF "$2" "$work/said" "$work/answers.h" 2>/dev/null ||
+		complain "headers are asked, $1: \"$(head -n 1 "$work/said")\", not \"$2\""
+	rm -f "$work/answers.h"
+}
+
+# changed HEADER SCRIPT: the kernel's header, in a folder of its own, as sed changes it.
+changed()
+{
+	local dir
+
+	rm -rf "$work/changed"
+	mkdir -p "$work/changed/$(dirname "$1")"
+	for dir in $(tr ' ' '\n' <"$work/flags" | grep '^-I/' | grep -vxF -e "$ours"); do
+		[ -e "${dir#-I}/$1" ] || continue
+		sed "$2" "${dir#-I}/$1" >"$work/changed/$1"
+		return
+	done
+	complain "there is no <$1>"
+}
+
+mkdir -p "$work/none"
+asked "$work/none" gcc >"$work/said"
+cmp -s <(grep define "$work/answers.h") \
+	<(grep define "$headers/$kver/include/generated/vfio-compat.h") ||
+	complain "headers are asked: other answers than in the build: $(head -n 1 "$work/said")"
+case $(grep REGION_INFO_CAPS "$work/answers.h") in
+*1)	changed linux/vfio.h 's/get_region_info_caps/get_region_info_else/'
+	expected=0 ;;
+*)	changed linux/vfio.h '/^struct vfio_device_ops {/{
+		i struct vfio_info_cap;
+		a int (*get_region_info_caps)(struct vfio_device *vdev, struct vfio_region_info *info, struct vfio_info_cap *caps);
+		}'
+	expected=1 ;;
+esac
+asked "$work/changed" gcc >"$work/said"
+answers "with another op in struct vfio_device_ops" \
+	"VFIO_COMPAT_HAS_VFIO_REGION_INFO_CAPS $expected"
+changed linux/device/class.h 's/\(int class_compat_create_link(\)[^,]*,/\1int a, int b, struct class_compat *cls,/'
+asked "$work/changed" gcc >"$work/said"
+answers "with a class_compat_create_link() of a third form" "cannot tell what this kernel has"
+asked "$work/none" false >"$work/said"
+answers "with a compiler that fails" "the compiler does not work"
 
 # Who may use the symbols: as in the classic era and in today's kernels.
 symvers=$headers/$kver/Module.symvers

@@ -27,6 +27,8 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include <vfio-compat/device.h>
+
 #include "mdev_test.h"
 
 static const char * const op_names[MDEV_TEST_NUM_OPS] = {
@@ -522,7 +524,7 @@ int mdev_test_vendor_add(struct mdev_test_vendor *vendor, struct module *owner)
 
 	mutex_init(&vendor->mutex);
 	vendor->driver.probe = mdev_test_probe;
-	ret = __platform_driver_register(&vendor->driver, owner);
+	ret = vfio_compat_platform_register(&vendor->driver, owner);
 	if (ret)
 		return ret;
 

@@ -21,6 +21,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <vfio-compat/device.h>
+#include <vfio-compat/hrtimer.h>
 
 #include "mdev_test_abi.h"
 
@@ -378,8 +379,8 @@ static struct test_pci *test_alloc(void)
 		return NULL;
 
 	spin_lock_init(&test->lock);
-	hrtimer_init(&test->storm, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	test->storm.function = test_storm;
+	vfio_compat_hrtimer_setup(&test->storm, test_storm, CLOCK_MONOTONIC,
+				  HRTIMER_MODE_REL);
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
 		if (!test_desc.bar[i].size)
 			continue;

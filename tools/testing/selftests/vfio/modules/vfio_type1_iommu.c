@@ -28,6 +28,7 @@
 #include <linux/xarray.h>
 
 #define MDEV_INTERFACE MDEV_INTERFACE_MODERN
+#define VFIO_COMPAT_IOMMU_PGSIZES (PAGE_SIZE | PMD_SIZE)
 #include <vfio-compat/iommu_ops.h>
 #include <vfio-compat/vfio.h>
 
@@ -77,14 +78,10 @@ static enum test_kind kind_of(unsigned int id)
 
 /* Domains */
 
-static struct iommu_domain *test_domain_alloc(unsigned int type)
+static struct iommu_domain *vfio_compat_new_domain(void)
 {
-	struct test_domain *td;
+	struct test_domain *td = kzalloc(sizeof(*td), GFP_KERNEL);
 
-	if (type != IOMMU_DOMAIN_UNMANAGED && type != IOMMU_DOMAIN_IDENTITY &&
-	    type != IOMMU_DOMAIN_BLOCKED)
-		return NULL;
-	td = kzalloc(sizeof(*td), GFP_KERNEL);
 	if (!td)
 		return NULL;
 	xa_init(&td->pages);
@@ -102,7 +99,7 @@ static void test_domain_free(struct iommu_domain *domain)
 	kfree(td);
 }
 
-static int test_attach_dev(struct iommu_domain *domain, struct device *dev)
+static int vfio_compat_attach_dev(struct iommu_domain *domain, struct device *dev)
 {
 	unsigned int id = to_platform_device(dev)->id;
 	struct test_domain *td = to_test_domain(domain);
@@ -223,7 +220,7 @@ static bool test_enforce_coherency(struct iommu_domain *domain)
 }
 
 static const struct iommu_domain_ops test_domain_ops = {
-	.attach_dev = test_attach_dev,
+	.attach_dev = vfio_compat_attach,
 	.map_pages = test_map_pages,
 	.unmap_pages = test_unmap_pages,
 	.iova_to_phys = test_iova_to_phys,
@@ -275,13 +272,12 @@ static void test_get_resv_regions(struct device *dev, struct list_head *head)
 static const struct iommu_ops test_iommu_ops = {
 	.owner = THIS_MODULE,
 	.capable = test_capable,
-	.domain_alloc = test_domain_alloc,
+	VFIO_COMPAT_IOMMU_DOMAINS
 	.probe_device = test_probe_device,
 	.release_device = test_release_device,
 	.device_group = generic_device_group,
 	.get_resv_regions = test_get_resv_regions,
 	.def_domain_type = test_def_domain_type,
-	.pgsize_bitmap = PAGE_SIZE | PMD_SIZE,
 	.default_domain_ops = &test_domain_ops,
 };
 
