@@ -111,6 +111,8 @@ int vfio_mdev_check_mmap(const struct vfio_mdev *vm,
 /* vfio_mdev_ioctl.c */
 long vfio_mdev_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		     unsigned long arg);
+int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info *info,
+			       struct vfio_info_cap *caps);
 
 /* vfio_mdev_kvm.c */
 void vfio_mdev_get_kvm(struct vfio_mdev *vm);

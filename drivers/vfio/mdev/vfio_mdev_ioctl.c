@@ -8,12 +8,23 @@
  * cases the command goes to the vendor's ioctl as it came. Errnos are those
  * that vfio-pci has for the same input.
  *
+ * From Linux 6.19 on the VFIO core serves VFIO_DEVICE_GET_REGION_INFO itself and
+ * asks vfio_mdev_region_info_caps() for what a region is. A vendor with
+ * structured ops is not concerned. One that has only an ioctl wants the pointer
+ * of the user, which the core does not pass on: it is taken from the system call
+ * that is running, so the vendor sees what it always saw, and writes its answer
+ * and capabilities where it always did. The alternative, a page of scratch memory
+ * in the user's address space, would have to be found again in what the vendor
+ * wrote there, and can be seen, changed and used up by the user's other threads.
+ *
  * No lock: handlers run while the device is open, see vfio_mdev_main.c.
  */
 #include <linux/bitops.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+
+#include <vfio-compat/syscall.h>
 
 #include "vfio_mdev.h"
 
@@ -249,4 +260,49 @@ long vfio_mdev_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	if (!vm->ops->get_device_info || cmd == VFIO_DEVICE_RESET)
 		return -EINVAL;
 	return -ENOTTY;
+}
+
+/**
+ * vfio_mdev_region_info_caps - tell the VFIO core what a region is
+ * @vdev: device
+ * @info: argsz and index as the user gave them; the answer
+ * @caps: empty; capabilities for the core to add to the answer, and to free
+ *
+ * Context: process context, within the user's ioctl(2), device open.
+ * Return: 0, or what VFIO_DEVICE_GET_REGION_INFO returns then.
+ */
+int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info *info,
+			       struct vfio_info_cap *caps)
+{
+	const unsigned int cmd = VFIO_DEVICE_GET_REGION_INFO;
+	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	const struct vfio_mdev_region *region;
+	u32 argsz = info->argsz;
+	void __user *arg;
+	long ret;
+
+	if (!vm->ops->get_device_info || !vm->ops->get_region_info) {
+		arg = vfio_compat_ioctl_arg(cmd);
+		if (!arg)
+			return -EINVAL;
+		ret = vfio_mdev_ioctl(vdev, cmd, (unsigned long)arg);
+		if (!ret && copy_from_user(info, arg, sizeof(*info)))
+			ret = -EFAULT;
+		return ret;
+	}
+
+	if (info->index >= vm->layout.info.num_regions)
+		return -EINVAL;
+	region = &vm->layout.regions[info->index];
+	*info = region->info;
+	info->argsz = argsz;
+	info->cap_offset = 0;
+	if (region->caps.size) {
+		caps->buf = kmemdup(region->caps.buf, region->caps.size,
+				    GFP_KERNEL_ACCOUNT);
+		if (!caps->buf)
+			return -ENOMEM;
+		caps->size = region->caps.size;
+	}
+	return 0;
 }

@@ -98,7 +98,7 @@ static int vfio_mdev_get_region(struct vfio_mdev *vm, u32 index)
 		region->sparse = NULL;
 		return ret;
 	}
-	vfio_mdev_seal_caps(&region->caps, sizeof(*info));
+	vfio_mdev_seal_caps(&region->caps, VFIO_COMPAT_REGION_CAPS_START);
 	return 0;
 }
 

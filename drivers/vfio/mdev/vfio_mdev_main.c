@@ -284,6 +284,7 @@ static const struct vfio_device_ops vfio_mdev_ops = {
 	.read = vfio_mdev_read,
 	.write = vfio_mdev_write,
 	.ioctl = vfio_mdev_ioctl,
+	VFIO_COMPAT_REGION_INFO_OPS
 	.mmap = vfio_mdev_mmap,
 	.request = vfio_mdev_request,
 	.match = vfio_mdev_match,
