@@ -146,14 +146,12 @@ static long get_dirty(struct t1_container *c, u32 argsz, size_t least,
 		      void __user *data)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get range;
-	int ret;
 
 	if (argsz < least + sizeof(range))
 		return -EINVAL;
 	if (copy_from_user(&range, data, sizeof(range)))
 		return -EFAULT;
-	ret = t1_dirty_check(&range.bitmap, range.size);
-	return ret ?: t1_dirty_get(c, &range);
+	return t1_dirty_get(c, &range);
 }
 
 static long dirty_pages(struct t1_container *c, void __user *arg)

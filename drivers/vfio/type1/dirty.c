@@ -411,26 +411,29 @@ int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
 /**
  * t1_dirty_get - tell a user which pages of a range are dirty
  * @c: the container
- * @range: it, with a checked bitmap
+ * @range: it, with a bitmap, both as the user gave them
  *
  * Context: process context. Sleeps.
- * Return: 0; -EINVAL: nothing is tracked, or it is no range of whole pages and
- * whole mappings, or not the page size; as t1_dirty_report().
+ * Return: 0; -VFIO_COMPAT_EOVERFLOW: it is not below the top of the address space;
+ * -EINVAL: nothing is tracked, or it is no range of whole pages and whole
+ * mappings, or the bitmap does not fit; as t1_dirty_report().
  */
 int t1_dirty_get(struct t1_container *c,
 		 const struct vfio_iommu_type1_dirty_bitmap_get *range)
 {
 	unsigned long rest, last;
 	struct t1_map *m, *told;
-	int ret = -EINVAL;
+	int ret;
 
-	if (!range->size || range->iova + range->size - 1 < range->iova)
-		return -EINVAL;
-	last = range->iova + range->size - 1;
+	ret = t1_range_last(range->iova, range->size, &last) ?:
+	      t1_dirty_check(&range->bitmap, range->size);
+	if (ret)
+		return ret;
 	if (down_read_killable(&c->domains_lock))
 		return -EINTR;
 	mutex_lock(&c->maps_lock);
 	rest = t1_pgsize(c) - 1;
+	ret = -EINVAL;
 	if (!c->tracking || range->bitmap.pgsize != t1_pgsize(c) ||
 	    range->iova & rest || range->size & rest ||
 	    t1_maps_split(c, range->iova, last))

@@ -549,7 +549,7 @@ static noinline __noclone int
 pin_several(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	    int n, int prot, struct page **pages)
 {
-	unsigned long npages = n, done = 0;
+	unsigned long npages = n, done = 0, last;
 	struct t1_map *m;
 
 	if (unlikely(atomic_read(&c->barred))) {
@@ -561,6 +561,8 @@ pin_several(struct t1_container *c, struct iommu_group *group, unsigned long iov
 	if (unlikely(n <= 0))
 		return -EINVAL;
 	iova &= PAGE_MASK;
+	if (unlikely(check_add_overflow(iova, (npages << PAGE_SHIFT) - 1, &last)))
+		return -VFIO_COMPAT_EOVERFLOW;
 	t1_search_begin();
 	m = t1_map_search(c, iova);
 	if (likely(pin_can_raise(m, prot)))
@@ -602,6 +604,7 @@ pin_barred(struct t1_container *c, struct iommu_group *group, unsigned long iova
  * I/O memory without pages; -EPERM: the mapping does not allow it; -ENOMEM: out of
  * memory, or of memory that may be locked; -EFAULT: the memory cannot be
  * pinned; -ENODEV: its owner is gone; -EOVERFLOW: pinned two million times;
+ * -VFIO_COMPAT_EOVERFLOW: they are not below the top of the address space;
  * -EINTR: the task was killed; or what else t1_gup_pages() says.
  */
 int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,

@@ -25,7 +25,6 @@
  * 'last' is the last byte of a range, so that the end of the address space is
  * one that can be used; no sum below goes past it.
  */
-#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -459,8 +458,8 @@ static noinline int map_not_only_local(struct t1_container *c, struct t1_map *m)
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
  * Context: process context of a user's task. Sleeps.
- * Return: 0; -EINVAL: not of whole pages, not below the top of the address
- * space, or nothing that the IOMMUs can translate; -EEXIST: something is mapped
+ * Return: 0; -EINVAL: not of whole pages, or nothing that the IOMMUs can translate;
+ * -VFIO_COMPAT_EOVERFLOW: not below the top of the address space; -EEXIST: something is mapped
  * there, or another call is mapping or unmapping it; -ENOSPC: dma_entry_limit is
  * reached; -ENOMEM: out of memory, or of memory that may be locked; -EFAULT: the
  * memory cannot be pinned; -EINTR: the task was killed.
@@ -472,9 +471,9 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	struct t1_map *m;
 	int ret;
 
-	if (!size || check_add_overflow(iova, size - 1, &last) ||
-	    check_add_overflow(vaddr, size - 1, &end))
-		return -EINVAL;
+	ret = t1_range_last(iova, size, &last) ?: t1_range_last(vaddr, size, &end);
+	if (ret)
+		return ret;
 	m = kmalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	if (!m)
 		return -ENOMEM;
@@ -596,9 +595,9 @@ int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
 	struct t1_map *m;
 	int ret;
 
-	if (!size || check_add_overflow(iova, size - 1, &last) ||
-	    check_add_overflow(vaddr, size - 1, &end))
-		return -EINVAL;
+	ret = t1_range_last(iova, size, &last) ?: t1_range_last(vaddr, size, &end);
+	if (ret)
+		return ret;
 	down_read(&c->domains_lock);
 	mutex_lock(&c->maps_lock);
 	m = t1_map_first(c, iova);
@@ -630,11 +629,9 @@ static int unmap_last(struct t1_container *c, u64 iova, u64 size, bool all,
 		*last = ULONG_MAX;
 		return iova || size ? -EINVAL : 0;
 	}
-	if (iova & rest || !size || size & rest || iova > ULONG_MAX ||
-	    size > ULONG_MAX ||
-	    check_add_overflow((unsigned long)iova, (unsigned long)(size - 1), last))
+	if (iova & rest || size & rest)
 		return -EINVAL;
-	return 0;
+	return t1_range_last(iova, size, last);
 }
 
 /**

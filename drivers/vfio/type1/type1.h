@@ -53,11 +53,14 @@
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/seqlock.h>
 #include <linux/vfio.h>
 #include <linux/wait_bit.h>
+
+#include <vfio-compat/answers.h>
 
 #include "pages.h"
 
@@ -276,6 +279,19 @@ static inline unsigned long t1_map_npages(const struct t1_map *m)
 }
 
 /* The smallest page that all domains can map. */
+/* The last byte of a range that a user gave, or why it is none. */
+static inline int t1_range_last(u64 start, u64 size, unsigned long *last)
+{
+	u64 end;
+
+	if (!size)
+		return -EINVAL;
+	if (check_add_overflow(start, size - 1, &end) || end > ULONG_MAX)
+		return -VFIO_COMPAT_EOVERFLOW;
+	*last = end;
+	return 0;
+}
+
 static inline unsigned long t1_pgsize(struct t1_container *c)
 {
 	return 1UL << __ffs(c->pgsizes);

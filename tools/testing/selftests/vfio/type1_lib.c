@@ -28,21 +28,39 @@ bool stock_differs(void)
 	return type1_is_stock() && !getenv("TYPE1_STRICT");
 }
 
-static bool is_linux_6_1(void)
+/* Is the kernel older than that? */
+static bool before(unsigned int version, unsigned int patchlevel)
 {
+	unsigned int v = 0, p = 0;
 	struct utsname uts;
 
-	return !uname(&uts) && !strncmp(uts.release, "6.1.", 4);
+	return !uname(&uts) && sscanf(uts.release, "%u.%u", &v, &p) == 2 &&
+	       (v < version || (v == version && p < patchlevel));
+}
+
+bool stock_lacks_the_top(void)
+{
+	return stock_differs() && before(6, 18);
+}
+
+int beyond_the_top(void)
+{
+	return before(6, 18) ? -EINVAL : -EOVERFLOW;
+}
+
+bool knows_nesting(void)
+{
+	return before(6, 13);
 }
 
 bool none_is_no_error(void)
 {
-	return is_linux_6_1();
+	return before(6, 2);
 }
 
 bool shares_zero_pages(void)
 {
-	return is_linux_6_1();
+	return before(6, 2);
 }
 
 /* Containers */

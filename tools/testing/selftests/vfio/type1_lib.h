@@ -38,6 +38,13 @@ bool stock_differs(void);
 int group_join(const char *device, int container);
 int device_open(int group, const char *name);
 
+/* The same, for what Linux 6.18's own module does right */
+bool stock_lacks_the_top(void);
+/* What a range gets that does not end below 2^64: EINVAL, from 6.18 on EOVERFLOW */
+int beyond_the_top(void);
+/* Is VFIO_TYPE1_NESTING_IOMMU known? Until 6.13 */
+bool knows_nesting(void);
+
 /* May the kernel's functions that pin find nothing, and answer 0? */
 bool none_is_no_error(void);
 /* Do they pin the pages of zeros of memory that was never written? */
