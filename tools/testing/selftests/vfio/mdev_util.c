@@ -379,6 +379,11 @@ static int insert_alone(const char *name, const char *parameters)
 	if (ret)
 		return ret;
 
+	/* The kernel is given no packed one: modprobe unpacks it. */
+	rest = strrchr(file, '.');
+	if (!rest || strcmp(rest, ".ko"))
+		return -ENOENT;
+
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -418,6 +423,38 @@ int module_unload(const char *name)
 	WAIT_FOR(!(ret = syscall(SYS_delete_module, name, O_NONBLOCK) ?
 		   -errno : 0) || ret != -EWOULDBLOCK, A_WHILE);
 	return ret;
+}
+
+static bool processor_has(const char *flag)
+{
+	char text[8192];
+
+	return read_file("/proc/cpuinfo", text, sizeof(text)) > 0 &&
+	       strstr(text, flag);
+}
+
+/* The kernel complains of a module that is not for its processor. */
+const char *kvm_load(void)
+{
+	const char *module = NULL;
+
+	if (processor_has(" svm "))
+		module = "kvm_amd";
+	else if (processor_has(" vmx "))
+		module = "kvm_intel";
+	if (exists("/dev/kvm") || !module || module_load(module, NULL))
+		return NULL;
+	return module;
+}
+
+int kvm_unload(const char *module)
+{
+	int ret;
+
+	if (!module)
+		return 0;
+	ret = module_unload(module);
+	return ret ?: module_unload("kvm");
 }
 
 /* Test vendor drivers */

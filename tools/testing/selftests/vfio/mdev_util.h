@@ -94,6 +94,12 @@ int module_unload(const char *name);
 bool module_loaded(const char *name);
 /* Its use count, -ENOENT if it is not loaded. */
 int module_refs(const char *name);
+/*
+ * Loads the kernel's KVM for the processor unless it is there. Answers what
+ * kvm_unload() is to be given; whether there is KVM now, /dev/kvm tells.
+ */
+const char *kvm_load(void);
+int kvm_unload(const char *module);
 
 /* Test vendor drivers */
 int vendor_write(const char *vendor, const char *control, const char *text);

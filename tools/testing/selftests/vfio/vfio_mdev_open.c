@@ -317,33 +317,12 @@ FIXTURE(kvm) {
 	int vfio;		/* KVM's device */
 };
 
-static bool processor_has(const char *flag)
-{
-	char text[8192];
-
-	return read_file("/proc/cpuinfo", text, sizeof(text)) > 0 &&
-	       strstr(text, flag);
-}
-
-static const char *load_kvm(void)
-{
-	const char *module = NULL;
-
-	if (processor_has(" svm "))
-		module = "kvm_amd";
-	else if (processor_has(" vmx "))
-		module = "kvm_intel";
-	if (exists("/dev/kvm") || !module || module_load(module, NULL))
-		return NULL;
-	return module;
-}
-
 FIXTURE_SETUP(kvm)
 {
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
 	int kvm;
 
-	self->module = load_kvm();
+	self->module = kvm_load();
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
 		SKIP(return, "no KVM here");
@@ -364,10 +343,7 @@ FIXTURE_TEARDOWN(kvm)
 	close(self->vm);
 	EXPECT_EQ(0, mdev_remove(self->uuid));
 	EXPECT_EQ(0, env_teardown(&self->env));
-	if (self->module) {
-		EXPECT_EQ(0, module_unload(self->module));
-		EXPECT_EQ(0, module_unload("kvm"));
-	}
+	EXPECT_EQ(0, kvm_unload(self->module));
 }
 
 static int change_group(int vfio, int attr, int group)

@@ -1109,17 +1109,6 @@ TEST_F(v5_11, is_asked)
 
 /* The virtual machine, where there can be one */
 
-static const char *load_kvm(void)
-{
-	static const char * const modules[] = { "kvm_amd", "kvm_intel" };
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_LEN(modules); i++)
-		if (!module_load(modules[i], NULL))
-			return modules[i];
-	return NULL;
-}
-
 TEST_F(v4_10, told_of_the_machine)
 {
 	struct use *use = &self->use;
@@ -1133,7 +1122,7 @@ TEST_F(v4_10, told_of_the_machine)
 	const char *module;
 	int kvm, vm;
 
-	module = exists("/dev/kvm") ? NULL : load_kvm();
+	module = kvm_load();
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
 		SKIP(return, "no KVM here");
@@ -1160,10 +1149,7 @@ TEST_F(v4_10, told_of_the_machine)
 	close(device.fd);
 	close(vm);
 	close(kvm);
-	if (module) {
-		EXPECT_EQ(0, module_unload(module));
-		EXPECT_EQ(0, module_unload("kvm"));
-	}
+	EXPECT_EQ(0, kvm_unload(module));
 }
 
 MDEV_TEST_MAIN("vfio_mdev")
