@@ -52,6 +52,12 @@ is_intree()
 	[[ $1 == *-intree-* ]]
 }
 
+# is_rt KVER: is it a real-time kernel (PREEMPT_RT)?
+is_rt()
+{
+	[[ $1 == *-rt-* || $1 == *-rt ]]
+}
+
 # uml_kernels WHICH: those of User Mode Linux, built if need be; all, or the one
 # that WHICH names by its version or its series. Fails if one of them cannot be built.
 uml_kernels()
@@ -209,9 +215,13 @@ add_modules()
 
 # accel KVER: QEMU's arguments for the fastest accelerator that works. A
 # /dev/kvm that opens says little: a guest must have come up under it.
+# Byte by byte, as with erms, the emulator copies and clears most slowly. The KVM of
+# a real-time kernel wants a time stamp counter that is said to be constant: the
+# emulator's is the machine's own, though it does not say so by itself.
 accel()
 {
 	local answer=tcg
+	local kvm=host emulated=max,-erms
 	local probe
 
 	probe=$cache/vm/kvm-$(cat /proc/sys/kernel/random/boot_id)
@@ -219,10 +229,13 @@ accel()
 		answer=$(cached "$probe" probe_kvm "$1")
 		answer=$(cat "$answer")
 	fi
+	if is_rt "$1"; then
+		kvm+=,+invtsc
+		emulated+=,+invtsc,x-force-features=on
+	fi
 	case $answer in
-	kvm)	echo "-accel kvm -cpu host" ;;
-	# Byte by byte, as with erms, it copies and clears most slowly.
-	*)	echo "-accel tcg,thread=multi -cpu max,-erms" ;;
+	kvm)	echo "-accel kvm -cpu $kvm" ;;
+	*)	echo "-accel tcg,thread=multi -cpu $emulated" ;;
 	esac
 }
 
