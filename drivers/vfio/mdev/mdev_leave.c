@@ -194,7 +194,7 @@ EXPORT_SYMBOL(mdev_removal_pending);
  * mdev_device_idle - tell a pending removal that the last user has gone
  * @dev: a mediated device
  *
- * Context: any.
+ * Context: any but NMI; with PREEMPT_RT, any that may sleep on locks.
  */
 void mdev_device_idle(struct device *dev)
 {

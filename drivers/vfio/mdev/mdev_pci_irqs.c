@@ -179,7 +179,9 @@ bool mdev_pci_irqs_intx_level(struct mdev_pci_irqs *irqs)
  * @level: true while it wants service
  *
  * May be called at any time between mdev_pci_init() and mdev_pci_destroy(),
- * with the level that it has already too. From any context but NMI.
+ * with the level that it has already too.
+ *
+ * Context: any but NMI; with PREEMPT_RT, any that may sleep on locks.
  */
 void mdev_pci_set_intx(struct mdev_pci *pci, bool level)
 {
@@ -203,7 +205,7 @@ static bool mdev_pci_msi_on(const struct mdev_pci_irqs *irqs)
  * mdev_pci_nr_vectors - how many messages the user has enabled
  * @pci: device
  *
- * From any context but NMI.
+ * Context: any but NMI; with PREEMPT_RT, any that may sleep on locks.
  *
  * Return: the number of MSI or MSI-X vectors; 0 if neither is enabled, so that
  * the device is to use INTx. With MSI it may be less than the device has.
@@ -227,7 +229,7 @@ EXPORT_SYMBOL(mdev_pci_nr_vectors);
  * @pci: device
  * @vector: which; nothing is sent for one that is not enabled
  *
- * From any context but NMI.
+ * Context: any but NMI; with PREEMPT_RT, any that may sleep on locks.
  *
  * Return: whether MSI or MSI-X is enabled. If not, the device is to use INTx.
  */
@@ -268,7 +270,9 @@ static bool mdev_pci_signal_slot(struct mdev_pci_irqs *irqs,
  * mdev_pci_signal_error - the device has failed beyond repair
  * @pci: device
  *
- * Users stop the virtual machine on this. From any context but NMI.
+ * Users stop the virtual machine on this.
+ *
+ * Context: any but NMI; with PREEMPT_RT, any that may sleep on locks.
  */
 void mdev_pci_signal_error(struct mdev_pci *pci)
 {

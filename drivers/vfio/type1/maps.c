@@ -55,6 +55,7 @@ struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going
 	unsigned int seq;
 	struct t1_map *m;
 
+	might_lock(&c->maps_lock);
 	do {
 		seq = read_seqcount_begin(&c->maps_seq);
 		t1_search_begin();
@@ -84,6 +85,7 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
 	struct t1_map *m;
 	bool entered;
 
+	might_lock(&c->maps_lock);
 	do {
 		seq = read_seqcount_begin(&c->maps_seq);
 		t1_search_begin();

@@ -34,6 +34,11 @@
  * anything that sleeps. A pin of what is pinned takes none, and most others take
  * only the mmap_lock: see local.c.
  *
+ * With PREEMPT_RT, t1_map_get() and t1_map_enter() wait for maps_lock where they meet
+ * a change of the tree: the task that makes it may have been preempted. So they are
+ * called with no lock that is taken under maps_lock, and in flight in no mapping.
+ * They say so to lockdep on any kernel.
+ *
  * To be in flight needs no lock. Entering: increment inflight; full barrier; read
  * bars, back out if they forbid it. Taking a mapping to unmap it: write bars; full
  * barrier; read inflight, wait unless it is 0. Store buffering with both barriers:
@@ -408,9 +413,10 @@ static inline struct t1_map *t1_map_search(struct t1_container *c,
 }
 
 /*
- * What is under this may look mappings up, and stays on its CPU. It may take a
- * mapping's lock, which can sleep with PREEMPT_RT only. It goes from one function
- * to another, which sparse cannot follow.
+ * What is under this may look mappings up. It may take a mapping's lock, which sleeps
+ * with PREEMPT_RT: there it is a section of RCU's own. Elsewhere it is one with
+ * preemption off, which costs less. It goes from one function to another, which
+ * sparse cannot follow.
  */
 static inline void t1_search_begin(void)
 {

@@ -227,7 +227,7 @@ static const struct mdev_pci_desc test_desc = {
 	.nr_regions = ARRAY_SIZE(test_regions),
 };
 
-/* From a hard interrupt, at any time */
+/* From a hard interrupt, with PREEMPT_RT from a thread, at any time */
 static enum hrtimer_restart test_storm(struct hrtimer *timer)
 {
 	struct test_pci *test = container_of(timer, struct test_pci, storm);
