@@ -5,14 +5,12 @@
  * other; errors.
  */
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -479,60 +477,40 @@ TEST_F(type1, answer_of_one_arrives_in_part)
 }
 
 /*
- * A bitmap of three pages, a mapping for each. The third is not there until it
- * is asked for, when the second is taken away.
+ * That it could be written before is no promise: what was told is not lost. It has
+ * three pages, one for each mapping. The third is held back when it is asked for,
+ * and the second is taken away meanwhile.
  */
 #define WATCHED_PAGES	(3 * PAGE * 8)
 
-struct watch {
+struct question {
 	int fd;
 	char *bitmap;
+	long ret;
 };
 
-static void *take_away(void *data)
+static void *ask(void *data)
 {
-	struct watch *watch = data;
-	struct uffdio_zeropage zero = {
-		.range = { (uintptr_t)watch->bitmap + 2 * PAGE, PAGE },
-	};
-	struct uffd_msg msg;
+	struct question *q = data;
 
-	if (read(watch->fd, &msg, sizeof(msg)) != sizeof(msg))
-		return NULL;
-	mprotect(watch->bitmap + PAGE, PAGE, PROT_NONE);
-	ioctl(watch->fd, UFFDIO_ZEROPAGE, &zero);
+	q->ret = dirty_get(q->fd, T1_IOVA, WATCHED_PAGES * PAGE, q->bitmap, 3 * PAGE);
 	return NULL;
 }
 
-static int watch_start(struct watch *watch)
-{
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_api api = { .api = UFFD_API };
-
-	watch->bitmap = fresh_memory(3, PROT_READ | PROT_WRITE);
-	memset(watch->bitmap, 0, 2 * PAGE);
-	range.range.start = (uintptr_t)watch->bitmap + 2 * PAGE;
-	range.range.len = PAGE;
-	watch->fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (watch->fd < 0 || ioctl(watch->fd, UFFDIO_API, &api) ||
-	    ioctl(watch->fd, UFFDIO_REGISTER, &range))
-		return -errno;
-	return 0;
-}
-
-/* That it could be written before is no promise: what was told is not lost. */
-TEST_F(type1, answer_stops_on_its_way)
+TEST_F(type1, row_39_answer_stops_on_its_way)
 {
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
-	struct watch watch;
+	struct question q = { .fd = fd };
 	pthread_t thread;
 	unsigned int i;
 
 	if (stock_differs())
 		SKIP(return, "the kernel's forgets what it has told");
-	if (!exists("/proc/sys/vm/unprivileged_userfaultfd"))
-		SKIP(return, "no userfaultfd() here");
-	ASSERT_EQ(0, watch_start(&watch));
+	q.bitmap = fresh_memory(3, PROT_READ | PROT_WRITE);
+	populate(q.bitmap, 2 * PAGE);
+	ASSERT_EQ(q.bitmap + 2 * PAGE,
+		  mmap(q.bitmap + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_FIXED, dev, TYPE1_TEST_AREA_LATE));
 	ASSERT_EQ(0, dirty_start(fd));
 	for (i = 0; i < 3; i++) {
 		const __u64 iova = T1_IOVA + (i * PAGE * 8 + 7) * PAGE;
@@ -541,17 +519,19 @@ TEST_F(type1, answer_stops_on_its_way)
 				     T1_RW));
 		ASSERT_EQ(0, rw_write(dev, iova, "x", 1));
 	}
-	ASSERT_EQ(0, pthread_create(&thread, NULL, take_away, &watch));
-	EXPECT_EQ(-EFAULT, dirty_get(fd, T1_IOVA, WATCHED_PAGES * PAGE,
-				     watch.bitmap, 3 * PAGE));
+	hold_back(dev, true);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, ask, &q));
+	EXPECT_TRUE(WAIT_FOR(hold_back(dev, true) == 1, SOON));
+	EXPECT_EQ(0, mprotect(q.bitmap + PAGE, PAGE, PROT_NONE));
+	hold_back(dev, false);
 	pthread_join(thread, NULL);
-	close(watch.fd);
-	ASSERT_EQ(0, mprotect(watch.bitmap, 3 * PAGE, PROT_READ | PROT_WRITE));
-	memset(watch.bitmap, 0, 3 * PAGE);
-	EXPECT_EQ(0, dirty_get(fd, T1_IOVA, WATCHED_PAGES * PAGE, watch.bitmap,
-			       3 * PAGE));
+	EXPECT_EQ(-EFAULT, q.ret);
+	ASSERT_EQ(0, mprotect(q.bitmap, 3 * PAGE, PROT_READ | PROT_WRITE));
+	memset(q.bitmap, 0, 3 * PAGE);
+	ask(&q);
+	EXPECT_EQ(0, q.ret);
 	for (i = 0; i < 3; i++)
-		EXPECT_EQ(1 << 7, *(__u64 *)(watch.bitmap + i * PAGE));
+		EXPECT_EQ(1 << 7, *(__u64 *)(q.bitmap + i * PAGE));
 }
 
 /* Unmapping */

@@ -463,6 +463,34 @@ TEST_F(type1, row_52_killed_while_it_waits)
 	EXPECT_EQ((NR - 1) * PART, dma_unmap_all(fd));
 }
 
+/* What is dirty in a mapping that is going is told by both, who asks and who unmaps. */
+TEST_F(type1, row_39_asked_while_it_goes)
+{
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	__u64 told = 0, asked = 0;
+	struct call access, unmapping = { .bitmap = &told, .bytes = sizeof(told) };
+	char *late;
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's has all others wait");
+	late = area(dev, TYPE1_TEST_AREA_LATE, PROT_READ | PROT_WRITE);
+	ASSERT_NE(NULL, late);
+	ASSERT_EQ(0, dma_map(fd, late, AT(0), PART, T1_RW));
+	ASSERT_EQ(0, dirty_start(fd));
+	ASSERT_EQ(0, rw_write(dev, AT(0) + 3 * PAGE, "x", 1));
+	hold_back(dev, true);
+	ASSERT_EQ(0, call_begin(&access, make_access, &self->use, AT(0) + 8 * PAGE, 0));
+	ASSERT_TRUE(WAIT_FOR(hold_back(dev, true) == 1, SOON));
+	ASSERT_EQ(0, call_begin(&unmapping, make_unmap_dirty, &self->use, AT(0), PART));
+	ASSERT_TRUE(WAIT_FOR(try_pin(dev, AT(0)) == -EINVAL, SOON));
+	EXPECT_EQ(0, dirty_get(fd, AT(0), PART, &asked, sizeof(asked)));
+	EXPECT_EQ(1 << 3, asked);
+	hold_back(dev, false);
+	EXPECT_EQ(0, call_end(&access));
+	EXPECT_EQ(PART, call_end(&unmapping));
+	EXPECT_EQ(1 << 3, told);
+}
+
 /*
  * An unmap is killed that waits for an access: its mapping is whole, and another that
  * waited for it goes on. No driver is to blame.
