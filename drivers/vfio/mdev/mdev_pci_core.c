@@ -913,16 +913,8 @@ static bool mdev_pci_mappable(const struct mdev_pci_bar *bar, u64 offset,
 	return false;
 }
 
-/**
- * mdev_pci_mmap - mmap(2) of a BAR
- * @mdev: device
- * @vma: shared, with region and position in its offset
- *
- * Return: what the BAR's mmap returns; EINVAL for what may not be mapped.
- */
-int mdev_pci_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
+static int mdev_pci_map(struct mdev_pci *pci, struct vm_area_struct *vma)
 {
-	struct mdev_pci *pci = mdev_to_pci(mdev);
 	u64 pos = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	u64 index = MDEV_PCI_OFFSET_TO_INDEX(pos);
 	u64 offset = pos & MDEV_PCI_OFFSET_MASK;
@@ -937,7 +929,23 @@ int mdev_pci_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 
 	return bar->mmap(pci, vma, offset);
 }
+
+/**
+ * mdev_pci_mmap - mmap(2) of a BAR
+ * @mdev: device
+ * @vma: shared, with region and position in its offset
+ *
+ * Return: what the BAR's mmap returns; EINVAL for what may not be mapped.
+ */
+int mdev_pci_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
+{
+	return mdev_pci_map(mdev_to_pci(mdev), vma);
+}
 EXPORT_SYMBOL(mdev_pci_mmap);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Helpers for mediated devices that look like PCI devices");
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "mdev_pci_core_test.c"
+#endif

@@ -572,21 +572,9 @@ static const struct {
 	  mdev_pci_single_trigger },
 };
 
-/**
- * mdev_pci_set_irqs - VFIO_DEVICE_SET_IRQS
- * @mdev: device
- * @flags: kind of data and action
- * @index: type of interrupt
- * @start: first vector
- * @count: number of vectors
- * @data: see &struct mdev_parent_ops
- *
- * Return: 0, or the error that vfio-pci gives for the same.
- */
-int mdev_pci_set_irqs(struct mdev_device *mdev, u32 flags, u32 index,
-		      u32 start, u32 count, void *data)
+static int mdev_pci_irqs_set(struct mdev_pci_irqs *irqs, u32 flags, u32 index,
+			     u32 start, u32 count, void *data)
 {
-	struct mdev_pci_irqs *irqs = &mdev_to_pci(mdev)->irqs;
 	u32 action = flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	unsigned int i;
 	u32 end;
@@ -615,6 +603,24 @@ int mdev_pci_set_irqs(struct mdev_device *mdev, u32 flags, u32 index,
 
 	return -ENOTTY;
 }
+
+/**
+ * mdev_pci_set_irqs - VFIO_DEVICE_SET_IRQS
+ * @mdev: device
+ * @flags: kind of data and action
+ * @index: type of interrupt
+ * @start: first vector
+ * @count: number of vectors
+ * @data: see &struct mdev_parent_ops
+ *
+ * Return: 0, or the error that vfio-pci gives for the same.
+ */
+int mdev_pci_set_irqs(struct mdev_device *mdev, u32 flags, u32 index,
+		      u32 start, u32 count, void *data)
+{
+	return mdev_pci_irqs_set(&mdev_to_pci(mdev)->irqs, flags, index, start,
+				 count, data);
+}
 EXPORT_SYMBOL(mdev_pci_set_irqs);
 
 /**
@@ -642,3 +648,7 @@ int mdev_pci_get_irq_info(struct mdev_device *mdev, struct vfio_irq_info *info)
 	return 0;
 }
 EXPORT_SYMBOL(mdev_pci_get_irq_info);
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "mdev_pci_irqs_test.c"
+#endif
