@@ -455,13 +455,20 @@ TEST_F(remove, row_59_unbinding_stopped_and_continued)
 	EXPECT_FALSE(exists("/sys/bus/mdev/devices/%s/driver", self->s.uuid));
 }
 
-/* The count goes on where it was: the second question has number 1. */
+/*
+ * The count goes on where it was: the second question has number 1. The writer is
+ * stopped for longer than one may take to come back that does not get a processor.
+ */
 TEST_F(remove, row_59_asks_on_after_a_stop)
 {
 	pid_t pid = remove_pending(&self->s);
 
 	ASSERT_LT(0, pid);
 	stop(_metadata, pid);
+	sleep_ms(100);
+	expect_pending(_metadata, &self->s, pid);
+	sleep_ms(12000);
+	expect_pending(_metadata, &self->s, pid);
 	EXPECT_EQ(0, kill(pid, SIGCONT));
 	EXPECT_TRUE(WAIT_FOR(vendor_calls(self->s.vendor, "request") == 2,
 			     2 * SOON));
@@ -473,6 +480,7 @@ TEST_F(remove, row_59_asks_on_after_a_stop)
 TEST_F(remove, row_59_its_user_leaves_while_it_is_stopped)
 {
 	pid_t pid = remove_pending(&self->s);
+	long long start;
 
 	ASSERT_LT(0, pid);
 	stop(_metadata, pid);
@@ -482,8 +490,10 @@ TEST_F(remove, row_59_its_user_leaves_while_it_is_stopped)
 			     SOON));
 	EXPECT_EQ(-EBUSY, mdev_device_fd(self->s.uuid, &self->s.user));
 	EXPECT_EQ(-EAGAIN, mdev_remove(self->s.uuid));
+	start = now_ms();
 	EXPECT_EQ(0, kill(pid, SIGCONT));
 	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_GT(AT_ONCE, now_ms() - start);
 	EXPECT_FALSE(mdev_exists(self->s.uuid));
 }
 
@@ -678,7 +688,7 @@ static void wake(int sig)
 }
 
 /* A writer whose handler is one that has system calls restarted, and lives on */
-static pid_t remove_with_sa_restart(struct subject *self, int told)
+static pid_t remove_with_sa_restart(struct subject *self, int sig, int told)
 {
 	struct sigaction action = {
 		.sa_handler = wake,
@@ -694,7 +704,7 @@ static pid_t remove_with_sa_restart(struct subject *self, int told)
 	close(self->user.device);
 	close(self->user.group);
 	close(self->user.container);
-	sigaction(SIGUSR1, &action, NULL);
+	sigaction(sig, &action, NULL);
 	ret = write_file(self->path, "1");
 	if (write(told, &ret, sizeof(ret)) != sizeof(ret))
 		_exit(1);
@@ -703,19 +713,19 @@ static pid_t remove_with_sa_restart(struct subject *self, int told)
 }
 
 static void sa_restart(struct __test_metadata *_metadata, struct subject *self,
-		       bool stopped)
+		       int sig, bool stopped)
 {
 	int told[2], ret = 0, fd = -1;
 	pid_t pid;
 
 	ASSERT_EQ(0, pipe(told));
-	pid = remove_with_sa_restart(self, told[1]);
+	pid = remove_with_sa_restart(self, sig, told[1]);
 	ASSERT_LT(0, pid);
 	ASSERT_TRUE(WAIT_FOR(vendor_calls(self->vendor, "request") == 1, SOON));
 	expect_pending(_metadata, self, pid);
 	if (stopped)
 		stop(_metadata, pid);
-	EXPECT_EQ(0, kill(pid, SIGUSR1));
+	EXPECT_EQ(0, kill(pid, sig));
 	if (stopped)
 		EXPECT_EQ(0, kill(pid, SIGCONT));
 	EXPECT_EQ(sizeof(ret), read(told[0], &ret, sizeof(ret)));
@@ -735,12 +745,18 @@ static void sa_restart(struct __test_metadata *_metadata, struct subject *self,
 
 TEST_F(remove, row_59_a_restarting_handler_ends_it)
 {
-	sa_restart(_metadata, &self->s, false);
+	sa_restart(_metadata, &self->s, SIGUSR1, false);
+}
+
+/* Without one it would not be heard of. */
+TEST_F(remove, row_59_a_handler_of_a_signal_that_is_ignored_else)
+{
+	sa_restart(_metadata, &self->s, SIGWINCH, false);
 }
 
 TEST_F(remove, row_59_a_restarting_handler_ends_it_after_a_stop)
 {
-	sa_restart(_metadata, &self->s, true);
+	sa_restart(_metadata, &self->s, SIGUSR1, true);
 }
 
 TEST_F(remove, row_59_the_parent_goes_while_it_is_stopped)
