@@ -86,7 +86,7 @@ intree_kernels()
 	local series kind kinds="debug builtin" bad=0
 
 	for series in "$oldest" "$newest"; do
-		[ "$series" != "$newest" ] || kinds="debug iommufd builtin"
+		[ "$series" != "$newest" ] || kinds="debug iommufd builtin rt"
 		for kind in $kinds; do
 			case $1 in
 			''|"$series"|"$series".*-intree-"$kind")
