@@ -979,6 +979,7 @@ TEST_F(remove, row_33_requests_and_set_irqs)
 	}
 	EXPECT_LE(3, vendor_calls(self->s.vendor, "request"));
 	EXPECT_EQ(-ETIMEDOUT, async_result(pid, 0));
+	/* Not killed: it may be in a fork, and Linux 6.12's User Mode Linux dies of that. */
 	*enough = true;
 	EXPECT_EQ(0, async_result(pid, SOON));
 	munmap(enough, sizeof(*enough));
