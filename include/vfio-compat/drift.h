@@ -13,7 +13,7 @@
  *
  *	class_create(owner, name)	6.4 dropped the owner
  *	eventfd_signal(ctx, n)		6.8 dropped the count
- *	vma->vm_flags |= flags		6.3 made it const; no help from 6.19 on
+ *	vma->vm_flags |= flags		6.3 made it const
  *	uuid_le, uuid_le_cmp(), ...	6.3 dropped the last of them
  */
 #ifndef _VFIO_COMPAT_DRIFT_H
@@ -21,8 +21,13 @@
 
 #include <linux/device.h>
 #include <linux/eventfd.h>
+#include <linux/khugepaged.h>
+#include <linux/ksm.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/userfaultfd_k.h>
 #include <linux/vfio.h>
+#include <linux/vmalloc.h>
 #include <vfio-compat/uuid.h>
 #include <vfio-compat/version.h>
 
@@ -38,8 +43,13 @@
 #define eventfd_signal(ctx, n)		((void)(n), eventfd_signal(ctx))
 #endif
 
-/* mmap callbacks have a mapping that nobody else sees yet */
-#if VFIO_COMPAT_HAS_VMA_DOT_FLAGS
+/*
+ * mmap callbacks have a mapping that nobody else sees yet. The headers above have
+ * parameters of the name.
+ */
+#if VFIO_COMPAT_HAS_VMA_FLAGS_BITMAP
+#define vm_flags			flags.__vma_flags[0]
+#elif VFIO_COMPAT_HAS_VMA_DOT_FLAGS
 #define vm_flags			__vm_flags
 #endif
 

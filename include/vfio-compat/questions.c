@@ -167,6 +167,15 @@ struct ask { struct vm_area_struct; char __vm_flags; };
 #endif
 #endif
 
+/* 6.19: in a bitmap beside the vm_flags that are const */
+#ifdef ASK_VMA_FLAGS_BITMAP
+#if YES
+void ask(struct vm_area_struct *vma) { vma->flags.__vma_flags[0] |= 0; }
+#else
+struct ask { struct vm_area_struct; char flags; };
+#endif
+#endif
+
 /* 6.3: iommu_map() is told how to allocate */
 #ifdef ASK_IOMMU_MAP_GFP
 #if YES
