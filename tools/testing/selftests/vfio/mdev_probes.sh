@@ -236,7 +236,7 @@ exported()
 		[ "$is" = "$class" ] || complain "$name: ${is:-not exported}, not $class"
 	done
 }
-others=$(awk -F '\t' '$3 !~ /\/drivers\/vfio\// { print $2 }' "$symvers")
+others=$(awk -F '\t' '$3 !~ /(^|\/)drivers\/vfio\// { print $2 }' "$symvers")
 [ -z "$others" ] || complain "symbols that are not for vendors: $(xargs <<<"$others")"
 exported EXPORT_SYMBOL mdev_register_device_sized mdev_unregister_device \
 	mdev_get_drvdata mdev_set_drvdata mdev_uuid mdev_parent_dev mdev_to_dev \
