@@ -10,11 +10,13 @@ export LC_ALL=C
 : "${me:=$(basename "$0")}"
 cache="${VFIO_MDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/vfio-mdev}"
 
-# The kernels that the sources support, as series, and the last that is tested.
+# The kernels that the sources support, as series: the first, the newest that Debian 12
+# has, and the last. Those of "tested" are what runs where none is named.
 oldest=6.1
-# shellcheck disable=SC2034 # for those that source this
 newest=6.12
 latest=7.3
+# shellcheck disable=SC2034 # for those that source this
+tested="$oldest $newest"
 
 say()
 {
@@ -39,6 +41,20 @@ supported()
 	s=$(series_of "$1")
 	[ -n "$s" ] || return 1
 	[ "$(printf '%s\n' "$oldest" "$s" "${2:-$latest}" | sort -V | sed -n 2p)" = "$s" ]
+}
+
+# suite_of KERNEL: the suite of Debian that a kernel is in, given by version or by
+# series; nothing where it is one that this machine has its own packages from.
+suite_of()
+{
+	case $1 in
+	6.12.*+deb13*)	suite=trixie ;;
+	7.*)		suite=trixie-backports ;;
+	*)		suite= ;;
+	esac
+	[ -z "$suite" ] ||
+		grep -qxE "VERSION_CODENAME=\"?$suite\"?" /etc/os-release 2>/dev/null ||
+		echo "$suite"
 }
 
 # The version of the kernel that build directory $1 belongs to, as uname -r
@@ -140,13 +156,108 @@ lock()
 	fi
 }
 
-# Refresh apt's package lists, once a run, as root only.
+# known_mirror LABEL: where the machine has that part of Debian from, as its package
+# lists say.
+known_mirror()
+{
+	# shellcheck disable=SC2016 # names of apt's
+	apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' \
+		'Created-By: Packages' 2>/dev/null |
+		sed -nE "s,^Debian $1 (https?://.*),\1,p" | head -n 1
+}
+
+# Set $mirror and $security to where the machine has Debian and its updates from.
+find_mirrors()
+{
+	mirror=$(known_mirror Debian)
+	security=$(known_mirror Debian-Security)
+	[ -z "$mirror" ] || [ -z "$security" ] || return 0
+	apt_update || true
+	mirror=$(known_mirror Debian)
+	security=$(known_mirror Debian-Security)
+	if [ -z "$mirror" ] || [ -z "$security" ]; then
+		die "apt here knows no mirror of Debian and of its security updates: see to /etc/apt/sources.list*, then 'apt-get update'"
+	fi
+}
+
+# bootstrap SUITE DIR [PACKAGES]: an untouched Debian, as small as it gets, in DIR. The
+# words with commas between them name packages that are in it as well.
+bootstrap()
+{
+	archives=${VFIO_MDEV_DOWNLOADS:-$cache/fresh/archives}
+	find_mirrors && mkdir -p "$archives" &&
+	debootstrap --variant=minbase ${3:+"--include=$3"} --cache-dir="$archives" \
+		"$1" "$2" "$mirror" &&
+	rm -f "$2"/var/cache/apt/archives/*.deb
+}
+
+# How the machine's apt reaches its mirrors, as lines for another's settings; what it
+# does with them is Debian's. A program that finds a proxy may not be there.
+apt_settings()
+{
+	apt-config dump | grep -E '^Acquire::(http|https|Retries|Check-|Force)' |
+		grep -viE '^[^ ]*auto-?detect' || true
+}
+
+# Have apt, in this process, know the suite of kernel $1, if the machine has its own
+# packages from another. Then its lists are in the cache, and apt has no other setting
+# of the machine's than how to reach its mirrors.
+use_suite_of()
+{
+	[ -n "$(suite_of "$1")" ] || return 0
+	release=$(suite_of "$1" | cut -d - -f 1)
+	find_mirrors
+	lists=$cache/apt/$release
+	mkdir -p "$lists/lists/partial" "$lists/archives/partial"
+	touch "$lists/status"
+	cat >"$lists/sources.list.$$" <<-END
+		deb $mirror $release main
+		deb $mirror $release-backports main
+		deb $security $release-security main
+	END
+	{
+		apt_settings
+		cat <<-END
+			Dir::Etc::main "/dev/null";
+			Dir::Etc::parts "/dev/null";
+			Dir::Etc::SourceList "$lists/sources.list";
+			Dir::Etc::SourceParts "/dev/null";
+			Dir::State "$lists";
+			Dir::State::status "$lists/status";
+			Dir::Cache "$lists";
+			APT::Sandbox::User "root";
+		END
+	} >"$lists/apt.conf.$$"
+	mv "$lists/sources.list.$$" "$lists/sources.list"
+	mv "$lists/apt.conf.$$" "$lists/apt.conf"
+	export APT_CONFIG="$lists/apt.conf"
+	apt_own=$lists
+	apt_updated=
+}
+
+# Refresh apt's package lists, once a run; the machine's as root only.
 apt_update()
 {
 	[ -z "${apt_updated:-}" ] || return 0
-	[ "$(id -u)" -eq 0 ] || return 1
+	[ -n "${apt_own:-}" ] || [ "$(id -u)" -eq 0 ] || return 1
 	apt_updated=1
-	quietly "reading apt's package lists" apt-get -q update
+	quietly "reading apt's package lists${apt_own:+ of $release}" \
+		${apt_own:+flock "$apt_own"} apt-get -q update
+}
+
+# apt_knows PACKAGE: has apt's newest lists got it?
+apt_knows()
+{
+	[ -n "$(candidate "$1")" ] ||
+		{ apt_update && [ -n "$(candidate "$1")" ]; }
+}
+
+# apt_offers SERIES: the newest stock kernel of it that apt has headers of.
+apt_offers()
+{
+	apt-cache search --names-only \
+		"^linux-headers-$(echo "$1" | sed 's/\./\\./')\.[0-9.]*(-[0-9]+|\+deb[0-9.]+)-amd64\$" |
+		sed -n 's/^linux-headers-\([^ ]*\) .*/\1/p' | sort -V | tail -n 1
 }
 
 # apt's newest version of package $1; empty if apt knows none.

@@ -19,25 +19,15 @@ pause()
 	read -r -t "$1" -u "$silence_fd" || true
 }
 
-# chosen_kernels WHICH: the supported kernels whose headers are here, or the one
-# that WHICH names by its version or its series.
+# chosen_kernels WHICH: the tested kernels whose headers are here, or the one that
+# WHICH names by its version or its series.
 chosen_kernels()
 {
-	local kver found=
+	local found
 
-	while read -r kver; do
-		case $1 in
-		''|"$kver"|"$(series_of "$kver")")
-			found=y
-			echo "$kver"
-			;;
-		esac
-	done < <("$top/scripts/kernels")
-	if [ -z "$found" ] && [ -n "$1" ] && kdir_of "$1" >/dev/null; then
-		found=y
-		echo "$1"
-	fi
+	found=$("$top/scripts/kernels" ${1:+"$1"}) || exit 1
 	[ -n "$found" ] || die "no supported kernel ${1:+$1 }has its headers here: run scripts/setup build as root"
+	echo "$found"
 }
 
 # is_uml KVER: is it User Mode Linux, and not a stock kernel?
