@@ -98,16 +98,6 @@ find_kernel()
 		die "no headers of Linux $kver here: run 'apt-get install linux-headers-$kver' or 'scripts/setup build' as root"
 }
 
-# Words for a build of modules against $kdir that goes without the type information
-# (BTF) of modules, where it cannot be made: it rests on the kernel's own, in vmlinux,
-# and pahole makes it. Nothing here needs it.
-btf_words()
-{
-	if [ ! -e "$kdir/vmlinux" ] || ! command -v pahole >/dev/null; then
-		echo CONFIG_DEBUG_INFO_BTF_MODULES=
-	fi
-}
-
 installed()
 {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

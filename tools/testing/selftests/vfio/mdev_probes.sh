@@ -7,7 +7,7 @@
 # that with the headers in HEADERS, where make install put them: whatever is
 # asked, the answers must be those of one generation, the classic one unless the
 # other is chosen. Looks also at who may use the symbols. Says nothing if all is
-# well; runs on the host.
+# well; runs on the host, where scripts/with-tools lets it.
 set -u
 top=$(cd "$(dirname "$0")/../../../.." && pwd)
 me="mdev_probes"
@@ -35,7 +35,7 @@ $(file >$(FLAGS),$(LINUXINCLUDE) $(KBUILD_CPPFLAGS) $(KBUILD_CFLAGS) \
 	$(KBUILD_CFLAGS_MODULE) -DKBUILD_MODNAME=probe)
 obj-m :=
 END
-make -s -C "$kdir" M="$work" HEADERS="$headers" FLAGS="$work/flags" modules \
+"$top/scripts/kernel-make" "$kdir" -s M="$work" HEADERS="$headers" FLAGS="$work/flags" modules \
 	>/dev/null 2>&1
 [ -s "$work/flags" ] || die "cannot learn how $kver compiles modules"
 
