@@ -29,6 +29,7 @@ static const struct mdev_pci_desc mdev_pci_test_card = {
 		  .areas = mdev_pci_test_areas,
 		  .nr_areas = ARRAY_SIZE(mdev_pci_test_areas) },
 		{ .size = 16, .flags = PCI_BASE_ADDRESS_SPACE_IO, .max_width = 4 },
+		[4] = { .size = 4, .flags = PCI_BASE_ADDRESS_SPACE_IO },
 	},
 	.regions = &mdev_pci_test_region,
 	.nr_regions = 1,
@@ -106,6 +107,8 @@ static void mdev_pci_test_access(struct kunit *test)
 		{ 2, 0, 3, -EINVAL },
 		{ 2, 0, 8, -EINVAL },
 		{ 2, -4ULL, 4, -EINVAL },
+		{ 4, 0, 4, 0 },
+		{ 4, 0, 8, -EINVAL },
 		{ 0, 0, 8, -EIO },	/* It is switched off. */
 		{ 0, 4 * PAGE_SIZE, 8, -EINVAL },
 		{ 3, 0, 4, -EINVAL },
