@@ -66,14 +66,25 @@ static void leave(data_t *self, unsigned int n)
 	self->group[n] = -1;
 }
 
-/* The sizes of pages of domains that are to come, of a device's kind */
-static int page_sizes(unsigned int n, __u64 sizes)
+static int write_number(const char *path, __u64 number)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)sizes);
-	return write_file(n == SMALL ? PARAMETERS "pages_small" :
-			  PARAMETERS "pages_large", text);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	return write_file(path, text);
+}
+
+/* The sizes of pages of domains that are to come, of a device's kind */
+static int page_sizes(unsigned int n, __u64 sizes)
+{
+	return write_number(n == SMALL ? PARAMETERS "pages_small" :
+			    PARAMETERS "pages_large", sizes);
+}
+
+/* The last address of a SMALL one's domains that are to come */
+static int small_last(__u64 last)
+{
+	return write_number(PARAMETERS "last_small", last);
 }
 
 FIXTURE_TEARDOWN(domains)
@@ -90,6 +101,7 @@ FIXTURE_TEARDOWN(domains)
 	EXPECT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
 	EXPECT_EQ(0, page_sizes(0, PAGE | LARGE));
 	EXPECT_EQ(0, page_sizes(SMALL, PAGE | LARGE));
+	EXPECT_EQ(0, small_last(TYPE1_IOMMU_SMALL_LAST));
 	EXPECT_EQ(0, type1_parameter("disable_hugepages", 0));
 }
 
@@ -169,11 +181,8 @@ static struct type1_iommu_state state(data_t *self, unsigned int n)
 /* The nth page that IOMMUs of a device's kind are to map; 0: none */
 static int fail_page(unsigned int n, unsigned int nth)
 {
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", nth);
-	return write_file(n == SMALL ? PARAMETERS "fail_small" :
-			  PARAMETERS "fail_large", text);
+	return write_number(n == SMALL ? PARAMETERS "fail_small" :
+			    PARAMETERS "fail_large", nth);
 }
 
 /* How many pages all IOMMUs of a device's kind map, and have mapped before */
@@ -723,8 +732,9 @@ TEST_F(domains, row_57_a_page_of_a_huge_mapping)
  * Others get the processor while a call takes long: somebody more urgent asks for
  * the same one again and again. How long that took at most is printed, and means
  * something on a machine that does nothing else: TYPE1_GIB in the environment is the
- * memory behind an IOMMU (3 at most), TYPE1_TIB what is mapped while dirty pages are
- * tracked (8 at most).
+ * memory behind an IOMMU, TYPE1_TIB what is mapped while dirty pages are tracked (8,
+ * less a page of bits, at most), TYPE1_PREEMPT how the kernel is preempted, where that
+ * can be told: none.
  */
 #define ASK_US		500
 
@@ -812,16 +822,20 @@ static unsigned long long wanted(const char *name, unsigned long long unit,
 
 #define PREEMPT		"/sys/kernel/debug/sched/preempt"
 
-/* Kernels give nobody the processor unless they are told to, if that can be had. */
+/*
+ * Kernels give nobody the processor unless they are told to, if that can be had and
+ * nothing else is asked for.
+ */
 static bool preempt_none(void)
 {
+	const char *mode = getenv("TYPE1_PREEMPT") ?: "none";
 	char was[64] = "";
 
 	read_file(PREEMPT, was, sizeof(was));
-	return strstr(was, "(voluntary)") && !write_file(PREEMPT, "none");
+	return strstr(was, "(voluntary)") && !write_file(PREEMPT, mode);
 }
 
-#define SLICE		(16UL << 20)
+#define SLICE		(4UL << 20)
 
 /* SIZE bytes that repeat one slice of a file, which are all there */
 static char *much_memory(unsigned long size)
@@ -857,12 +871,13 @@ static int map_much(data_t *self, char *mem, unsigned long size)
 
 TEST_F(domains, row_57_turns_while_joining)
 {
-	const unsigned long size = wanted("TYPE1_GIB", 1ULL << 30, 4 * SLICE);
+	const unsigned long size = wanted("TYPE1_GIB", 1ULL << 30, 512UL << 20);
 	const bool none = preempt_none();
 	char *mem = much_memory(size);
 	struct urgent urgent;
 
 	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, small_last(TYPE1_IOMMU_LARGE_LAST));
 	ASSERT_EQ(0, join_mdev(self, 0));
 	ASSERT_EQ(0, map_much(self, mem, size));
 	ASSERT_EQ(0, urgent_begin(&urgent));
@@ -988,12 +1003,10 @@ static void pins_while_joining(struct __test_metadata *_metadata, data_t *self,
 static void pins_beside(struct __test_metadata *_metadata, data_t *self, bool killed)
 {
 	struct sibling sibling = { .self = self };
-	char text[16];
 	int status;
 	pid_t pid;
 
-	snprintf(text, sizeof(text), "%u", STOP_AT);
-	ASSERT_EQ(0, write_file(STOP, text));
+	ASSERT_EQ(0, write_number(STOP, STOP_AT));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -1054,7 +1067,9 @@ TEST_F(domains, row_57_pins_while_joining)
 
 TEST_F(domains, row_57_turns_while_tracking)
 {
-	const unsigned long long size = wanted("TYPE1_TIB", 1ULL << 40, 1ULL << 38);
+	const unsigned long long most = (INT32_MAX & ~(PAGE * 8 - 1)) * PAGE;
+	const unsigned long long asked = wanted("TYPE1_TIB", 1ULL << 40, 1ULL << 38);
+	const unsigned long long size = asked < most ? asked : most;
 	const bool none = preempt_none();
 	const size_t bytes = size / PAGE / 8;
 	struct urgent urgent;

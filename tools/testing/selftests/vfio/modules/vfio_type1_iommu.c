@@ -11,8 +11,9 @@
  * a reference to the module. Of the pages to be mapped by an IOMMU of a kind,
  * the nth fails if n is written to the parameter "fail_large" or "fail_small".
  * "pages_large" and "pages_small" are the sizes of pages, a bit for each, of the
- * domains that come to be of a kind; "mapped_large" and "mapped_small" tell how
- * many of our pages those of it map, and have mapped since there is this module.
+ * domains that come to be of a kind, and "last_small" is their last address of the
+ * one; "mapped_large" and "mapped_small" tell how many of our pages those of a kind
+ * map, and have mapped since there is this module.
  *
  * test_iommu_lock protects which domain each device is attached to; a domain
  * that a device is attached to stays. The pages of a domain are protected by
@@ -58,6 +59,11 @@ static unsigned int test_fail[KINDS];
 static unsigned long test_pgsizes[KINDS] = {
 	[KIND_LARGE] = PAGE_SIZE | PMD_SIZE,
 	[KIND_SMALL] = PAGE_SIZE | PMD_SIZE,
+};
+
+static unsigned long test_last[KINDS] = {
+	[KIND_LARGE] = TYPE1_IOMMU_LARGE_LAST,
+	[KIND_SMALL] = TYPE1_IOMMU_SMALL_LAST,
 };
 
 static atomic_long_t test_mapped[KINDS];
@@ -114,8 +120,7 @@ static int vfio_compat_attach_dev(struct iommu_domain *domain, struct device *de
 		if (td->kind == KIND_NONE)
 			domain->pgsize_bitmap = READ_ONCE(test_pgsizes[kind_of(id)]);
 		td->kind = kind_of(id);
-		domain->geometry.aperture_end = td->kind == KIND_SMALL ?
-			TYPE1_IOMMU_SMALL_LAST : TYPE1_IOMMU_LARGE_LAST;
+		domain->geometry.aperture_end = READ_ONCE(test_last[td->kind]);
 		domain->geometry.force_aperture = true;
 		test_attached[id] = td;
 	}
@@ -526,6 +531,8 @@ module_param_named(pages_large, test_pgsizes[KIND_LARGE], ulong, 0600);
 MODULE_PARM_DESC(pages_large, "the sizes of pages for the first two devices");
 module_param_named(pages_small, test_pgsizes[KIND_SMALL], ulong, 0600);
 MODULE_PARM_DESC(pages_small, "the sizes of pages for the third device");
+module_param_named(last_small, test_last[KIND_SMALL], ulong, 0600);
+MODULE_PARM_DESC(last_small, "the last address for the third device");
 
 static int test_get_mapped(char *buffer, const struct kernel_param *param)
 {
