@@ -205,13 +205,14 @@ add_modules()
 
 # accel KVER: QEMU's arguments for the fastest accelerator that works. A
 # /dev/kvm that opens says little: a guest must have come up under it.
-# Byte by byte, as with erms, the emulator copies and clears most slowly. The KVM of
+# Byte by byte, as with erms, the emulator copies and clears most slowly; without erms
+# Linux 6.1 takes fsrm, which QEMU 10 has, for a licence to move nothing. The KVM of
 # a real-time kernel wants a time stamp counter that is said to be constant: the
 # emulator's is the machine's own, though it does not say so by itself.
 accel()
 {
 	local answer=tcg
-	local kvm=host emulated=max,-erms
+	local kvm=host emulated=max,-erms,-fsrm
 	local probe
 
 	probe=$cache/vm/kvm-$(cat /proc/sys/kernel/random/boot_id)
