@@ -6,7 +6,7 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to make check and make demo.
-export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD
+export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD DEBIAN
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.

@@ -43,18 +43,24 @@ supported()
 	[ "$(printf '%s\n' "$oldest" "$s" "${2:-$latest}" | sort -V | sed -n 2p)" = "$s" ]
 }
 
+# Of the Debian that this machine has
+codename()
+{
+	sed -n 's/^VERSION_CODENAME="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null
+}
+
 # suite_of KERNEL: the suite of Debian that a kernel is in, given by version or by
 # series; nothing where it is one that this machine has its own packages from.
 suite_of()
 {
 	case $1 in
+	6.1|6.1.*)	suite=bookworm ;;
+	6.12.*+deb12*)	suite=bookworm ;;
 	6.12.*+deb13*)	suite=trixie ;;
 	7.*)		suite=trixie-backports ;;
 	*)		suite= ;;
 	esac
-	[ -z "$suite" ] ||
-		grep -qxE "VERSION_CODENAME=\"?$suite\"?" /etc/os-release 2>/dev/null ||
-		echo "$suite"
+	[ "$suite" = "$(codename)" ] || echo "$suite"
 }
 
 # The version of the kernel that build directory $1 belongs to, as uname -r
@@ -242,19 +248,23 @@ apt_knows()
 		{ apt_update && [ -n "$(candidate "$1")" ]; }
 }
 
-# apt_offers SERIES: the newest stock kernel of it that apt has headers of.
+# apt_offers SERIES: the newest stock kernel of it that apt has headers of, and the
+# kernel, which may come later.
 apt_offers()
 {
 	apt-cache search --names-only \
 		"^linux-headers-$(echo "$1" | sed 's/\./\\./')\.[0-9.]*(-[0-9]+|\+deb[0-9.]+)-amd64\$" |
-		sed -n 's/^linux-headers-\([^ ]*\) .*/\1/p' | sort -V | tail -n 1
+		sed -n 's/^linux-headers-\([^ ]*\) .*/\1/p' | sort -Vr |
+		while read -r offered; do
+			[ -z "$(candidate "linux-image-$offered")" ] || echo "$offered"
+		done | head -n 1
 }
 
 # apt's newest version of package $1; empty if apt knows none.
 candidate()
 {
 	apt-cache policy "$1" 2>/dev/null |
-		sed -n 's/^ *Candidate: *\([^(].*\)/\1/p'
+		sed -n 's/^ *Candidate: *\([^( ].*\)/\1/p'
 }
 
 # What $VFIO_MDEV_DOWNLOADS, a folder that keeps packages for later, has of these: apt
