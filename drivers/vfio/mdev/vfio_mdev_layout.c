@@ -9,7 +9,10 @@
  *
  * 'last' is the last byte of something, inclusive. A region's offset and last
  * byte fit into a file offset, and it is not empty when it has one; so sums of
- * a region's offset and a position in it cannot overflow.
+ * a region's offset and a position in it cannot overflow. A mapping's offset, in
+ * pages, is looked at before it becomes one in bytes, or its upper bits would be lost
+ * and another region be found. No test sees that: the kernel lets none such come from
+ * mmap(2) or remap_file_pages(2), as its end, too, has to fit into 64 bits.
  *
  * Of a struct that the vendor fills, only what it is asked for is taken down: the
  * rest, padding and all, is zero for the user, whatever the vendor left there.
