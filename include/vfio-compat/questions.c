@@ -34,6 +34,7 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 #include <linux/vfio.h>
+#include <linux/workqueue.h>
 
 /* 6.4: class_create() takes the name alone */
 #ifdef ASK_CLASS_CREATE_NAME
@@ -301,6 +302,15 @@ void ask(struct hrtimer *timer, enum hrtimer_restart (*function)(struct hrtimer 
 }
 #else
 char hrtimer_setup;
+#endif
+#endif
+
+/* 6.17: the queues of all are named by what they are */
+#ifdef ASK_SYSTEM_DFL_WQ
+#if YES
+void ask(struct work_struct *work) { queue_work(system_dfl_wq, work); }
+#else
+char system_dfl_wq;
 #endif
 #endif
 

@@ -119,7 +119,7 @@ static void mbus_schedule(struct mbus_port *port, unsigned long delay)
 {
 	spin_lock_irq(&port->queue_lock);
 	if (port->queueing)
-		mod_delayed_work(system_wq, &port->work, delay);
+		mod_delayed_work(system_freezable_wq, &port->work, delay);
 	spin_unlock_irq(&port->queue_lock);
 }
 
@@ -296,7 +296,7 @@ static VFIO_COMPAT_TTY_WRITE(mbus_write)
 	spin_lock_irqsave(&port->queue_lock, flags);
 	if (port->queueing) {
 		ret = kfifo_in(&port->queue, buf, count);
-		mod_delayed_work(system_wq, &port->work, 0);
+		mod_delayed_work(system_freezable_wq, &port->work, 0);
 	}
 	spin_unlock_irqrestore(&port->queue_lock, flags);
 	return ret;

@@ -27,12 +27,12 @@
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #define MDEV_INTERFACE MDEV_INTERFACE_MODERN
 #include <vfio-compat/mm.h>
 #include <vfio-compat/vfio.h>
+#include <vfio-compat/workqueue.h>
 
 #include "vfio_type1_test_abi.h"
 
@@ -134,7 +134,7 @@ static int type1_test_do(struct type1_test_job *job, u32 context)
 
 	job->mm = context == TYPE1_TEST_KTHREAD_MM ? current->mm : NULL;
 	INIT_WORK_ONSTACK(&job->work, type1_test_work);
-	queue_work(system_unbound_wq, &job->work);
+	queue_work(vfio_compat_unbound_wq, &job->work);
 	flush_work(&job->work);
 	destroy_work_on_stack(&job->work);
 	return job->result;
