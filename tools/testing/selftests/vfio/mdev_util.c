@@ -321,6 +321,15 @@ static int insert(const char *name, const char *parameters)
 	return ret;
 }
 
+bool kernel_before(unsigned int version, unsigned int patchlevel)
+{
+	unsigned int v = 0, p = 0;
+	struct utsname uts;
+
+	return !uname(&uts) && sscanf(uts.release, "%u.%u", &v, &p) == 2 &&
+	       (v < version || (v == version && p < patchlevel));
+}
+
 /* The module that a path names, as the kernel knows it. */
 static void module_name(const char *path, char name[64])
 {

@@ -91,6 +91,9 @@ void async_kill(pid_t pid);
 int module_load(const char *name, const char *parameters);
 /* Waits for the module's last reference for a moment only. */
 int module_unload(const char *name);
+/* Is the running kernel older than that? */
+bool kernel_before(unsigned int version, unsigned int patchlevel);
+
 bool module_loaded(const char *name);
 /* Its use count, -ENOENT if it is not loaded. */
 int module_refs(const char *name);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 
 #include "type1_lib.h"
 
@@ -28,39 +27,29 @@ bool stock_differs(void)
 	return type1_is_stock() && !getenv("TYPE1_STRICT");
 }
 
-/* Is the kernel older than that? */
-static bool before(unsigned int version, unsigned int patchlevel)
-{
-	unsigned int v = 0, p = 0;
-	struct utsname uts;
-
-	return !uname(&uts) && sscanf(uts.release, "%u.%u", &v, &p) == 2 &&
-	       (v < version || (v == version && p < patchlevel));
-}
-
 bool stock_lacks_the_top(void)
 {
-	return stock_differs() && before(6, 18);
+	return stock_differs() && kernel_before(6, 18);
 }
 
 int beyond_the_top(void)
 {
-	return before(6, 18) ? -EINVAL : -EOVERFLOW;
+	return kernel_before(6, 18) ? -EINVAL : -EOVERFLOW;
 }
 
 bool knows_nesting(void)
 {
-	return before(6, 13);
+	return kernel_before(6, 13);
 }
 
 bool none_is_no_error(void)
 {
-	return before(6, 2);
+	return kernel_before(6, 2);
 }
 
 bool shares_zero_pages(void)
 {
-	return before(6, 2);
+	return kernel_before(6, 2);
 }
 
 /* Containers */
