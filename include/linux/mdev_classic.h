@@ -101,7 +101,7 @@ struct mdev_parent_ops {
 	int (*mmap)(struct mdev_device *mdev, struct vm_area_struct *vma);
 	void (*request)(struct mdev_device *mdev, unsigned int count);
 
-	/* Structured ops. New members go to the end only. */
+	/* Structured ops */
 	int (*get_device_info)(struct mdev_device *mdev,
 			       struct vfio_device_info *info,
 			       struct vfio_info_cap *caps);
@@ -118,6 +118,11 @@ struct mdev_parent_ops {
 	void (*set_kvm)(struct mdev_device *mdev, struct kvm *kvm);
 	int (*device_feature)(struct mdev_device *mdev, u32 flags,
 			      void __user *arg, size_t argsz);
+
+	/*
+	 * So far v0.1. A new member comes last and under #ifndef __GENKSYMS__: then the
+	 * version of the registration stays, and drivers built before are loaded.
+	 */
 };
 
 /**

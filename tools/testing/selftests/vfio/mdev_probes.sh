@@ -1,22 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# usage: mdev_probes.sh KVER|KDIR HEADERS
+# usage: mdev_probes.sh KVER|KDIR HEADERS VERSIONS
 #
 # Vendors compile small programs to learn which interface a kernel offers. Do
 # that with the headers in HEADERS, where make install put them: whatever is
 # asked, the answers must be those of one generation, the classic one unless the
-# other is chosen. Looks also at who may use the symbols. Says nothing if all is
-# well; runs on the host, where scripts/with-tools lets it.
+# other is chosen. Looks also at who may use the symbols, and whether they have the
+# versions that they had in a former release, which VERSIONS says. Says nothing if
+# all is well; runs on the host, where scripts/with-tools lets it.
 set -u
 top=$(cd "$(dirname "$0")/../../../.." && pwd)
 me="mdev_probes"
 # shellcheck source=scripts/common.sh
 . "$top/scripts/common.sh"
 
-[ $# -eq 2 ] || die "usage: $0 KVER|KDIR HEADERS"
+[ $# -eq 3 ] || die "usage: $0 KVER|KDIR HEADERS VERSIONS"
 find_kernel "$1"
 headers=$2
+versions=$3
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 bad=0
@@ -249,5 +251,39 @@ exported EXPORT_SYMBOL mdev_register_device_sized mdev_unregister_device \
 	vfio_group_pin_pages vfio_group_unpin_pages
 exported EXPORT_SYMBOL_GPL mdev_bus_type vfio_group_get_external_user \
 	vfio_group_get_external_user_from_dev vfio_group_put_external_user
+
+# A driver that was built with a former release is loaded if all versions are as they were.
+while read -r version name _; do
+	is=$(awk -v s="$name" '$2 == s { print $1 }' "$symvers")
+	[ "$is" = "$version" ] || complain "$name has version ${is:-none}, not $version as in v0.1"
+done <"$versions"
+
+# registration HEADER: the version of the registration where <linux/mdev_classic.h> is
+# that, as the kernel's build finds it out.
+registration()
+{
+	mkdir -p "$work/more/linux"
+	cat >"$work/more/linux/mdev_classic.h"
+	# shellcheck disable=SC2046 # a list of words
+	(cd "$kdir" && gcc -E -D__GENKSYMS__ -I"$work/more" $(<"$work/flags") \
+		"$top/drivers/vfio/mdev/mdev_parent_ops.c" | scripts/genksyms/genksyms) |
+		grep -oE 'mdev_register_device_sized.*0x[0-9a-f]*' | grep -oE '0x[0-9a-f]*'
+}
+
+# One more op changes none, if it stands as the header says.
+if [ -x "$kdir/scripts/genksyms/genksyms" ] &&
+    grep -qx CONFIG_MODVERSIONS=y "$kdir/include/config/auto.conf"; then
+	sed -i "s,^,$ours ," "$work/flags"
+	classic=$headers/$kver/include/linux/mdev_classic.h
+	more='int (*more)(struct mdev_device *mdev);'
+	hidden="#ifndef __GENKSYMS__\\n$more\\n#endif"
+	is=$(registration <"$classic")
+	[ "$is" = "$(awk '$2 == "mdev_register_device_sized" { print $1 }' "$symvers")" ] ||
+		complain "the version of the registration is not found out as the build does: $is"
+	[ "$(sed "/^struct mdev_parent_ops {/,/^};/s/^};/$hidden\\n&/" "$classic" | registration)" = "$is" ] ||
+		complain "one more op changes the version of the registration"
+	[ "$(sed "/^struct mdev_parent_ops {/,/^};/s/^};/$more\\n&/" "$classic" | registration)" != "$is" ] ||
+		complain "one more op that all see does not change the version of the registration"
+fi
 
 exit $bad

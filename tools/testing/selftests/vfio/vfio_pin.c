@@ -32,6 +32,7 @@
 #define V4_10		"mdev_v4_10"
 #define V5_4		"mdev_v5_4"
 #define V5_11		"mdev_v5_11"
+#define V0_1		"mdev_v0_1"
 
 /* The use of one device of a driver */
 struct use {
@@ -287,6 +288,26 @@ FIXTURE_SETUP(v5_11)
 }
 
 FIXTURE_TEARDOWN(v5_11)
+{
+	use_end(&self->use, _metadata);
+}
+
+/* Built with the headers and symbol versions of a former release of ours */
+FIXTURE(v0_1) {
+	struct use use;
+};
+
+FIXTURE_SETUP(v0_1)
+{
+	const char *why = use_not(V0_1);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, set_parameter(V0_1, "called", "0"));
+	ASSERT_EQ(0, use_begin(&self->use, V0_1, "misc"));
+}
+
+FIXTURE_TEARDOWN(v0_1)
 {
 	use_end(&self->use, _metadata);
 }
@@ -1109,29 +1130,52 @@ TEST_F(v5_11, is_asked)
 
 /* The virtual machine, where there can be one */
 
-TEST_F(v4_10, told_of_the_machine)
+/* One that knows a group */
+struct machine {
+	const char *module;	/* to be unloaded */
+	int kvm, vm, device;
+};
+
+static bool machine_begin(struct machine *machine, const int *group,
+			  struct __test_metadata *_metadata)
 {
-	struct use *use = &self->use;
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
 	struct kvm_device_attr add = {
 		.group = KVM_DEV_VFIO_GROUP,
 		.attr = KVM_DEV_VFIO_GROUP_ADD,
-		.addr = (uintptr_t)&use->user.group,
+		.addr = (uintptr_t)group,
 	};
-	__u64 events = EVENT;
-	const char *module;
-	int kvm, vm;
 
-	module = kvm_load();
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (kvm < 0)
+	machine->module = kvm_load();
+	machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (machine->kvm < 0)
+		return false;
+	machine->vm = ioctl(machine->kvm, KVM_CREATE_VM, 0);
+	EXPECT_LE(0, machine->vm);
+	EXPECT_EQ(0, ioctl(machine->vm, KVM_CREATE_DEVICE, &device));
+	EXPECT_EQ(0, ioctl(device.fd, KVM_SET_DEVICE_ATTR, &add));
+	machine->device = device.fd;
+	return true;
+}
+
+static void machine_end(struct machine *machine, struct __test_metadata *_metadata)
+{
+	close(machine->device);
+	close(machine->vm);
+	close(machine->kvm);
+	EXPECT_EQ(0, kvm_unload(machine->module));
+}
+
+TEST_F(v4_10, told_of_the_machine)
+{
+	struct use *use = &self->use;
+	__u64 events = EVENT;
+	struct machine machine;
+
+	if (!machine_begin(&machine, &use->user.group, _metadata))
 		SKIP(return, "no KVM here");
 	EXPECT_EQ(0, news(use->user.device).kvms);
 	close(use->user.device);
-	vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	ASSERT_LE(0, vm);
-	ASSERT_EQ(0, ioctl(vm, KVM_CREATE_DEVICE, &device));
-	ASSERT_EQ(0, ioctl(device.fd, KVM_SET_DEVICE_ATTR, &add));
 
 	use->user.device = mdev_device_fd(use->uuid, &use->user);
 	ASSERT_LE(0, use->user.device);
@@ -1146,10 +1190,114 @@ TEST_F(v4_10, told_of_the_machine)
 	EXPECT_EQ(1, news(use->user.device).kvm);
 
 	mdev_close(&use->user);
-	close(device.fd);
-	close(vm);
-	close(kvm);
-	EXPECT_EQ(0, kvm_unload(module));
+	machine_end(&machine, _metadata);
+}
+
+/* A driver that was built with release v0.1 */
+
+static unsigned long called(void)
+{
+	char text[32];
+
+	if (read_file("/sys/module/" V0_1 "/parameters/called", text, sizeof(text)) < 0)
+		return 0;
+	return strtoul(text, NULL, 0);
+}
+
+/* Of an answer with room for it: the first capability */
+static int capability(const void *answer, __u32 offset)
+{
+	return ((const struct vfio_info_cap_header *)((const char *)answer + offset))->id;
+}
+
+static void ask_v0_1(struct use *use, struct __test_metadata *_metadata)
+{
+	union {
+		struct vfio_device_info info;
+		char room[64];
+	} device = { .info.argsz = sizeof(device) };
+	union {
+		struct vfio_region_info info;
+		char room[64];
+	} region = { .info.argsz = sizeof(region) };
+	struct vfio_irq_info irq = { .argsz = sizeof(irq) };
+	int fd = use->user.device;
+
+	EXPECT_EQ(0, file_ioctl(fd, VFIO_DEVICE_GET_INFO, &device));
+	EXPECT_EQ(1, device.info.num_regions);
+	EXPECT_EQ(V0_1_CAP, capability(&device, device.info.cap_offset));
+	EXPECT_EQ(0, file_ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region));
+	EXPECT_EQ(VENDOR_REGION_SIZE, region.info.size);
+	EXPECT_EQ(V0_1_CAP, capability(&region, region.info.cap_offset));
+	EXPECT_EQ(0, file_ioctl(fd, VFIO_DEVICE_GET_IRQ_INFO, &irq));
+	EXPECT_EQ(V0_1_IRQS, irq.count);
+}
+
+/* Its callbacks, each with what it expects, and what they do */
+TEST_F(v0_1, row_67_every_callback)
+{
+	struct use *use = &self->use;
+	const unsigned long all = (1UL << V0_1_OPS) - 1;
+	const __u8 bools[V0_1_IRQS - 1] = { [V0_1_IRQS - 2] = V0_1_BOOL };
+	struct {
+		struct vfio_device_feature feature;
+		__u64 value;
+	} set = {
+		.feature.argsz = sizeof(set),
+		.feature.flags = VFIO_DEVICE_FEATURE_SET | V0_1_FEATURE,
+		.value = V0_1_FEATURE,
+	};
+	int fd = use->user.device;
+	__u64 word = MARK(1), *mem;
+	char path[PATH_LEN], text[8];
+	pid_t pid;
+
+	ask_v0_1(use, _metadata);
+	EXPECT_EQ(V0_1_COUNT, file_write(fd, &word, V0_1_COUNT, V0_1_POS));
+	mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(word, mem[V0_1_POS / sizeof(*mem)]);
+	munmap(mem, PAGE);
+	EXPECT_EQ(0, file_ioctl(fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(V0_1_COUNT, file_read(fd, &word, V0_1_COUNT, V0_1_POS));
+	EXPECT_EQ(0, word);
+	EXPECT_EQ(0, set_irqs(fd, VFIO_IRQ_SET_DATA_BOOL |
+			      VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, V0_1_IRQS - 1,
+			      bools, sizeof(bools)));
+	EXPECT_EQ(0, file_ioctl(fd, VFIO_DEVICE_FEATURE, &set));
+	EXPECT_EQ(0, strncmp(use->uuid, attribute(use->uuid, "uuid"), UUID_LEN - 1));
+	ASSERT_LT(0, read_file("/sys/class/mdev_bus/" V0_1 ".0/vendor/uuid", text,
+			       sizeof(text)));
+	EXPECT_STREQ("none", text);
+
+	name_pages(use, 0, 3, FIRST);
+	EXPECT_EQ(3, pin(use, 3, BOTH));
+	EXPECT_EQ(1, unpin(use, 1));
+	EXPECT_EQ(0, unmap_at(use->user.container, IOVA, PAGES * PAGE));
+	EXPECT_EQ(2, news(fd).unpinned);
+	EXPECT_EQ(PAGES * PAGE, news(fd).size);
+
+	pid = async_write(mdev_path(path, use->uuid, "remove"), "1");
+	EXPECT_TRUE(WAIT_FOR(called() & (1UL << V0_1_REQUEST), SOON));
+	mdev_close(&use->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	EXPECT_EQ(all & ~(1UL << V0_1_SET_KVM), called());
+}
+
+TEST_F(v0_1, row_67_and_of_the_machine)
+{
+	struct machine machine;
+	struct use *use = &self->use;
+
+	if (!machine_begin(&machine, &use->user.group, _metadata))
+		SKIP(return, "no KVM here");
+	EXPECT_FALSE(called() & (1UL << V0_1_SET_KVM));
+	close(use->user.device);
+	use->user.device = mdev_device_fd(use->uuid, &use->user);
+	EXPECT_LE(0, use->user.device);
+	EXPECT_TRUE(called() & (1UL << V0_1_SET_KVM));
+	mdev_close(&use->user);
+	machine_end(&machine, _metadata);
 }
 
 MDEV_TEST_MAIN("vfio_mdev")

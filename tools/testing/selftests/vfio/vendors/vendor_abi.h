@@ -107,4 +107,37 @@ struct vendor_dma {
 /* Has them take another one, of the file of a group that the user names */
 #define VENDOR_GROUP	_IOW('v', 7, __s32)
 
+/*
+ * The driver that was built with release v0.1 notes in its parameter "called" which
+ * of its callbacks were called with these, a bit each.
+ */
+enum v0_1_op {
+	V0_1_CREATE,
+	V0_1_REMOVE,
+	V0_1_OPEN,
+	V0_1_RELEASE,
+	V0_1_READ,
+	V0_1_WRITE,
+	V0_1_IOCTL,
+	V0_1_MMAP,
+	V0_1_REQUEST,
+	V0_1_GET_DEVICE_INFO,
+	V0_1_GET_REGION_INFO,
+	V0_1_GET_IRQ_INFO,
+	V0_1_SET_IRQS,
+	V0_1_RESET,
+	V0_1_CAN_REQUEST,
+	V0_1_DMA_UNMAP,
+	V0_1_DEVICE_FEATURE,
+	V0_1_SET_KVM,
+	V0_1_OPS
+};
+
+#define V0_1_COUNT	8
+#define V0_1_POS	24
+#define V0_1_IRQS	4
+#define V0_1_BOOL	3
+#define V0_1_CAP	0x5a
+#define V0_1_FEATURE	0x1234
+
 #endif /* _VENDOR_ABI_H */
