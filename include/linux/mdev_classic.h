@@ -172,8 +172,14 @@ struct device *mdev_parent_dev(struct mdev_device *mdev);
 struct device *mdev_to_dev(struct mdev_device *mdev);
 struct mdev_device *mdev_from_dev(struct device *dev);
 
+/*
+ * There is nothing behind them. Some sources want to see them declared, others take
+ * that for a kernel where they work, and are built with -DMDEV_NO_IOMMU_DEVICE.
+ */
+#ifndef MDEV_NO_IOMMU_DEVICE
 int mdev_set_iommu_device(struct device *dev, struct device *iommu_device);
 struct device *mdev_get_iommu_device(struct device *dev);
+#endif
 
 /**
  * struct mdev_bus_driver - a driver on the mdev bus for classic devices

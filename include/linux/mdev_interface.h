@@ -15,6 +15,14 @@
  * with one macro, before the first include or as a compiler flag:
  *
  *	#define MDEV_INTERFACE MDEV_INTERFACE_MODERN
+ *
+ * Beside the classic one <linux/vfio.h> shows nothing of today's VFIO core, so that
+ * whatever is found together existed together. A source that uses the core as well,
+ * by <linux/vfio_pci_core.h> for instance, says so in the same way:
+ *
+ *	#define MDEV_WITH_VFIO_CORE
+ *
+ * Within a kernel tree <linux/vfio.h> is the tree's, and shows it always.
  */
 #ifndef _LINUX_MDEV_INTERFACE_H
 #define _LINUX_MDEV_INTERFACE_H
@@ -29,6 +37,12 @@
 #define MDEV_INTERFACE		MDEV_INTERFACE_MODERN
 #else
 #define MDEV_INTERFACE		MDEV_INTERFACE_CLASSIC
+#endif
+#endif
+
+#ifndef MDEV_WITH_VFIO_CORE
+#if IS_ENABLED(CONFIG_VFIO_MDEV_TREE) || MDEV_INTERFACE != MDEV_INTERFACE_CLASSIC
+#define MDEV_WITH_VFIO_CORE
 #endif
 #endif
 

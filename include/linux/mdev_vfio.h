@@ -13,8 +13,47 @@
 #include <linux/notifier.h>
 #include <linux/types.h>
 
+#include <linux/mdev_interface.h>
+
+#ifdef MDEV_WITH_VFIO_CORE
+
 /* First, so that the kernel's declarations keep their names */
 #include <vfio-compat/vfio.h>
+
+#else
+
+/* What <linux/vfio.h> included in those days */
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/poll.h>
+#include <linux/workqueue.h>
+#include <uapi/linux/vfio.h>
+
+#define VFIO_PIN_PAGES_MAX_ENTRIES	(PAGE_SIZE / sizeof(unsigned long))
+
+/**
+ * struct vfio_info_cap - capabilities that are being gathered for an answer
+ * @buf: the chain, allocated by kmalloc(); NULL as long as there is none
+ * @size: its length
+ */
+struct vfio_info_cap {
+	struct vfio_info_cap_header *buf;
+	size_t size;
+};
+
+#endif
+
+/*
+ * The functions of the VFIO core that a driver uses to answer ioctls. vfio_mdev.ko is
+ * compiled with the kernel's declarations beside these.
+ */
+struct vfio_info_cap_header *vfio_info_cap_add(struct vfio_info_cap *caps,
+					       size_t size, u16 id, u16 version);
+void vfio_info_cap_shift(struct vfio_info_cap *caps, size_t offset);
+int vfio_info_add_capability(struct vfio_info_cap *caps,
+			     struct vfio_info_cap_header *cap, size_t size);
+int vfio_set_irqs_validate_and_prepare(struct vfio_irq_set *hdr, int num_irqs,
+				       int max_irq_type, size_t *data_size);
 
 struct device;
 struct file;

@@ -5,8 +5,11 @@
 
 /*
  * The kernel's own header; outside a kernel tree <linux/vfio.h> is a shadow of
- * it, for classic vendors.
+ * it, for classic vendors, which then shows all that is in here, too.
  */
+#ifndef MDEV_WITH_VFIO_CORE
+#define MDEV_WITH_VFIO_CORE
+#endif
 #if IS_ENABLED(CONFIG_VFIO_MDEV_TREE)
 #include <linux/vfio.h>
 #else

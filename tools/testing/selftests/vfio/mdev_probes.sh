@@ -141,6 +141,20 @@ flags=-DMDEV_UUID_BY_VALUE
 has "uuid_le of mdev_uuid()" 'uuid_le probe(struct mdev_device *mdev);
 uuid_le probe(struct mdev_device *mdev) { return mdev_uuid(mdev); }'
 
+# What a driver is to see that takes them for a sign
+flags=-DMDEV_NO_IOMMU_DEVICE
+lacks_functions mdev_set_iommu_device mdev_get_iommu_device
+
+# Names that came later are the driver's own, if it has them.
+flags=
+has "room for names of the driver's own" '
+struct vfio_device { int dev; };
+struct vfio_device_ops { int open_device, dma_unmap; };
+struct vfio_migration_ops { int vfio_device; };
+static int vfio_register_group_dev(int probe) { return probe; }
+static int vfio_check_feature(struct vfio_device *vfio_device) { return 0; }
+enum { vfio_alloc_device, vfio_iommufd_emulated_bind };'
+
 # Who does not include <linux/mdev.h> sees the same.
 flags='' includes='#include <linux/vfio.h>'
 has "classic vfio_pin_pages() in vfio.h alone" "$classic"
@@ -159,6 +173,55 @@ lacks "classic vfio_pin_pages()" "$classic"
 has_functions mdev_register_parent
 lacks_functions mdev_register_device mdev_parent_dev mdev_uuid mdev_from_dev \
 	mdev_set_iommu_device vfio_register_notifier vfio_group_pin_pages
+
+# answers_to PROBE...: of each, a line with its name and whether it finds something, in
+# the generation of $flags: of a member, its place in the struct; of a function, a
+# call without arguments, which is an error if it is known. One compilation does, as
+# the compiler gives the probe's name for that of the file.
+answers_to()
+{
+	local probe
+
+	compiles "$(
+		echo "$includes"
+		echo '#pragma GCC diagnostic ignored "-Wimplicit-function-declaration"'
+		for probe; do
+			echo "#line 1 \"probe:$probe\""
+			case $probe in
+			*'()')	echo "void call_${probe%()}(void) { $probe; }" ;;
+			*)	echo "size_t place_${probe/./_} = offsetof(struct ${probe/./, });" ;;
+			esac
+		done
+	)"
+	for probe; do
+		case $probe:$(grep -cF "probe:$probe:" "$work/said") in
+		*'():0'|*[!\)]:[1-9]*)	echo "$probe no" ;;
+		*)			echo "$probe yes" ;;
+		esac
+	done
+}
+
+# The table in porting.txt: of each probe, what it finds beside the classic interface,
+# with the VFIO core as well, and beside the modern one. Where it says "kernel", that
+# goes by the kernel.
+includes='#include <linux/module.h>
+#include <linux/vfio.h>
+#include <linux/mdev.h>'
+table=$(sed -n 's/^  \([a-z_]*\.[a-z_]*\|[a-z_]*()\) *\(yes\|no\|kernel\) .*/&/p' \
+	"$top/Documentation/porting.txt")
+mapfile -t probes < <(awk '{ print $1 }' <<<"$table")
+[ ${#probes[@]} -ge 40 ] || complain "porting.txt has a table of ${#probes[@]} probes"
+column=2
+for flags in '' -DMDEV_WITH_VFIO_CORE -DMDEV_INTERFACE=MDEV_INTERFACE_MODERN; do
+	while read -r probe found; do
+		said=$(awk -v p="$probe" -v c=$column '$1 == p { print $c }' <<<"$table")
+		case $said in
+		"$found"|kernel)	;;
+		*)	complain "$probe, compiled with '$flags': $found, porting.txt says $said" ;;
+		esac
+	done < <(answers_to "${probes[@]}")
+	column=$((column + 1))
+done
 
 # Of a folder that is searched behind the kernel's, the first error says so.
 flags=
