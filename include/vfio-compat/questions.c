@@ -30,6 +30,7 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
+#include <linux/timer.h>
 #include <linux/tty_driver.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
@@ -278,6 +279,26 @@ typedef int ask_it(struct vfio_device *vdev, struct vfio_region_info *info,
 void ask(struct vfio_device_ops *ops, ask_it *caps) { ops->get_region_info_caps = caps; }
 #else
 struct ask { struct vfio_device_ops; char get_region_info_caps; };
+#endif
+#endif
+
+/* What classic sources alone want to know */
+
+/* Until 6.15: a timer is deleted under this name */
+#ifdef ASK_DEL_TIMER
+#if YES
+int ask(struct timer_list *timer) { return del_timer(timer) + del_timer_sync(timer); }
+#else
+char del_timer, del_timer_sync;
+#endif
+#endif
+
+/* Until 6.15: a timer is set up without its function */
+#ifdef ASK_HRTIMER_INIT
+#if YES
+void ask(struct hrtimer *timer) { hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL); }
+#else
+char hrtimer_init;
 #endif
 #endif
 

@@ -174,6 +174,45 @@ has_functions mdev_register_parent
 lacks_functions mdev_register_device mdev_parent_dev mdev_uuid mdev_from_dev \
 	mdev_set_iommu_device vfio_register_notifier vfio_group_pin_pages
 
+# What classic sources call by names that drifted since then
+generation=classic flags='-include vfio-compat/drift.h' includes=
+has "old meaning of names that drifted" '#include <asm/unaligned.h>
+MODULE_IMPORT_NS(PROBE);
+struct file_operations no_seek = { .llseek = no_llseek };
+__u64 signal(struct eventfd_ctx *ctx) { return eventfd_signal(ctx, 2); }
+u32 word(void *data) { return get_unaligned((u32 *)data); }
+struct class *class(void) { return class_create(THIS_MODULE, "probe"); }
+void area(struct vm_area_struct *vma)
+{
+	unsigned long flags = vma->vm_flags;
+
+	vma->vm_flags |= VM_IO | flags;
+	vma->vm_flags &= ~VM_MAYEXEC;
+}
+int with(struct vm_area_struct *vma, void *data)
+{
+	return remap_vmalloc_range_partial(vma, vma->vm_start, data, 1, PAGE_SIZE);
+}
+int without(struct vm_area_struct *vma, void *data)
+{
+	return remap_vmalloc_range_partial(vma, vma->vm_start, data, PAGE_SIZE);
+}
+struct probe { struct timer_list timer; struct hrtimer hrtimer; int fired; };
+void fire(struct timer_list *t)
+{
+	struct probe *probe = from_timer(probe, t, timer);
+
+	probe->fired = 1;
+}
+enum hrtimer_restart expire(struct hrtimer *timer) { return HRTIMER_NORESTART; }
+int stop(struct probe *probe)
+{
+	timer_setup(&probe->timer, fire, 0);
+	hrtimer_init(&probe->hrtimer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	probe->hrtimer.function = expire;
+	return del_timer(&probe->timer) + del_timer_sync(&probe->timer);
+}'
+
 # answers_to PROBE...: of each, a line with its name and whether it finds something, in
 # the generation of $flags: of a member, its place in the struct; of a function, a
 # call without arguments, which is an error if it is known. One compilation does, as

@@ -873,30 +873,42 @@ TEST_F(v4_10, remove_fails)
 	EXPECT_EQ(0, set_parameter(V4_10, "remove_error", "0"));
 }
 
-TEST_F(v5_4, reads_and_writes_memory)
+/* By VENDOR_DMA, or the same that COMMAND says */
+static void read_and_write_memory(struct use *use, unsigned long command,
+				  struct __test_metadata *_metadata)
 {
-	struct use *use = &self->use;
 	struct vendor_dma dma = { .len = 16 };
 	__u64 word[2];
 
 	dma.data = (uintptr_t)word;
 	dma.iova = IOVA + 5 * PAGE - 8;
-	ASSERT_EQ(0, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	ASSERT_EQ(0, file_ioctl(use->user.device, command, &dma));
 	EXPECT_EQ(0, word[0]);
 	EXPECT_EQ(MARK(5), word[1]);
 
 	word[0] = 42;
 	word[1] = 42;
 	dma.write = 1;
-	ASSERT_EQ(0, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	ASSERT_EQ(0, file_ioctl(use->user.device, command, &dma));
 	EXPECT_EQ(42, *word_of(use->mem, 5));
 	EXPECT_EQ(42, *(word_of(use->mem, 5) - 1));
 
 	dma.iova = RO_IOVA;
-	EXPECT_EQ(-EPERM, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	EXPECT_EQ(-EPERM, file_ioctl(use->user.device, command, &dma));
 	dma.iova = NOWHERE * PAGE;
-	EXPECT_EQ(-EINVAL, file_ioctl(use->user.device, VENDOR_DMA, &dma));
+	EXPECT_EQ(-EINVAL, file_ioctl(use->user.device, command, &dma));
 	EXPECT_EQ(use->held, pages_held());
+}
+
+TEST_F(v5_4, reads_and_writes_memory)
+{
+	read_and_write_memory(&self->use, VENDOR_DMA, _metadata);
+}
+
+/* As guest memory, while the device is open */
+TEST_F(v4_10, reads_and_writes_memory)
+{
+	read_and_write_memory(&self->use, VENDOR_GUEST, _metadata);
 }
 
 TEST_F(v5_4, has_no_iommu_device)

@@ -4,7 +4,8 @@
  *
  * It names devices by uuid_le, pins by the mediated device, hears of unmapping
  * from its open to its release, and its remove may fail. Not to be ported: that
- * it builds as it stands is what it is for.
+ * it builds as it stands is what it is for. Only guest memory, which it would have
+ * got from KVM, it gets as porting.txt says.
  *
  * v4_lock protects the list of devices; a device's lock its pins, what the
  * notifiers were told and the interrupt. No function of VFIO's but those that
@@ -21,6 +22,7 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 #include <linux/vfio.h>
+#include <vfio-compat/guest.h>
 
 #include "vendor_pins.h"
 
@@ -85,6 +87,28 @@ static long v4_word(void __user *arg)
 	if (word.write)
 		*page = word.new;
 	return copy_to_user(arg, &word, sizeof(word)) ? -EFAULT : 0;
+}
+
+static long v4_guest(struct v4_device *v4, void __user *arg)
+{
+	struct device *dev = mdev_dev(v4->mdev);
+	struct vendor_dma dma;
+	void *data;
+	long ret;
+
+	if (copy_from_user(&dma, arg, sizeof(dma)))
+		return -EFAULT;
+	if (dma.len > VENDOR_REGION_SIZE)
+		return -E2BIG;
+	data = memdup_user((void __user *)dma.data, dma.len);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	ret = dma.write ? vfio_guest_write(dev, dma.iova, data, dma.len) :
+			  vfio_guest_read(dev, dma.iova, data, dma.len);
+	if (!ret && copy_to_user((void __user *)dma.data, data, dma.len))
+		ret = -EFAULT;
+	kfree(data);
+	return ret;
 }
 
 /* Notifiers */
@@ -326,6 +350,8 @@ static long v4_ioctl(struct mdev_device *mdev, unsigned int cmd,
 		return vendor_news_ioctl(&v4->pins, arg);
 	case VENDOR_SIGNAL:
 		return v4_signal(v4);
+	case VENDOR_GUEST:
+		return v4_guest(v4, arg);
 	default:
 		return -ENOTTY;
 	}

@@ -106,6 +106,8 @@ struct vendor_dma {
 #define VENDOR_DMA	_IOW('v', 6, struct vendor_dma)
 /* Has them take another one, of the file of a group that the user names */
 #define VENDOR_GROUP	_IOW('v', 7, __s32)
+/* VENDOR_DMA of the driver that did it through KVM */
+#define VENDOR_GUEST	_IOW('v', 8, struct vendor_dma)
 
 /*
  * The driver that was built with release v0.1 notes in its parameter "called" which
