@@ -73,7 +73,7 @@ struct vm_area_struct;
  *	   until @release has returned or @open has failed; not called without
  *	   one
  * @device_feature: VFIO_DEVICE_FEATURE for features that the VFIO core leaves
- *	   to drivers; see vfio_check_feature()
+ *	   to drivers; see vfio_check_feature(), with %MDEV_WITH_VFIO_CORE
  *
  * Callbacks run in process context with no lock of mdev.ko or vfio_mdev.ko
  * held. The VFIO core holds its per-device locks around @set_kvm, @open and
