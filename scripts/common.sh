@@ -153,13 +153,20 @@ lock()
 }
 
 # known_mirror LABEL: where the machine has that part of Debian from, as its package
-# lists say.
+# lists say; of a file that lists mirrors the first.
 known_mirror()
 {
 	# shellcheck disable=SC2016 # names of apt's
-	apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' \
+	uri=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' \
 		'Created-By: Packages' 2>/dev/null |
-		sed -nE "s,^Debian $1 (https?://.*),\1,p" | head -n 1
+		sed -nE "s,^Debian $1 ((https?:|mirror\+file:).*),\1,p" | head -n 1)
+	case $uri in
+	mirror+file:*)
+		# Its path may end with the slash of a folder.
+		uri=${uri#mirror+file:}
+		sed -nE 's,^(https?://[^[:space:]]*).*,\1,p' "${uri%/}" 2>/dev/null | head -n 1 ;;
+	*)	echo "$uri" ;;
+	esac
 }
 
 # Set $mirror and $security to where the machine has Debian and its updates from.

@@ -80,6 +80,7 @@ static long map_dma(struct t1_container *c, void __user *arg)
 {
 	size_t least = offsetofend(struct vfio_iommu_type1_dma_map, size);
 	struct vfio_iommu_type1_dma_map map;
+	unsigned long last;
 	int prot = 0;
 
 	if (copy_from_user(&map, arg, least))
@@ -88,8 +89,12 @@ static long map_dma(struct t1_container *c, void __user *arg)
 		return -EINVAL;
 	if (map.flags == VFIO_DMA_MAP_FLAG_VADDR)
 		return t1_map_new_vaddr(c, map.iova, map.vaddr, map.size);
-	if (!map.flags || map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
+	if (map.flags & ~(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE |
+			  VFIO_DMA_MAP_FLAG_VADDR))
 		return -EINVAL;
+	if (!map.flags || map.flags & VFIO_DMA_MAP_FLAG_VADDR)
+		return t1_range_last(map.iova, map.size, &last) ?:
+		       t1_range_last(map.vaddr, map.size, &last) ?: -EINVAL;
 	if (map.flags & VFIO_DMA_MAP_FLAG_READ)
 		prot |= IOMMU_READ;
 	if (map.flags & VFIO_DMA_MAP_FLAG_WRITE)

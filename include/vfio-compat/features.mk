@@ -11,7 +11,7 @@ vfio-compat-ask := $(dir $(lastword $(MAKEFILE_LIST)))ask
 ifdef vfio-compat-in-tree
 
 vfio-compat: $(offsets-file)
-	$(Q)said=$$($(vfio-compat-ask) include/generated/vfio-compat.h); \
+	$(Q)said=$$(sh $(vfio-compat-ask) include/generated/vfio-compat.h); \
 		[ -z "$$said" ] || { echo "vfio-compat: $$said" >&2; false; }
 prepare: vfio-compat
 PHONY += vfio-compat
@@ -19,7 +19,7 @@ PHONY += vfio-compat
 # Cleaning reads this as well.
 else ifneq ($(filter %/Makefile.build,$(MAKEFILE_LIST)),)
 
-vfio-compat-said := $(shell $(vfio-compat-ask) $(src)/include/generated/vfio-compat.h)
+vfio-compat-said := $(shell sh $(vfio-compat-ask) $(src)/include/generated/vfio-compat.h)
 $(if $(vfio-compat-said),$(error $(vfio-compat-said)))
 
 endif

@@ -20,6 +20,8 @@
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "This kernel is older than 6.1: use its own mdev.ko, or build for Linux 6.1 or later."
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
+#error "This kernel is newer than 7.3: these modules are made for Linux 6.1 to 7.3."
 #endif
 
 #endif /* _VFIO_COMPAT_VERSION_H */

@@ -277,7 +277,7 @@ int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info
 	const unsigned int cmd = VFIO_DEVICE_GET_REGION_INFO;
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
 	const struct vfio_mdev_region *region;
-	u32 argsz = info->argsz;
+	u32 argsz = info->argsz, index;
 	void __user *arg;
 	long ret;
 
@@ -293,7 +293,8 @@ int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info
 
 	if (info->index >= vm->layout.info.num_regions)
 		return -EINVAL;
-	region = &vm->layout.regions[info->index];
+	index = array_index_nospec(info->index, vm->layout.info.num_regions);
+	region = &vm->layout.regions[index];
 	*info = region->info;
 	info->argsz = argsz;
 	info->cap_offset = 0;

@@ -283,7 +283,6 @@ static inline unsigned long t1_map_npages(const struct t1_map *m)
 	return t1_map_size(m) >> PAGE_SHIFT;
 }
 
-/* The smallest page that all domains can map. */
 /* The last byte of a range that a user gave, or why it is none. */
 static inline int t1_range_last(u64 start, u64 size, unsigned long *last)
 {
@@ -297,6 +296,7 @@ static inline int t1_range_last(u64 start, u64 size, unsigned long *last)
 	return 0;
 }
 
+/* The smallest page that all domains can map. */
 static inline unsigned long t1_pgsize(struct t1_container *c)
 {
 	return 1UL << __ffs(c->pgsizes);
