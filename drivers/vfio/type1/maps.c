@@ -461,10 +461,10 @@ static noinline int map_not_only_local(struct t1_container *c, struct t1_map *m)
  *
  * Context: process context of a user's task. Sleeps.
  * Return: 0; -EINVAL: not of whole pages, or nothing that the IOMMUs can translate;
- * -VFIO_COMPAT_EOVERFLOW: not below the top of the address space; -EEXIST: something is mapped
- * there, or another call is mapping or unmapping it; -ENOSPC: dma_entry_limit is
- * reached; -ENOMEM: out of memory, or of memory that may be locked; -EFAULT: the
- * memory cannot be pinned; -EINTR: the task was killed.
+ * -VFIO_COMPAT_EOVERFLOW: not below the top of the address space; -EEXIST: something
+ * is mapped there, or another call is mapping or unmapping it; -ENOSPC:
+ * dma_entry_limit is reached; -ENOMEM: out of memory, or of memory that may be
+ * locked; -EFAULT: the memory cannot be pinned; -EINTR: the task was killed.
  */
 int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	   unsigned long size, int prot)
