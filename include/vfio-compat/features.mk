@@ -10,7 +10,7 @@ vfio-compat-ask := $(dir $(lastword $(MAKEFILE_LIST)))ask
 # then the tree's own preparation asks, after the last of its headers is made.
 ifdef vfio-compat-in-tree
 
-vfio-compat: $(offsets-file)
+vfio-compat: $(offsets-file) $(rq-offsets-file)
 	$(Q)said=$$(sh $(vfio-compat-ask) include/generated/vfio-compat.h); \
 		[ -z "$$said" ] || { echo "vfio-compat: $$said" >&2; false; }
 prepare: vfio-compat

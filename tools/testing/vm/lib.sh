@@ -73,10 +73,14 @@ uml_kernels()
 # that WHICH names by their version or their series.
 intree_kernels()
 {
-	local series kind kinds="debug builtin" bad=0
+	local series kind kinds bad=0
 
-	for series in "$oldest" "$newest"; do
-		[ "$series" != "$newest" ] || kinds="debug iommufd builtin rt"
+	for series in "$oldest" "$newest" "$latest"; do
+		case $series in
+		"$latest")	kinds=iommufd ;;
+		"$newest")	kinds="debug iommufd builtin rt" ;;
+		*)		kinds="debug builtin" ;;
+		esac
 		for kind in $kinds; do
 			case $1 in
 			''|"$series"|"$series".*-intree-"$kind")

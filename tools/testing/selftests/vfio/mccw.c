@@ -9,7 +9,7 @@
 
 #include "kselftest_harness.h"
 #include "sample_util.h"
-#include "../../../../samples/vfio-mdev/mccw.h"
+#include "samples/vfio-mdev/mccw.h"
 
 #define UNITS	16
 #define SIZE	140

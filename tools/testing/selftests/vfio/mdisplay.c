@@ -5,7 +5,7 @@
 
 #include "kselftest_harness.h"
 #include "sample_util.h"
-#include "../../../../samples/vfio-mdev/mdisplay.h"
+#include "samples/vfio-mdev/mdisplay.h"
 
 #define EDID_REGION	VFIO_PCI_NUM_REGIONS
 #define INTX		VFIO_PCI_INTX_IRQ_INDEX
