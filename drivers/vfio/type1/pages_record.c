@@ -517,20 +517,42 @@ static long add_few(void *s, unsigned int slot, unsigned long n,
 	return n;
 }
 
+static bool run_put(struct t1_run *run, unsigned int slot, u64 word)
+{
+	if (word != word_make(run->pfn + slot, run->head.special) ||
+	    __test_and_set_bit(slot, run->pinned))
+		return false;
+	run->head.npinned++;
+	return true;
+}
+
+static bool few_put(struct t1_few *few, unsigned int slot, u64 word)
+{
+	unsigned int at = few_find(few, slot);
+
+	if (few->head.npinned == few->head.room ||
+	    (at < few->head.npinned && few_slots(few)[at] == slot))
+		return false;
+	few_insert(few, at, slot, word);
+	return true;
+}
+
 /* What t1_record_put() does where a stretch is not full. */
 bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
 		     struct page *page)
 {
-	struct t1_few *few = s;
-	unsigned int at;
+	u64 word = word_make(page_to_pfn(page), 0);
 
-	if (!s || form_of(s) != FEW || few->head.npinned == few->head.room)
+	if (!s)
 		return false;
-	at = few_find(few, slot);
-	if (at < few->head.npinned && few_slots(few)[at] == slot)
+	switch (form_of(s)) {
+	case RUN:
+		return run_put(s, slot, word);
+	case FEW:
+		return few_put(s, slot, word);
+	default:
 		return false;
-	few_insert(few, at, slot, word_make(page_to_pfn(page), 0));
-	return true;
+	}
 }
 
 /**

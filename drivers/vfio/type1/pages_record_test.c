@@ -105,18 +105,30 @@ static unsigned long record_test_unpin(struct record_test *t, unsigned long inde
 	return let_go;
 }
 
-/* The same of one page, as most callers do. */
-static long record_test_pin_one(struct record_test *t, unsigned long index,
-				unsigned int from)
+/* Record a page if that is easy. */
+static bool record_test_put(struct record_test *t, unsigned long index,
+			    unsigned int from)
 {
 	bool done;
 
 	t1_record_lock(&t->record);
-	done = !t1_record_holds(&t->record, index) &&
-	       t1_record_put(&t->record, index, t->pages + from % TEST_PAGES);
+	done = t1_record_put(&t->record, index, t->pages + from % TEST_PAGES);
 	t1_record_unlock(&t->record);
 	t->counted += done;
-	return done ? 1 : record_test_pin(t, index, 1, from, 1);
+	return done;
+}
+
+/* The same of one page, as most callers do. */
+static long record_test_pin_one(struct record_test *t, unsigned long index,
+				unsigned int from)
+{
+	bool held;
+
+	t1_record_lock(&t->record);
+	held = t1_record_holds(&t->record, index);
+	t1_record_unlock(&t->record);
+	return !held && record_test_put(t, index, from) ? 1 :
+	       record_test_pin(t, index, 1, from, 1);
 }
 
 static unsigned long record_test_unpin_one(struct record_test *t, unsigned long index)
@@ -190,6 +202,14 @@ static void record_test_run(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, 519, &pfn, &n, &bare));
 	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages) + 12);
 	KUNIT_EXPECT_EQ(test, n, 8UL);
+	/* One that continues it is put there, once; another page is not. */
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 530, 2), 2UL);
+	KUNIT_EXPECT_FALSE(test, record_test_put(t, 530, 29));
+	KUNIT_EXPECT_TRUE(test, record_test_put(t, 530, 30));
+	KUNIT_EXPECT_FALSE(test, record_test_put(t, 530, 30));
+	KUNIT_EXPECT_TRUE(test, record_test_put(t, 531, 31));
+	KUNIT_EXPECT_LE(test, t1_record_bytes(&t->record), 2 * 96UL);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 32UL);
 	/* A second pin of one, and all are still there. */
 	KUNIT_EXPECT_EQ(test, record_test_pin(t, 520, 1, 0, 1), 1L);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 1024), 31UL);
