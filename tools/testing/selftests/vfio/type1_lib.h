@@ -42,6 +42,11 @@ int device_open(int group, const char *name);
 bool stock_lacks_the_top(void);
 /* What a range gets that does not end below 2^64: EINVAL, from 6.18 on EOVERFLOW */
 int beyond_the_top(void);
+/* Later kernels' headers do not have the name any more. */
+#ifndef VFIO_TYPE1_NESTING_IOMMU
+#define VFIO_TYPE1_NESTING_IOMMU	6
+#endif
+
 /* Is VFIO_TYPE1_NESTING_IOMMU known? Until 6.13 */
 bool knows_nesting(void);
 
