@@ -414,13 +414,16 @@ static inline struct t1_map *t1_map_search(struct t1_container *c,
 
 /*
  * What is under this may look mappings up. It may take a mapping's lock, which sleeps
- * with PREEMPT_RT: there it is a section of RCU's own. Elsewhere it is one with
- * preemption off, which costs less. It goes from one function to another, which
- * sparse cannot follow.
+ * with PREEMPT_RT: there it is a section of RCU's own, and where lockdep holds every
+ * kernel to the rules of PREEMPT_RT. Elsewhere it is one with preemption off, which
+ * costs less. It goes from one function to another, which sparse cannot follow.
  */
+#define T1_SEARCH_PREEMPTIBLE	(IS_ENABLED(CONFIG_PREEMPT_RT) ||	\
+				 IS_ENABLED(CONFIG_PROVE_RAW_LOCK_NESTING))
+
 static inline void t1_search_begin(void)
 {
-	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+	if (T1_SEARCH_PREEMPTIBLE) {
 		rcu_read_lock();
 		__release(RCU);
 	} else {
@@ -431,7 +434,7 @@ static inline void t1_search_begin(void)
 
 static inline void t1_search_end(void)
 {
-	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+	if (T1_SEARCH_PREEMPTIBLE) {
 		__acquire(RCU);
 		rcu_read_unlock();
 	} else {
