@@ -19,6 +19,21 @@ pause()
 	read -r -t "$1" -u "$silence_fd" || true
 }
 
+# emulator_fault RESULTS: was it QEMU's emulator that brought the guest down, and not
+# what it ran? Before QEMU 8.1 that may run a breakpoint which another processor has
+# just patched away (a static key, a probe), and then runs it for ever. One in a module
+# is taken for the module's.
+emulator_fault()
+{
+	local version
+
+	version=$(qemu-system-x86_64 --version | sed -n 's/.* version \([0-9.]*\).*/\1/p;q')
+	[ "$(printf '%s\n' 8.1 "$version" | sort -V | tail -n 1)" = 8.1 ] &&
+		! grep -qE 'RIP: .* \[[a-z0-9_]+\]' "$1/console.log" &&
+		! grep -qx "SCALE='1'" "$1/job" &&
+		grep -qE 'RIP: [0-9a-f]*:?asm_exc_int3|Oops: int3|int3: 0000' "$1/console.log"
+}
+
 # chosen_kernels WHICH: the tested kernels whose headers are here, or the one that
 # WHICH names by its version or its series.
 chosen_kernels()
