@@ -16,7 +16,7 @@ oldest=6.1
 newest=6.12
 latest=7.3
 # shellcheck disable=SC2034 # for those that source this
-tested="$oldest $newest"
+tested="$oldest $newest $latest"
 
 say()
 {
