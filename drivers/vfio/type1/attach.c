@@ -24,16 +24,6 @@
 #include "type1.h"
 #include "trace.h"
 
-static struct t1_group *find(struct t1_container *c, struct iommu_group *group)
-{
-	struct t1_group *g;
-
-	list_for_each_entry(g, &c->groups, list)
-		if (g->group == group)
-			return g;
-	return NULL;
-}
-
 /* It is the user's doing, who may repeat it: some lines will do, and no others. */
 static struct ratelimit_state refusals =
 	RATELIMIT_STATE_INIT_FLAGS(refusals, DEFAULT_RATELIMIT_INTERVAL,
@@ -258,7 +248,7 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 	if (READ_ONCE(c->vaddr_invalid))
 		ret = refuse(g, -EBUSY,
 			     "a mapping has no address: give it one first, with VFIO_DMA_MAP_FLAG_VADDR");
-	else if (find(c, group))
+	else if (t1_group_find(c, group))
 		ret = refuse(g, -EINVAL, "it has joined already");
 	else if (!emulated)
 		ret = attach_backed(c, g);
@@ -327,7 +317,7 @@ void t1_detach(struct t1_container *c, struct iommu_group *group)
 	struct t1_group *g;
 
 	down_write(&c->domains_lock);
-	g = find(c, group);
+	g = t1_group_find(c, group);
 	if (g) {
 		list_del_rcu(&g->list);
 		count_groups(c, -1);
@@ -366,34 +356,9 @@ struct iommu_domain *t1_group_domain(struct t1_container *c,
 	struct t1_group *g;
 
 	down_read(&c->domains_lock);
-	g = find(c, group);
+	g = t1_group_find(c, group);
 	if (g && g->domain)
 		domain = g->domain->domain;
 	up_read(&c->domains_lock);
 	return domain;
-}
-
-static int device_driver(struct device *dev, void *name)
-{
-	if (dev->parent && !strcmp(dev_bus_name(dev), "mdev"))
-		dev = dev->parent;
-	/* It may be unbound now, and its module is freed after a grace period. */
-	rcu_read_lock();
-	strscpy(name, dev_driver_string(dev), T1_DRIVER_LEN);
-	rcu_read_unlock();
-	return 1;
-}
-
-/**
- * t1_group_driver - the driver of a group's device, for a message
- * @group: the group, or NULL
- * @name: filled in
- *
- * Context: process context. Sleeps.
- */
-void t1_group_driver(struct iommu_group *group, char name[T1_DRIVER_LEN])
-{
-	strscpy(name, "(none)", T1_DRIVER_LEN);
-	if (group)
-		iommu_group_for_each_dev(group, name, device_driver);
 }

@@ -22,10 +22,7 @@
  * go under the owner's mmap_lock. That stands in for the mapping's lock: what
  * decides whether to charge does not change under it.
  */
-#include <linux/kthread.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "type1.h"
 #include "trace.h"
@@ -256,33 +253,6 @@ static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
 }
 
 /*
- * Pages are pinned for one of several groups, or for one that may have written to
- * any page: it pins what it writes to.
- */
-static noinline void group_pinned(struct t1_container *c, struct iommu_group *group,
-				  unsigned long npages)
-{
-	struct t1_group *g;
-
-	t1_search_begin();
-	list_for_each_entry_rcu(g, &c->groups, list, rcu_read_lock_any_held()) {
-		if (g->group != group)
-			continue;
-		atomic_long_add(npages, &g->npinned);
-		if (unlikely(!atomic_read(&g->scoped)) && !atomic_xchg(&g->scoped, 1))
-			t1_unscoped(c, -1);
-		break;
-	}
-	t1_search_end();
-}
-
-/* Why a mapping cannot be entered; its address may have been taken just now. */
-static int not_entered(struct t1_container *c)
-{
-	return READ_ONCE(c->vaddr_invalid) ? -EBUSY : -EINVAL;
-}
-
-/*
  * What t1_pin_pages() could not have by a look-up, from page @done on. It is in
  * flight already in mapping @m, if that is one.
  */
@@ -304,7 +274,7 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 		if (!m && at >= iova)
 			m = t1_map_enter(c, at);
 		if (!m) {
-			ret = not_entered(c);
+			ret = t1_not_entered(c);
 			break;
 		}
 		p.m = m;
@@ -322,7 +292,7 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 		t1_unpin_pages(c, iova, done);
 		memset(pages, 0, npages * sizeof(*pages));
 	} else if (atomic_read(&c->barred)) {
-		group_pinned(c, group, recorded);
+		t1_group_pinned(c, group, recorded);
 	}
 	trace_pin_pages(c->id, iova, npages, recorded, ret);
 	return ret ?: npages;
@@ -340,7 +310,7 @@ static noinline int pin_raised(struct t1_container *c, struct iommu_group *group
 			       unsigned long iova, unsigned long npages)
 {
 	if (atomic_read(&c->nunscoped))
-		group_pinned(c, group, 0);
+		t1_group_pinned(c, group, 0);
 	trace_pin_pages(c->id, iova & PAGE_MASK, npages, 0, 0);
 	return npages;
 }
@@ -372,7 +342,7 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 static noinline int pin_one_late(struct t1_container *c, unsigned long iova,
 				 struct page **page)
 {
-	int ret = not_entered(c);
+	int ret = t1_not_entered(c);
 
 	*page = NULL;
 	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 0, ret);
@@ -437,7 +407,7 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 			goto rest;
 	}
 	if (unlikely(atomic_read(&c->barred)))
-		group_pinned(c, group, recorded);
+		t1_group_pinned(c, group, recorded);
 	t1_map_leave(c, m);
 	trace_pin_pages(c->id, iova & PAGE_MASK, 1, recorded, 0);
 	return 1;
@@ -483,7 +453,7 @@ pin_one_full(struct t1_container *c, struct iommu_group *group, unsigned long io
 	mm->locked_vm++;
 	mmap_write_unlock(mm);
 	if (unlikely(atomic_read(&c->barred)))
-		group_pinned(c, group, 1);
+		t1_group_pinned(c, group, 1);
 	t1_map_leave(c, m);
 	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 1, 0);
 	return 1;
@@ -723,140 +693,4 @@ void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 			t1_map_npages(m) - map_page(m, iova + (done << PAGE_SHIFT)));
 		unpin_in_map(c, m, iova + (done << PAGE_SHIFT), n);
 	}
-}
-
-/* Copy within a mapping that this call is in flight in. */
-static int rw_in_map(struct t1_map *m, unsigned long vaddr, void *data,
-		     size_t len, bool write)
-{
-	struct mm_struct *mm = m->owner->mm;
-	bool adopt = !current->mm && current->flags & PF_KTHREAD;
-	int ret;
-
-	if (!adopt && current->mm != mm)
-		return -EFAULT;
-	if (adopt) {
-		if (!mmget_not_zero(mm))
-			return -EPERM;
-		kthread_use_mm(mm);
-	}
-	if (write)
-		ret = copy_to_user((void __user *)vaddr, data, len) ? -EFAULT : 0;
-	else
-		ret = copy_from_user(data, (void __user *)vaddr, len) ? -EFAULT : 0;
-	if (adopt) {
-		kthread_unuse_mm(mm);
-		mmput(mm);
-	}
-	return ret;
-}
-
-static void mark_written(struct t1_map *m, unsigned long offset, size_t len)
-{
-	unsigned long first = offset >> PAGE_SHIFT;
-
-	t1_map_lock(m);
-	t1_dirty_mark(m, first, ((offset + len - 1) >> PAGE_SHIFT) - first + 1);
-	t1_map_unlock(m);
-}
-
-/**
- * t1_dma_rw - copy from or to what is mapped
- * @c: the container
- * @iova: where
- * @data: kernel memory
- * @len: bytes
- * @write: to what is mapped
- *
- * Context: process context of the mapping's owner or of a kernel thread that
- * runs in no address space. Sleeps.
- * Return: 0; -EINVAL: not all is mapped; -EPERM: the mapping does not allow
- * it, or its owner is gone; -EFAULT: it cannot be accessed, or not by this
- * task; -EBUSY: mappings have no address.
- */
-int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
-	      size_t len, bool write)
-{
-	unsigned long offset;
-	struct t1_map *m;
-	size_t n;
-	int ret = 0;
-
-	if (unlikely(READ_ONCE(c->vaddr_invalid)))
-		return -EBUSY;
-	if (len && iova + len - 1 < iova)
-		return -EINVAL;
-	for (; len && !ret; len -= n, iova += n, data += n) {
-		m = t1_map_enter(c, iova);
-		if (!m)
-			return not_entered(c);
-		offset = iova - m->iova;
-		n = min_t(unsigned long, len - 1, m->last - iova) + 1;
-		if (unlikely(!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))))
-			ret = -EPERM;
-		else
-			ret = rw_in_map(m, m->vaddr + offset, data, n, write);
-		/* A part may have been, of what could not be copied. */
-		if (write && (!ret || ret == -EFAULT)) {
-			/* Tracking that has not begun by now sees what was written. */
-			smp_mb();
-			if (unlikely(READ_ONCE(m->bars) & T1_BAR_DIRTY))
-				mark_written(m, offset, n);
-		}
-		t1_map_leave(c, m);
-	}
-	return ret;
-}
-
-/**
- * t1_add_device - a device whose driver is to be told of unmaps is open
- * @c: the container
- * @vdev: the device
- *
- * Context: process context. Sleeps while an unmap is told.
- */
-void t1_add_device(struct t1_container *c, struct vfio_device *vdev)
-{
-	if (!vdev->ops->dma_unmap)
-		return;
-	down_write(&c->devices_lock);
-	if (list_empty(&c->devices))
-		atomic_dec(&c->barred);
-	list_add_tail(&vdev->iommu_entry, &c->devices);
-	up_write(&c->devices_lock);
-}
-
-/**
- * t1_remove_device - a device is about to be closed
- * @c: the container
- * @vdev: the device; its driver is told nothing after this
- *
- * Context: process context. Sleeps while an unmap is told.
- */
-void t1_remove_device(struct t1_container *c, struct vfio_device *vdev)
-{
-	if (!vdev->ops->dma_unmap)
-		return;
-	down_write(&c->devices_lock);
-	list_del(&vdev->iommu_entry);
-	if (list_empty(&c->devices))
-		atomic_inc(&c->barred);
-	up_write(&c->devices_lock);
-}
-
-/**
- * t1_tell_unmap - tell drivers that a mapping is to go
- * @c: the container
- * @m: the mapping
- *
- * Context: process context, none of the locks that an unpin takes. Sleeps.
- */
-void t1_tell_unmap(struct t1_container *c, struct t1_map *m)
-{
-	struct vfio_device *vdev;
-
-	down_read(&c->devices_lock);
-	list_for_each_entry(vdev, &c->devices, iommu_entry)
-		vdev->ops->dma_unmap(vdev, m->iova, (u64)t1_map_size(m));
-	up_read(&c->devices_lock);
 }

@@ -3,15 +3,21 @@
  * A container: what is mapped, which groups are attached, and the two kinds of
  * domains that serve them
  *
+ * What is on top calls what is below it, and nothing calls up:
+ *
  *	../vfio_iommu_type1.c	what the VFIO core and a user call
- *	maps.c			mappings: look-up, map, unmap, new addresses
- *	local.c			pins, unpins and accesses of mediated devices
- *	domain.c		IOMMU domains, and the pages mapped into them
  *	attach.c		groups come and go
- *	ranges.c		which IOVAs the attached IOMMUs can translate
+ *	map.c, unmap.c		mappings come and go, or get new addresses
+ *	local.c			mediated devices pin and unpin pages
+ *	access.c		their drivers copy bytes
+ *	domain.c		IOMMU domains, and the pages mapped into them
+ *	info.c, debugfs.c	what a user is told, and an admin
  *	dirty.c			which pages may have been written to
- *	info.c			what a user is told
- *	debugfs.c		what an admin is told
+ *	ranges.c		which IOVAs the attached IOMMUs can translate
+ *	devices.c		whose drivers are told of an unmap
+ *	group.c			a container's groups, one by one
+ *	tree.c			mappings: look-up, states
+ *	pages.h			the page engine
  *
  * Locks, in the order in which they are taken:
  *
@@ -392,7 +398,7 @@ static inline bool t1_map_is_backed(struct t1_map *m)
  * it. It may be missed while the tree changes: rebalancing moves whole branches, each
  * link by itself, so a search may be led past it, but not in a circle for longer than
  * it takes for the links to be seen. What is found is right: where a mapping lies does
- * not change. For the order of what is read see insert(), in maps.c.
+ * not change. For the order of what is read see t1_tree_insert().
  */
 static inline struct t1_map *t1_map_search(struct t1_container *c,
 					   unsigned long iova)
@@ -466,6 +472,12 @@ static inline bool t1_map_enter_found(struct t1_container *c, struct t1_map *m)
 	return t1_map_enter_barred(c, m);
 }
 
+/* Why a mapping cannot be entered; its address may have been taken just now. */
+static inline int t1_not_entered(struct t1_container *c)
+{
+	return READ_ONCE(c->vaddr_invalid) ? -EBUSY : -EINVAL;
+}
+
 /* There are more groups, or fewer, that may write to any page. */
 static inline void t1_unscoped(struct t1_container *c, int more)
 {
@@ -473,7 +485,7 @@ static inline void t1_unscoped(struct t1_container *c, int more)
 	atomic_add(more, &c->barred);
 }
 
-/* maps.c */
+/* tree.c */
 struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going);
 struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
@@ -482,24 +494,48 @@ unsigned long t1_map_pinned(struct t1_map *m);
 unsigned long t1_maps_pinned(struct t1_container *c);
 int t1_map_want_extra(struct t1_map *m);
 void t1_map_drop_extra(struct t1_map *m);
+int t1_tree_insert(struct t1_container *c, struct t1_map *new);
+void t1_tree_erase(struct t1_container *c, struct t1_map *m);
+void t1_map_let_go(struct t1_container *c, struct t1_map *m);
+void t1_map_change_state(struct t1_map *m, enum t1_map_state state);
+void t1_map_set_vaddr_invalid(struct t1_container *c, struct t1_map *m, bool invalid);
+void t1_map_free(struct t1_map *m);
+int t1_map_wait_idle(struct t1_container *c, struct t1_map *m);
+bool t1_map_is_idle(struct t1_map *m);
 bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long last);
+void t1_maps_local_only(struct t1_container *c, bool local_only);
+
+/* map.c */
 int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	   unsigned long size, int prot);
 int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
 		     unsigned long vaddr, unsigned long size);
+
+/* unmap.c */
 int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	     const struct vfio_bitmap *bitmap);
 int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all);
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group);
-void t1_maps_local_only(struct t1_container *c, bool local_only);
+
+/* group.c */
+struct t1_group *t1_group_find(struct t1_container *c, struct iommu_group *group);
+void t1_group_pinned(struct t1_container *c, struct iommu_group *group,
+		     unsigned long npages);
+
+#define T1_DRIVER_LEN	64
+void t1_group_driver(struct iommu_group *group, char name[T1_DRIVER_LEN]);
 
 /* local.c */
 int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 		 int npages, int prot, struct page **pages);
 void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 		    unsigned long npages);
+
+/* access.c */
 int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 	      size_t len, bool write);
+
+/* devices.c */
 void t1_add_device(struct t1_container *c, struct vfio_device *vdev);
 void t1_remove_device(struct t1_container *c, struct vfio_device *vdev);
 void t1_tell_unmap(struct t1_container *c, struct t1_map *m);
@@ -525,9 +561,6 @@ int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated);
 void t1_detach(struct t1_container *c, struct iommu_group *group);
 struct iommu_domain *t1_group_domain(struct t1_container *c,
 				     struct iommu_group *group);
-
-#define T1_DRIVER_LEN	64
-void t1_group_driver(struct iommu_group *group, char name[T1_DRIVER_LEN]);
 
 /* ranges.c */
 struct t1_ranges {

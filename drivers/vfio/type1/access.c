@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Drivers of mediated devices read and write bytes of what is mapped
+ *
+ * Nothing is pinned for that: the memory is copied from or to as its owner would.
+ * The call is in flight in the mapping meanwhile, so that an unmap waits.
+ */
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+#include <linux/uaccess.h>
+
+#include "type1.h"
+
+/* Copy within a mapping that this call is in flight in. */
+static int rw_in_map(struct t1_map *m, unsigned long vaddr, void *data,
+		     size_t len, bool write)
+{
+	struct mm_struct *mm = m->owner->mm;
+	bool adopt = !current->mm && current->flags & PF_KTHREAD;
+	int ret;
+
+	if (!adopt && current->mm != mm)
+		return -EFAULT;
+	if (adopt) {
+		if (!mmget_not_zero(mm))
+			return -EPERM;
+		kthread_use_mm(mm);
+	}
+	if (write)
+		ret = copy_to_user((void __user *)vaddr, data, len) ? -EFAULT : 0;
+	else
+		ret = copy_from_user(data, (void __user *)vaddr, len) ? -EFAULT : 0;
+	if (adopt) {
+		kthread_unuse_mm(mm);
+		mmput(mm);
+	}
+	return ret;
+}
+
+static void mark_written(struct t1_map *m, unsigned long offset, size_t len)
+{
+	unsigned long first = offset >> PAGE_SHIFT;
+
+	t1_map_lock(m);
+	t1_dirty_mark(m, first, ((offset + len - 1) >> PAGE_SHIFT) - first + 1);
+	t1_map_unlock(m);
+}
+
+/**
+ * t1_dma_rw - copy from or to what is mapped
+ * @c: the container
+ * @iova: where
+ * @data: kernel memory
+ * @len: bytes
+ * @write: to what is mapped
+ *
+ * Context: process context of the mapping's owner or of a kernel thread that
+ * runs in no address space. Sleeps.
+ * Return: 0; -EINVAL: not all is mapped; -EPERM: the mapping does not allow
+ * it, or its owner is gone; -EFAULT: it cannot be accessed, or not by this
+ * task; -EBUSY: mappings have no address.
+ */
+int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
+	      size_t len, bool write)
+{
+	unsigned long offset;
+	struct t1_map *m;
+	size_t n;
+	int ret = 0;
+
+	if (unlikely(READ_ONCE(c->vaddr_invalid)))
+		return -EBUSY;
+	if (len && iova + len - 1 < iova)
+		return -EINVAL;
+	for (; len && !ret; len -= n, iova += n, data += n) {
+		m = t1_map_enter(c, iova);
+		if (!m)
+			return t1_not_entered(c);
+		offset = iova - m->iova;
+		n = min_t(unsigned long, len - 1, m->last - iova) + 1;
+		if (unlikely(!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))))
+			ret = -EPERM;
+		else
+			ret = rw_in_map(m, m->vaddr + offset, data, n, write);
+		/* A part may have been, of what could not be copied. */
+		if (write && (!ret || ret == -EFAULT)) {
+			/* Tracking that has not begun by now sees what was written. */
+			smp_mb();
+			if (unlikely(READ_ONCE(m->bars) & T1_BAR_DIRTY))
+				mark_written(m, offset, n);
+		}
+		t1_map_leave(c, m);
+	}
+	return ret;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MAP_DMA: a mapping is made, or gets a new address
+ *
+ * A mapping that IOMMU domains are to map is in the tree, as new, while that
+ * is done, which takes long: so nothing else can be mapped there, and all other
+ * IOVAs can.
+ */
+#include <linux/slab.h>
+
+#include "type1.h"
+#include "trace.h"
+
+static noinline int replace_owner(struct t1_container *c)
+{
+	struct t1_owner *owner = t1_owner_new();
+
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	t1_owner_put(c->owner);
+	c->owner = owner;
+	return 0;
+}
+
+/* The owner of a new mapping, most often that of the last one. */
+static __always_inline struct t1_owner *map_owner(struct t1_container *c)
+{
+	int ret;
+
+	lockdep_assert_held(&c->maps_lock);
+	if (unlikely(!c->owner || !t1_owner_is_current(c->owner))) {
+		ret = replace_owner(c);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+	refcount_inc(&c->owner->refs);
+	return c->owner;
+}
+
+static __always_inline int map_insert(struct t1_container *c, struct t1_map *m)
+{
+	unsigned long rest = t1_pgsize(c) - 1;
+	struct t1_owner *owner;
+	int ret;
+
+	if (unlikely((m->iova | m->vaddr | (m->last + 1)) & rest))
+		return -EINVAL;
+	owner = map_owner(c);
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	m->owner = owner;
+	ret = t1_tree_insert(c, m);
+	if (unlikely(ret))
+		t1_owner_put(owner);
+	return ret;
+}
+
+/* Have what a mapping needs before it is ready. */
+static int map_complete(struct t1_container *c, struct t1_map *m)
+{
+	int ret = t1_dirty_new_map(c, m);
+
+	if (!ret && !list_empty(&c->domains)) {
+		ret = t1_back_map(c, m, NULL);
+		if (ret)
+			t1_unback_map(c, m, NULL);
+	}
+	mutex_lock(&c->maps_lock);
+	if (ret)
+		t1_tree_erase(c, m);
+	else
+		t1_map_change_state(m, T1_MAP_READY);
+	t1_map_let_go(c, m);
+	mutex_unlock(&c->maps_lock);
+	if (ret)
+		t1_map_free(m);
+	return ret;
+}
+
+/* Insert a mapping where there may be domains, or something is tracked. */
+static noinline int map_not_only_local(struct t1_container *c, struct t1_map *m)
+{
+	bool complete;
+	int ret;
+
+	down_read(&c->domains_lock);
+	complete = c->tracking || !list_empty(&c->domains);
+	if (complete) {
+		m->state = T1_MAP_NEW;
+		m->bars = t1_map_bars(m);
+	}
+	mutex_lock(&c->maps_lock);
+	if (c->ranges && !t1_ranges_hold(c->ranges, m->iova, m->last))
+		ret = -EINVAL;
+	else
+		ret = map_insert(c, m);
+	mutex_unlock(&c->maps_lock);
+	if (ret)
+		kfree(m);
+	else if (complete)
+		ret = map_complete(c, m);
+	up_read(&c->domains_lock);
+	return ret;
+}
+
+/**
+ * t1_map - MAP_DMA
+ * @c: the container
+ * @iova: where
+ * @vaddr: of the current task's address space
+ * @size: bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * Context: process context of a user's task. Sleeps.
+ * Return: 0; -EINVAL: not of whole pages, or nothing that the IOMMUs can translate;
+ * -VFIO_COMPAT_EOVERFLOW: not below the top of the address space; -EEXIST: something
+ * is mapped there, or another call is mapping or unmapping it; -ENOSPC:
+ * dma_entry_limit is reached; -ENOMEM: out of memory, or of memory that may be
+ * locked; -EFAULT: the memory cannot be pinned; -EINTR: the task was killed.
+ */
+int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
+	   unsigned long size, int prot)
+{
+	unsigned long last, end;
+	struct t1_map *m;
+	int ret;
+
+	ret = t1_range_last(iova, size, &last) ?: t1_range_last(vaddr, size, &end);
+	if (ret)
+		return ret;
+	m = kmalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	if (!m)
+		return -ENOMEM;
+
+	m->iova = iova;
+	m->last = last;
+	m->vaddr = vaddr;
+	t1_record_init(&m->local);
+	m->extra = NULL;
+	atomic_set(&m->inflight, 0);
+	m->align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1);
+	m->prot = prot;
+	m->state = T1_MAP_READY;
+	m->vaddr_invalid = false;
+	m->bars = t1_map_bars(m);
+
+	mutex_lock(&c->maps_lock);
+	if (likely(c->local_only)) {
+		ret = map_insert(c, m);
+		mutex_unlock(&c->maps_lock);
+		if (unlikely(ret))
+			kfree(m);
+	} else {
+		mutex_unlock(&c->maps_lock);
+		ret = map_not_only_local(c, m);
+	}
+
+	if (!ret && unlikely(!READ_ONCE(c->debugfs)))
+		t1_debugfs_add(c);
+	trace_map_dma(c->id, iova, vaddr, size, prot, ret);
+	return ret;
+}
+
+/* Lock a mapping that nobody may enter, with nobody in flight in it. */
+static int lock_idle(struct t1_container *c, struct t1_map *m)
+{
+	int ret;
+
+	for (;;) {
+		ret = t1_map_wait_idle(c, m);
+		if (ret)
+			return ret;
+		t1_map_lock(m);
+		if (!atomic_read_acquire(&m->inflight))
+			return 0;
+		t1_map_unlock(m);
+	}
+}
+
+/*
+ * Have another task, or the same after exec, own a mapping. It has no address, so
+ * nobody enters it, and t1_unmap_vaddr() has waited for those who had. There may be
+ * some who unpin, which does not change what the owner is charged for: with no
+ * group of mediated devices there is a domain, and all of the mapping is backed.
+ * They are waited for.
+ */
+static int change_owner(struct t1_container *c, struct t1_map *m)
+{
+	struct t1_backing *b = t1_map_backing(m);
+	struct t1_owner *old = m->owner, *new;
+	unsigned long charged = b ? b->charged : 0;
+	int ret;
+
+	if (old->mm == current->mm)
+		return 0;
+	new = map_owner(c);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	ret = t1_owner_charge(new, charged, false);
+	if (ret)
+		goto put;
+	ret = lock_idle(c, m);
+	if (ret) {
+		t1_owner_uncharge(new, charged);
+		goto put;
+	}
+	m->owner = new;
+	t1_map_unlock(m);
+	t1_owner_uncharge(old, charged);
+	new = old;
+put:
+	t1_owner_put(new);
+	return ret;
+}
+
+/**
+ * t1_map_new_vaddr - MAP_DMA of a new address for a mapping that has none
+ * @c: the container
+ * @iova: of the mapping
+ * @vaddr: of the current task's address space
+ * @size: of the mapping
+ *
+ * Context: process context of a user's task. Sleeps.
+ * Return: 0; -ENOENT: nothing is mapped there; -EINVAL: it has an address, or
+ * another call is unmapping it, or it is not of that size; as t1_map() for the rest.
+ */
+int t1_map_new_vaddr(struct t1_container *c, unsigned long iova,
+		     unsigned long vaddr, unsigned long size)
+{
+	unsigned long last, end;
+	struct t1_map *m;
+	int ret;
+
+	ret = t1_range_last(iova, size, &last) ?: t1_range_last(vaddr, size, &end);
+	if (ret)
+		return ret;
+	down_read(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	m = t1_map_first(c, iova);
+	if ((iova | vaddr | size) & (t1_pgsize(c) - 1))
+		ret = -EINVAL;
+	else if (!m || m->iova > last)
+		ret = -ENOENT;
+	else if (m->iova != iova || m->last != last || !m->vaddr_invalid ||
+		 m->state != T1_MAP_READY)
+		ret = -EINVAL;
+	else
+		ret = change_owner(c, m);
+	if (!ret) {
+		m->vaddr = vaddr;
+		t1_map_set_vaddr_invalid(c, m, false);
+	}
+	mutex_unlock(&c->maps_lock);
+	up_read(&c->domains_lock);
+	return ret;
+}

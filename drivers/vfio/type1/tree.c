@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings: which IOVAs stand for which addresses of whom
+ *
+ * The tree is changed under maps_lock, and searched without: mappings are
+ * freed after a grace period, a search that another change may have led astray
+ * is done over, and what was found is looked at again under the mapping's lock.
+ *
+ * 'last' is the last byte of a range, so that the end of the address space is
+ * one that can be used; no sum below goes past it.
+ */
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "type1.h"
+
+static struct t1_map *to_map(struct rb_node *node)
+{
+	return node ? rb_entry(node, struct t1_map, node) : NULL;
+}
+
+/**
+ * t1_map_get - find a mapping that may be used, and lock it
+ * @c: the container
+ * @iova: in it
+ * @going: one that is about to be unmapped will do
+ *
+ * Context: process context. Returns with the mapping's lock held.
+ * Return: the mapping or NULL.
+ */
+struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going)
+{
+	unsigned int seq;
+	struct t1_map *m;
+
+	might_lock(&c->maps_lock);
+	do {
+		seq = read_seqcount_begin(&c->maps_seq);
+		t1_search_begin();
+		m = t1_map_search(c, iova);
+		if (m)
+			t1_map_lock(m);
+		t1_search_end();
+	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
+	if (m && m->state != T1_MAP_READY && !(going && m->state == T1_MAP_GOING)) {
+		t1_map_unlock(m);
+		m = NULL;
+	}
+	return m;
+}
+
+/**
+ * t1_map_enter - find a mapping that may be used, and be in flight in it
+ * @c: the container
+ * @iova: in it
+ *
+ * Context: process context. The caller is to call t1_map_leave().
+ * Return: the mapping or NULL.
+ */
+struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
+{
+	unsigned int seq;
+	struct t1_map *m;
+	bool entered;
+
+	might_lock(&c->maps_lock);
+	do {
+		seq = read_seqcount_begin(&c->maps_seq);
+		t1_search_begin();
+		m = t1_map_search(c, iova);
+		entered = m && t1_map_enter_found(c, m);
+		t1_search_end();
+	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
+	return entered ? m : NULL;
+}
+
+/**
+ * t1_map_enter_barred - be in flight in a mapping although its bars forbid it
+ * @c: the container
+ * @m: the mapping, in which the caller counts as in flight already, and does not
+ *	while it waits for the lock
+ *
+ * unmap_one() sets the bars, and takes them back if the mapping cannot go, within
+ * one hold of the mapping's lock: a caller that has that lock does not see it.
+ *
+ * Context: in a reader's section of RCU.
+ * Return: success; if not, the caller is not in flight any more.
+ */
+bool t1_map_enter_barred(struct t1_container *c, struct t1_map *m)
+{
+	bool barred;
+
+	/* Not while it waits for the lock: an unmap waits for nobody to be in flight. */
+	t1_map_leave(c, m);
+	t1_map_lock(m);
+	barred = m->bars & T1_BAR_STATE;
+	/* The lock is held, so it is sure to be seen. */
+	if (!barred)
+		atomic_inc(&m->inflight);
+	t1_map_unlock(m);
+	return !barred;
+}
+
+/**
+ * t1_map_first - the first mapping that does not end before an IOVA
+ * @c: the container
+ * @iova: it
+ *
+ * Context: maps_lock is held.
+ * Return: the mapping or NULL.
+ */
+struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova)
+{
+	struct rb_node *node = c->maps.rb_node;
+	struct t1_map *first = NULL;
+
+	lockdep_assert_held(&c->maps_lock);
+	while (node) {
+		struct t1_map *m = to_map(node);
+
+		if (iova <= m->last) {
+			first = m;
+			if (iova >= m->iova)
+				break;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return first;
+}
+
+/**
+ * t1_map_next - the mapping behind one
+ * @m: it
+ *
+ * Context: maps_lock is held.
+ * Return: the mapping or NULL.
+ */
+struct t1_map *t1_map_next(struct t1_map *m)
+{
+	return to_map(rb_next(&m->node));
+}
+
+/**
+ * t1_map_pinned - how many pages mediated devices have pinned in a mapping
+ * @m: it
+ *
+ * Context: process context. maps_lock is held, and the mapping's lock is not: pages
+ * may come and go meanwhile. Sleeps.
+ * Return: how many, of those that count as locked memory.
+ */
+unsigned long t1_map_pinned(struct t1_map *m)
+{
+	return t1_record_counted_all(&m->local);
+}
+
+/**
+ * t1_maps_pinned - how many pages mediated devices have pinned
+ * @c: the container
+ *
+ * Context: process context, maps_lock is held. Sleeps.
+ * Return: how many, of those that count as locked memory.
+ */
+unsigned long t1_maps_pinned(struct t1_container *c)
+{
+	unsigned long pinned = 0;
+	struct t1_map *m;
+
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
+		pinned += t1_map_pinned(m);
+	return pinned;
+}
+
+/**
+ * t1_maps_split - would a range cut a mapping in two?
+ * @c: the container
+ * @iova: the range's first byte
+ * @last: its last
+ *
+ * Context: maps_lock is held.
+ * Return: yes or no.
+ */
+bool t1_maps_split(struct t1_container *c, unsigned long iova, unsigned long last)
+{
+	struct t1_map *m = t1_map_first(c, iova);
+
+	if (m && m->iova < iova)
+		return true;
+	m = t1_map_first(c, last);
+	return m && m->iova <= last && m->last != last;
+}
+
+/**
+ * t1_map_want_extra - have a mapping have an extra
+ * @m: the mapping
+ *
+ * Context: process context; see t1_map_backing(). Sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int t1_map_want_extra(struct t1_map *m)
+{
+	struct t1_extra *extra;
+
+	if (m->extra)
+		return 0;
+	extra = kzalloc(sizeof(*extra), GFP_KERNEL_ACCOUNT);
+	if (!extra)
+		return -ENOMEM;
+	/* From here on nothing is recorded without the mapping's lock. */
+	mmap_write_lock(m->owner->mm);
+	t1_map_lock(m);
+	WRITE_ONCE(m->extra, extra);
+	t1_map_unlock(m);
+	mmap_write_unlock(m->owner->mm);
+	return 0;
+}
+
+/**
+ * t1_map_drop_extra - free a mapping's extra, if nothing is in it
+ * @m: the mapping
+ *
+ * Context: process context; see t1_map_backing().
+ */
+void t1_map_drop_extra(struct t1_map *m)
+{
+	struct t1_extra *extra = m->extra;
+
+	if (!extra || extra->backing || extra->dirty)
+		return;
+	t1_map_lock(m);
+	WRITE_ONCE(m->extra, NULL);
+	t1_map_unlock(m);
+	kfree(extra);
+}
+
+/**
+ * t1_tree_insert - put a mapping into the tree
+ * @c: the container
+ * @new: the mapping
+ *
+ * Context: process context, maps_lock is held.
+ * Return: 0; -EEXIST: it overlaps another; -ENOSPC: dma_entry_limit is reached.
+ */
+int t1_tree_insert(struct t1_container *c, struct t1_map *new)
+{
+	struct rb_node **link = &c->maps.rb_node, *parent = NULL, *node;
+	struct t1_map *m, *below = NULL, *above = NULL;
+
+	lockdep_assert_held(&c->maps_lock);
+	/* Many are above all others. */
+	if (c->highest && new->iova > c->highest->last) {
+		parent = &c->highest->node;
+		link = &parent->rb_right;
+	}
+	while (*link) {
+		parent = *link;
+		m = rb_entry(parent, struct t1_map, node);
+		if (new->iova < m->iova) {
+			above = m;
+			link = &parent->rb_left;
+		} else {
+			below = m;
+			link = &parent->rb_right;
+		}
+	}
+	if ((below && below->last >= new->iova) || (above && above->iova <= new->last))
+		return -EEXIST;
+	if (!c->avail)
+		return -ENOSPC;
+	write_seqcount_begin(&c->maps_seq);
+	rb_link_node(&new->node, parent, &node);
+	/*
+	 * Inserting: write the mapping and its node, with no children; write barrier;
+	 * write links to it, this one and those that rebalancing adds. Searching
+	 * (t1_map_search()): read a link; address dependency; read what it leads to.
+	 */
+	smp_wmb();
+	WRITE_ONCE(*link, node);
+	rb_insert_color(&new->node, &c->maps);
+	write_seqcount_end(&c->maps_seq);
+	if (!above)
+		c->highest = new;
+	c->avail--;
+	c->nmaps++;
+	return 0;
+}
+
+/**
+ * t1_tree_erase - take a mapping out of the tree
+ * @c: the container
+ * @m: the mapping
+ *
+ * Context: process context, maps_lock is held.
+ */
+void t1_tree_erase(struct t1_container *c, struct t1_map *m)
+{
+	lockdep_assert_held(&c->maps_lock);
+	if (c->highest == m)
+		c->highest = to_map(rb_prev(&m->node));
+	write_seqcount_begin(&c->maps_seq);
+	rb_erase(&m->node, &c->maps);
+	write_seqcount_end(&c->maps_seq);
+	c->avail++;
+	c->nmaps--;
+	if (m->vaddr_invalid) {
+		atomic_dec(&c->barred);
+		WRITE_ONCE(c->vaddr_invalid, c->vaddr_invalid - 1);
+	}
+}
+
+/**
+ * t1_map_let_go - have one's hands on a mapping no more
+ * @c: the container
+ * @m: the mapping, which is ready, or has left the tree
+ *
+ * Of those who wait in unmap_begin() only those are woken that wait for this one.
+ * Waiting: under maps_lock, read settled and raise waiting; enter the queue; full
+ * barrier (of set_current_state()); read settled, sleep unless it has changed.
+ * Letting go: under maps_lock, read waiting; write settled; full barrier; look into
+ * the queue. Store buffering: at least one side sees the other.
+ *
+ * Context: process context, maps_lock is held.
+ */
+void t1_map_let_go(struct t1_container *c, struct t1_map *m)
+{
+	lockdep_assert_held(&c->maps_lock);
+	if (likely(!atomic_read(&c->waiting)))
+		return;
+	WRITE_ONCE(c->settled, c->settled + 1);
+	smp_mb(); /* pairs with set_current_state() of wait_var_event_killable() */
+	wake_up_var(m);
+}
+
+/**
+ * t1_map_change_state - have a mapping be ready, or going
+ * @m: the mapping
+ * @state: which
+ *
+ * Context: process context, maps_lock is held.
+ */
+void t1_map_change_state(struct t1_map *m, enum t1_map_state state)
+{
+	t1_map_lock(m);
+	t1_map_set_state(m, state);
+	t1_map_unlock(m);
+}
+
+/**
+ * t1_map_set_vaddr_invalid - take a mapping's address away, or give it one
+ * @c: the container
+ * @m: the mapping
+ * @invalid: nobody may enter it; the container's counters say why a pin fails,
+ *	whether one may be made the mapping's bars say
+ *
+ * Context: process context, maps_lock is held.
+ */
+void t1_map_set_vaddr_invalid(struct t1_container *c, struct t1_map *m, bool invalid)
+{
+	lockdep_assert_held(&c->maps_lock);
+	if (invalid) {
+		WRITE_ONCE(c->vaddr_invalid, c->vaddr_invalid + 1);
+		atomic_inc(&c->barred);
+	}
+	t1_map_lock(m);
+	m->vaddr_invalid = invalid;
+	t1_map_set_bars(m);
+	t1_map_unlock(m);
+	if (!invalid) {
+		atomic_dec(&c->barred);
+		WRITE_ONCE(c->vaddr_invalid, c->vaddr_invalid - 1);
+	}
+}
+
+/**
+ * t1_map_free - the last of a mapping
+ * @m: the mapping, which is not in the tree, and which no domain maps
+ *
+ * Whoever found it before sees that it is not ready, under its lock, within a grace
+ * period.
+ *
+ * Context: process context.
+ */
+void t1_map_free(struct t1_map *m)
+{
+	if (unlikely(m->extra)) {
+		kvfree(m->extra->dirty);
+		kfree(m->extra);
+	}
+	t1_owner_put(m->owner);
+	kfree_rcu(m, rcu);
+}
+
+/**
+ * t1_map_wait_idle - wait until nobody is in flight in a mapping
+ * @c: the container
+ * @m: the mapping
+ *
+ * Leaving (t1_map_leave()): decrement inflight; full barrier; read waiting, look into
+ * the queue if it is not 0. Waiting: raise waiting, enter the queue; full barrier (of
+ * set_current_state()); read inflight, sleep unless it is 0. Store buffering: at least
+ * one side sees the other.
+ *
+ * Context: process context. Sleeps.
+ * Return: 0, or -EINTR: the task was killed.
+ */
+int t1_map_wait_idle(struct t1_container *c, struct t1_map *m)
+{
+	int ret;
+
+	if (likely(!atomic_read_acquire(&m->inflight)))
+		return 0;
+	atomic_inc(&c->waiting);
+	ret = wait_var_event_killable(&m->inflight, !atomic_read_acquire(&m->inflight));
+	atomic_dec(&c->waiting);
+	return ret ? -EINTR : 0;
+}
+
+/**
+ * t1_map_is_idle - does nobody use a mapping, nor will?
+ * @m: the mapping, which is going
+ *
+ * Taking: write bars; full barrier; read inflight. Entering (t1_map_enter_found()):
+ * increment inflight; full barrier; read bars, back out if they forbid it. Store
+ * buffering: at least one side sees the other. Those who unpin are in flight from
+ * under the lock on.
+ *
+ * Context: the mapping's lock is held.
+ * Return: yes or no.
+ */
+bool t1_map_is_idle(struct t1_map *m)
+{
+	smp_mb(); /* pairs with smp_mb__after_atomic() in t1_map_enter_found() */
+	return !atomic_read_acquire(&m->inflight) && t1_record_empty(&m->local);
+}
+
+/**
+ * t1_maps_local_only - whether maps_lock is all that a map or unmap takes
+ * @c: the container
+ * @local_only: it is, unless there is a domain, or something is tracked
+ *
+ * Context: process context. domains_lock is held for writing.
+ */
+void t1_maps_local_only(struct t1_container *c, bool local_only)
+{
+	lockdep_assert_held_write(&c->domains_lock);
+	mutex_lock(&c->maps_lock);
+	c->local_only = local_only && list_empty(&c->domains) && !c->tracking;
+	mutex_unlock(&c->maps_lock);
+}
