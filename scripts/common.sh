@@ -10,8 +10,9 @@ export LC_ALL=C
 : "${me:=$(basename "$0")}"
 cache="${VFIO_MDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/vfio-mdev}"
 
-# The kernels that the sources support, as series: the first, the newest that Debian 12
-# has, and the last. Those of "tested" are what runs where none is named.
+# The kernels that the sources are for, as series: the first, the newest that Debian 12
+# has, and the last that was tested, which is named nowhere else without make lint
+# looking. Those of "tested" are what runs where none is named.
 oldest=6.1
 newest=6.12
 latest=7.3
@@ -35,12 +36,24 @@ series_of()
 	echo "$1" | sed -n 's/^\([0-9]\{1,\}\.[0-9]\{1,\}\)\([^0-9].*\)\{0,1\}$/\1/p'
 }
 
-# Is the version $1 within the range that ends with the series $2, or with the latest?
-supported()
+# Is the version $1 of series $2 or a later one?
+is_from()
 {
 	s=$(series_of "$1")
-	[ -n "$s" ] || return 1
-	[ "$(printf '%s\n' "$oldest" "$s" "${2:-$latest}" | sort -V | sed -n 2p)" = "$s" ]
+	[ -n "$s" ] && [ "$(printf '%s\n' "$2" "$s" | sort -V | head -n 1)" = "$2" ]
+}
+
+# Is the version $1 one that the sources are for? What comes after the latest is for
+# scripts/btfcheck to judge.
+supported()
+{
+	is_from "$1" "$oldest"
+}
+
+# Is the version $1 of a later series than any that was tested?
+is_beyond()
+{
+	[ "$(series_of "$1")" != "$latest" ] && is_from "$1" "$latest"
 }
 
 # Of the Debian that this machine has
@@ -99,7 +112,7 @@ find_kernel()
 		kdir= ;;
 	esac
 	supported "$kver" ||
-		die "Linux $kver is out of range, these modules are for $oldest to $latest: choose a kernel with KVER=, or type 'make kernels'"
+		die "Linux $kver is too old, these modules are for $oldest and later: choose a kernel with KVER=, or type 'make kernels'"
 	[ -n "$kdir" ] || kdir=$(kdir_of "$kver") ||
 		die "no headers of Linux $kver here: run 'apt-get install linux-headers-$kver' or 'scripts/setup build' as root"
 }

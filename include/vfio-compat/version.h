@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernels that these modules support. Each header of this folder smooths
+ * The kernels that these modules support: where they begin; what comes after the last
+ * that was tested scripts/btfcheck looks at. Each header of this folder smooths
  * over what changed in one kernel subsystem between them; drivers include the
  * one they need and hold no version checks of their own. What a kernel has is
  * not told from its version, either, but by its headers, see ask and questions.c.
@@ -20,8 +21,6 @@
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "This kernel is older than 6.1: use its own mdev.ko, or build for Linux 6.1 or later."
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
-#error "This kernel is newer than 7.3: these modules are made for Linux 6.1 to 7.3."
 #endif
 
 #endif /* _VFIO_COMPAT_VERSION_H */
