@@ -5,12 +5,20 @@
 # The kernel to build for: a build tree, a version, or the running one.
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
-# What the selections of a person mean to make check and make demo.
+# What the selections of a person mean to those that run tests.
 export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD DEBIAN
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
 fresh = $(if $(filter 1,$(FRESH)),tools/testing/fresh/run $@)
+not-fresh := $(filter-out check demo bench lint doccheck install,$(or $(MAKECMDGOALS),modules))
+ifneq ($(filter-out 0,$(FRESH)),)
+ifneq ($(FRESH),1)
+$(error FRESH=$(FRESH) means nothing: it is 1, or left out)
+else ifneq ($(not-fresh),)
+$(error FRESH=1 is for check, demo, bench, lint, doccheck and install; "make $(not-fresh)" without it)
+endif
+endif
 
 modules: ## build the modules for the running kernel (KVER=<version>, KDIR=<build tree>)
 	+@scripts/build $(kernel)
@@ -19,7 +27,7 @@ kernels: ## build them for the newest installed kernel of each supported series
 	+@scripts/build-all
 
 install: ## modules into /lib/modules/*/updates, headers for vendors into /usr/src/vfio-mdev
-	@scripts/install $(kernel)
+	@$(or $(fresh),scripts/install $(kernel))
 
 uninstall: ## take away what install put there
 	@scripts/install -u $(kernel)
@@ -31,10 +39,10 @@ demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12)
 	@$(or $(fresh),tools/demo/demo)
 
 bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVER=, ROWS=)
-	@tools/testing/bench/run
+	@$(or $(fresh),tools/testing/bench/run)
 
 lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol versions
-	+@scripts/lint
+	+@$(or $(fresh),scripts/lint)
 
 crccheck: ## compare our symbol versions with those that the stock kvmgt.ko asks for
 	+@scripts/crccheck
@@ -43,7 +51,7 @@ btfcheck: ## compare what we know of the VFIO core with what the kernels say of 
 	+@scripts/btfcheck
 
 doccheck: ## do what README.md and the how-tos say, line by line (KVER=<version>)
-	@tools/testing/docs/run
+	@$(or $(fresh),tools/testing/docs/run)
 
 overlay: ## lay the modules over a kernel source tree (TREE=<folder>)
 	@scripts/overlay '$(TREE)'
@@ -52,7 +60,7 @@ clean: ## remove what was built
 	@scripts/clean
 
 help: ## list the targets
-	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check and demo: [FRESH=1] [COLD=1]'
+	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, demo, bench, lint, doccheck, install: [FRESH=1] [COLD=1]'
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
 		while IFS='	' read -r target what; do \
 			printf '  %-10s %s\n' "$$target" "$$what"; \
