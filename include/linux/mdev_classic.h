@@ -152,6 +152,33 @@ struct mdev_type_attribute {
 #define MDEV_TYPE_ATTR_WO(_name)					\
 	struct mdev_type_attribute mdev_type_attr_##_name = __ATTR_WO(_name)
 
+/**
+ * MDEV_TYPE_ATTR_PRINT - a type's attribute that prints what there is to say
+ * @_name: its name
+ * @...: format and values, which may make use of kobj and dev, as @show has them
+ */
+#define MDEV_TYPE_ATTR_PRINT(_name, ...)				\
+static ssize_t _name##_show(struct kobject *kobj, struct device *dev,	\
+			    char *buf)					\
+{									\
+	return sysfs_emit(buf, __VA_ARGS__);				\
+}									\
+static MDEV_TYPE_ATTR_RO(_name)
+
+/**
+ * MDEV_TYPE_GROUPS - the supported_type_groups of a driver with one type
+ * @_name: they are called that, and _groups
+ * @_type: the type's name
+ * @...: its attributes
+ */
+#define MDEV_TYPE_GROUPS(_name, _type, ...)				\
+static struct attribute *_name##_attrs[] = { __VA_ARGS__, NULL };	\
+static struct attribute_group _name##_group = {				\
+	.name = _type,							\
+	.attrs = _name##_attrs,						\
+};									\
+static struct attribute_group *_name##_groups[] = { &_name##_group, NULL }
+
 int mdev_register_device_sized(struct device *dev,
 			       const struct mdev_parent_ops *ops,
 			       size_t ops_size);

@@ -19,7 +19,8 @@
 static inline struct class *vfio_compat_class_create(const char *name)
 {
 #if VFIO_COMPAT_HAS_CLASS_CREATE_NAME
-	return class_create(name);
+	/* Not the macro that drift.h makes of it for old sources */
+	return (class_create)(name);
 #else
 	return class_create(THIS_MODULE, name);
 #endif

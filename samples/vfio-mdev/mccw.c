@@ -23,7 +23,9 @@
  * takes just this one. unit->group is set while the device is open.
  */
 #include <linux/atomic.h>
+#include <linux/build_bug.h>
 #include <linux/mdev.h>
+#include <linux/mdev_virtual.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
@@ -32,12 +34,10 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
-#include <vfio-compat/device.h>
 #include <vfio-compat/eventfd.h>
 
 #include "mccw.h"
 
-#define MCCW_NAME		"mccw"
 #define MCCW_UNITS		16
 
 /* A program that is longer is taken for one that never ends. */
@@ -58,8 +58,7 @@ struct mccw {
 	struct eventfd_ctx *trigger[VFIO_CCW_NUM_IRQS];
 };
 
-static struct class *mccw_class;
-static struct device *mccw_parent;
+static_assert(sizeof(struct mccw_io_region) == 140);
 
 static atomic_t mccw_free_units = ATOMIC_INIT(MCCW_UNITS);
 
@@ -581,45 +580,7 @@ static const struct mdev_parent_ops mccw_ops = {
 	.request = mccw_request,
 };
 
-static int __init mccw_init(void)
-{
-	int ret;
-
-	BUILD_BUG_ON(sizeof(struct mccw_io_region) != 140);
-
-	mccw_class = vfio_compat_class_create(MCCW_NAME);
-	if (IS_ERR(mccw_class))
-		return PTR_ERR(mccw_class);
-
-	mccw_parent = device_create(mccw_class, NULL, MKDEV(0, 0), NULL,
-				    MCCW_NAME);
-	if (IS_ERR(mccw_parent)) {
-		ret = PTR_ERR(mccw_parent);
-		goto err_class;
-	}
-
-	ret = mdev_register_device(mccw_parent, &mccw_ops);
-	if (ret)
-		goto err_device;
-
-	return 0;
-
-err_device:
-	device_unregister(mccw_parent);
-err_class:
-	class_destroy(mccw_class);
-	return ret;
-}
-
-static void __exit mccw_exit(void)
-{
-	mdev_unregister_device(mccw_parent);
-	device_unregister(mccw_parent);
-	class_destroy(mccw_class);
-}
-
-module_init(mccw_init);
-module_exit(mccw_exit);
+module_mdev_virtual_parent(mccw, mccw_ops);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Sample vendor driver: mediated subchannels");

@@ -20,6 +20,7 @@
  * for all displays.
  */
 #include <linux/mdev_pci.h>
+#include <linux/mdev_virtual.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -31,11 +32,8 @@
 #include <linux/vmalloc.h>
 #include <uapi/drm/drm_fourcc.h>
 
-#include <vfio-compat/device.h>
-
 #include "mdisplay.h"
 
-#define MDISPLAY_NAME		"mdisplay"
 #define MDISPLAY_MEMORY		SZ_32M
 #define MDISPLAY_PIXEL		4
 
@@ -67,9 +65,6 @@ struct mdisplay {
 	u32 irq_enable;
 	bool irq;
 };
-
-static struct class *mdisplay_class;
-static struct device *mdisplay_parent;
 
 static DEFINE_MUTEX(mdisplay_lock);
 static size_t mdisplay_free_memory = MDISPLAY_MEMORY;
@@ -458,33 +453,12 @@ static size_t mdisplay_memory(const struct mdisplay_type *type)
 	return type->desc.bar[0].size;
 }
 
-static ssize_t name_show(struct kobject *kobj, struct device *dev, char *buf)
-{
-	return sysfs_emit(buf, "%s\n", mdisplay_type_of(kobj)->name);
-}
-static MDEV_TYPE_ATTR_RO(name);
-
-static ssize_t description_show(struct kobject *kobj, struct device *dev,
-				char *buf)
-{
-	return sysfs_emit(buf, "%s\n", mdisplay_type_of(kobj)->description);
-}
-static MDEV_TYPE_ATTR_RO(description);
-
-static ssize_t device_api_show(struct kobject *kobj, struct device *dev,
-			       char *buf)
-{
-	return sysfs_emit(buf, "%s\n", VFIO_DEVICE_API_PCI_STRING);
-}
-static MDEV_TYPE_ATTR_RO(device_api);
-
-static ssize_t available_instances_show(struct kobject *kobj,
-					struct device *dev, char *buf)
-{
-	return sysfs_emit(buf, "%zu\n", READ_ONCE(mdisplay_free_memory) /
-					mdisplay_memory(mdisplay_type_of(kobj)));
-}
-static MDEV_TYPE_ATTR_RO(available_instances);
+MDEV_TYPE_ATTR_PRINT(name, "%s\n", mdisplay_type_of(kobj)->name);
+MDEV_TYPE_ATTR_PRINT(description, "%s\n", mdisplay_type_of(kobj)->description);
+MDEV_TYPE_ATTR_PRINT(device_api, "%s\n", VFIO_DEVICE_API_PCI_STRING);
+MDEV_TYPE_ATTR_PRINT(available_instances, "%zu\n",
+		     READ_ONCE(mdisplay_free_memory) /
+		     mdisplay_memory(mdisplay_type_of(kobj)));
 
 static struct attribute *mdisplay_type_attrs[] = {
 	&mdev_type_attr_name.attr,
@@ -621,43 +595,7 @@ static const struct mdev_parent_ops mdisplay_ops = {
 	MDEV_PCI_PARENT_OPS,
 };
 
-static int __init mdisplay_init(void)
-{
-	int ret;
-
-	mdisplay_class = vfio_compat_class_create(MDISPLAY_NAME);
-	if (IS_ERR(mdisplay_class))
-		return PTR_ERR(mdisplay_class);
-
-	mdisplay_parent = device_create(mdisplay_class, NULL, MKDEV(0, 0), NULL,
-					MDISPLAY_NAME);
-	if (IS_ERR(mdisplay_parent)) {
-		ret = PTR_ERR(mdisplay_parent);
-		goto err_class;
-	}
-
-	ret = mdev_register_device(mdisplay_parent, &mdisplay_ops);
-	if (ret)
-		goto err_device;
-
-	return 0;
-
-err_device:
-	device_unregister(mdisplay_parent);
-err_class:
-	class_destroy(mdisplay_class);
-	return ret;
-}
-
-static void __exit mdisplay_exit(void)
-{
-	mdev_unregister_device(mdisplay_parent);
-	device_unregister(mdisplay_parent);
-	class_destroy(mdisplay_class);
-}
-
-module_init(mdisplay_init);
-module_exit(mdisplay_exit);
+module_mdev_virtual_parent(mdisplay, mdisplay_ops);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Sample vendor driver: mediated displays");

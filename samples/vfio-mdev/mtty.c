@@ -17,14 +17,12 @@
  */
 #include <linux/kfifo.h>
 #include <linux/mdev_pci.h>
+#include <linux/mdev_virtual.h>
 #include <linux/module.h>
 #include <linux/pci_ids.h>
 #include <linux/serial_reg.h>
 #include <linux/slab.h>
 
-#include <vfio-compat/device.h>
-
-#define MTTY_NAME		"mtty"
 #define MTTY_PORTS		24
 #define MTTY_PORTS_PER_CARD	2
 #define MTTY_PORT_REGS		8
@@ -64,9 +62,6 @@ struct mtty_type {
 	const char *description;
 	struct mdev_pci_desc desc;
 };
-
-static struct class *mtty_class;
-static struct device *mtty_parent;
 
 static DEFINE_MUTEX(mtty_lock);
 static unsigned int mtty_free_ports = MTTY_PORTS;
@@ -371,33 +366,11 @@ static const struct mtty_type *mtty_type_of(struct kobject *kobj)
 						 &mtty_types[0];
 }
 
-static ssize_t name_show(struct kobject *kobj, struct device *dev, char *buf)
-{
-	return sysfs_emit(buf, "%s\n", mtty_type_of(kobj)->name);
-}
-static MDEV_TYPE_ATTR_RO(name);
-
-static ssize_t description_show(struct kobject *kobj, struct device *dev,
-				char *buf)
-{
-	return sysfs_emit(buf, "%s\n", mtty_type_of(kobj)->description);
-}
-static MDEV_TYPE_ATTR_RO(description);
-
-static ssize_t device_api_show(struct kobject *kobj, struct device *dev,
-			       char *buf)
-{
-	return sysfs_emit(buf, "%s\n", VFIO_DEVICE_API_PCI_STRING);
-}
-static MDEV_TYPE_ATTR_RO(device_api);
-
-static ssize_t available_instances_show(struct kobject *kobj,
-					struct device *dev, char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(mtty_free_ports) /
-				       mtty_type_of(kobj)->nr_ports);
-}
-static MDEV_TYPE_ATTR_RO(available_instances);
+MDEV_TYPE_ATTR_PRINT(name, "%s\n", mtty_type_of(kobj)->name);
+MDEV_TYPE_ATTR_PRINT(description, "%s\n", mtty_type_of(kobj)->description);
+MDEV_TYPE_ATTR_PRINT(device_api, "%s\n", VFIO_DEVICE_API_PCI_STRING);
+MDEV_TYPE_ATTR_PRINT(available_instances, "%u\n",
+		     READ_ONCE(mtty_free_ports) / mtty_type_of(kobj)->nr_ports);
 
 static struct attribute *mtty_type_attrs[] = {
 	&mdev_type_attr_name.attr,
@@ -589,43 +562,7 @@ static const struct mdev_parent_ops mtty_ops = {
 	MDEV_PCI_PARENT_OPS,
 };
 
-static int __init mtty_init(void)
-{
-	int ret;
-
-	mtty_class = vfio_compat_class_create(MTTY_NAME);
-	if (IS_ERR(mtty_class))
-		return PTR_ERR(mtty_class);
-
-	mtty_parent = device_create(mtty_class, NULL, MKDEV(0, 0), NULL,
-				    MTTY_NAME);
-	if (IS_ERR(mtty_parent)) {
-		ret = PTR_ERR(mtty_parent);
-		goto err_class;
-	}
-
-	ret = mdev_register_device(mtty_parent, &mtty_ops);
-	if (ret)
-		goto err_device;
-
-	return 0;
-
-err_device:
-	device_unregister(mtty_parent);
-err_class:
-	class_destroy(mtty_class);
-	return ret;
-}
-
-static void __exit mtty_exit(void)
-{
-	mdev_unregister_device(mtty_parent);
-	device_unregister(mtty_parent);
-	class_destroy(mtty_class);
-}
-
-module_init(mtty_init);
-module_exit(mtty_exit);
+module_mdev_virtual_parent(mtty, mtty_ops);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Sample vendor driver: mediated PCI serial cards");

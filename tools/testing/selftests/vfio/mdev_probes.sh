@@ -266,7 +266,7 @@ done
 flags=
 ours=-I$headers/$kver/include
 sed -i "s,^$ours \(.*\),\1 $ours," "$work/flags"
-for header in linux/mdev_pci.h vfio-compat/drift.h; do
+for header in linux/mdev_pci.h linux/mdev_virtual.h vfio-compat/drift.h; do
 	compiles "#include <$header>"
 	grep -m 1 'error: ' "$work/said" | grep -q 'must come first' ||
 		complain "$header behind the kernel's headers: $(grep -m 1 'error' "$work/said")"

@@ -15,17 +15,16 @@
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/mdev_pci.h>
+#include <linux/mdev_virtual.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
-#include <vfio-compat/device.h>
 #include <vfio-compat/hrtimer.h>
 
 #include "mdev_test_abi.h"
 
-#define TEST_NAME		"mdev_test_pci"
 #define TEST_INSTANCES		16
 #define TEST_STORM_NS		(500 * NSEC_PER_USEC)
 
@@ -39,8 +38,6 @@ struct test_pci {
 	bool storming;
 };
 
-static struct class *test_class;
-static struct device *test_parent;
 static atomic_t test_free = ATOMIC_INIT(TEST_INSTANCES);
 
 static struct test_pci *to_test(struct mdev_pci *pci)
@@ -469,41 +466,7 @@ static const struct mdev_parent_ops test_ops = {
 	MDEV_PCI_PARENT_OPS,
 };
 
-static int __init test_init(void)
-{
-	int ret;
-
-	test_class = vfio_compat_class_create(TEST_NAME);
-	if (IS_ERR(test_class))
-		return PTR_ERR(test_class);
-
-	test_parent = device_create(test_class, NULL, MKDEV(0, 0), NULL,
-				    TEST_NAME);
-	if (IS_ERR(test_parent)) {
-		ret = PTR_ERR(test_parent);
-		goto destroy_class;
-	}
-
-	ret = mdev_register_device(test_parent, &test_ops);
-	if (ret)
-		goto unregister_parent;
-	return 0;
-
-unregister_parent:
-	device_unregister(test_parent);
-destroy_class:
-	class_destroy(test_class);
-	return ret;
-}
-module_init(test_init);
-
-static void __exit test_exit(void)
-{
-	mdev_unregister_device(test_parent);
-	device_unregister(test_parent);
-	class_destroy(test_class);
-}
-module_exit(test_exit);
+module_mdev_virtual_parent(mdev_test_pci, test_ops);
 
 MODULE_DESCRIPTION("Mediated devices: test vendor driver with PCI cards");
 MODULE_LICENSE("GPL");
