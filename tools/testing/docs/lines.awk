@@ -14,7 +14,7 @@
 # empty line. Commands begin with one of the words in FILE, or assign a variable of
 # the shell's; in a block that "::" announces, and between fences, nothing but commands
 # and assignments may be. Where the first line has root's prompt, "# ", the lines
-# without it are output. "---- NAME ----" to "---- end ----" is a file.
+# without it are output.
 BEGIN {
 	OFS = "\t"
 	while ((getline word <words) > 0)
@@ -58,10 +58,6 @@ function judge_sentence(	i, n, part)
 }
 
 until != "" && $0 ~ until { exit }
-
-/^---- end ----$/ { file = 0; next }
-/^---- .* ----$/ { file = 1 }
-file { next }
 
 /^(---+|===+|#+ .*)$/ && !fenced { section++ }
 
