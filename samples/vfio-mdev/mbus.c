@@ -10,11 +10,14 @@
  * and its opposite. Nobody listens to the card's interrupt: it is polled.
  *
  * A struct mbus_port lives from probe until the TTY layer has let go of it,
- * which may be long after the driver was unbound: the file is hung up, and who
- * has it open is not waited for. Nor does anything else here wait for a user:
- * all that takes port->lock is bounded by the vendor's own callbacks, so an
- * unbinding, which holds the device's lock, is bounded too. The module cannot
- * go while a file is open, and neither can the vendor's while the card is.
+ * which may be long after the driver was unbound: the file is hung up, and its
+ * user is not waited for. prepare_remove hangs it up, and the removal goes on when
+ * the card is stopped; no open starts it again meanwhile. A terminal that is open
+ * exclusively (TIOCEXCL) is not hung up: its card stays. Nor does anything else here
+ * wait for a user: all that takes port->lock is bounded by the vendor's own
+ * callbacks, so remove, under the device's lock, is bounded too. It stops the card
+ * itself when prepare_remove was not asked. The module cannot go while a file is
+ * open, and neither can the vendor's while the card is.
  *
  * port->lock	dead (set once, at the unbinding), running, and the card while
  *		it runs: between the vendor's open and release
@@ -149,6 +152,8 @@ static int mbus_start(struct mbus_port *port)
 
 	if (port->dead)
 		return -ENODEV;
+	if (mdev_removal_pending(mdev_dev(port->mdev)))
+		return -EBUSY;
 	if (!port->ops->open)
 		return -EINVAL;
 	if (!try_module_get(port->ops->owner))
@@ -186,6 +191,7 @@ static void mbus_stop(struct mbus_port *port)
 	if (port->ops->release)
 		port->ops->release(port->mdev);
 	module_put(port->ops->owner);
+	mdev_device_idle(mdev_dev(port->mdev));
 }
 
 /* The terminal */
@@ -417,10 +423,39 @@ static void mbus_remove(struct device *dev)
 	tty_port_put(&port->port);
 }
 
+/* Is the terminal open exclusively? */
+static bool mbus_exclusive(struct mbus_port *port)
+{
+	struct tty_struct *tty = tty_port_tty_get(&port->port);
+	bool exclusive = tty && test_bit(TTY_EXCLUSIVE, &tty->flags);
+
+	tty_kref_put(tty);
+	return exclusive;
+}
+
+static int mbus_prepare_remove(struct device *dev, unsigned int count)
+{
+	struct mbus_port *port = dev_get_drvdata(dev);
+	bool running;
+
+	/* mbus_start() looks for a removal under this lock: either sees the other. */
+	mutex_lock(&port->lock);
+	running = port->running;
+	mutex_unlock(&port->lock);
+
+	if (!running)
+		return 0;
+	if (mbus_exclusive(port))
+		return -EBUSY;
+	tty_port_tty_hangup(&port->port, false);
+	return -EAGAIN;
+}
+
 static struct mdev_driver mbus_driver = {
 	.name = MBUS_NAME,
 	.probe = mbus_probe,
 	.remove = mbus_remove,
+	.prepare_remove = mbus_prepare_remove,
 };
 
 static int __init mbus_init(void)

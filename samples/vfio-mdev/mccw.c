@@ -10,7 +10,8 @@
  * I/O interrupt is signalled.
  *
  * Written as a vendor driver of Linux v5.12, to struct mdev_parent_ops without
- * structured ops: every VFIO command arrives at the driver's ioctl. The unit
+ * structured ops: every VFIO command arrives at the driver's ioctl. Of what came since
+ * it has can_request: a removal that no user would hear of is refused at once. The unit
  * copies, so guest memory is read and written with vfio_dma_rw() and never
  * pinned. A command is read once, as a whole, and what was read is what is checked
  * and carried out: one that its user changes meanwhile is the old or the new one.
@@ -464,6 +465,18 @@ static void mccw_request(struct mdev_device *mdev, unsigned int count)
 	mccw_signal(mdev_get_drvdata(mdev), VFIO_CCW_REQ_IRQ_INDEX);
 }
 
+/* Is there an eventfd to signal? */
+static bool mccw_can_request(struct mdev_device *mdev)
+{
+	struct mccw *unit = mdev_get_drvdata(mdev);
+	bool armed;
+
+	spin_lock(&unit->irq_lock);
+	armed = unit->trigger[VFIO_CCW_REQ_IRQ_INDEX];
+	spin_unlock(&unit->irq_lock);
+	return armed;
+}
+
 /* Life of a subchannel */
 
 static int mccw_create(struct kobject *kobj, struct mdev_device *mdev)
@@ -578,6 +591,7 @@ static const struct mdev_parent_ops mccw_ops = {
 	.write = mccw_write,
 	.ioctl = mccw_ioctl,
 	.request = mccw_request,
+	.can_request = mccw_can_request,
 };
 
 module_mdev_virtual_parent(mccw, mccw_ops);

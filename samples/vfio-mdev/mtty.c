@@ -6,14 +6,16 @@
  * away, as cards with one or two of them. A card is what QEMU's pci-serial
  * is, with the same ids: 16550A ports, 8 bytes each in one I/O BAR. Each
  * port wears a loopback plug: what is sent arrives again, RTS shows as CTS,
- * DTR as DSR and DCD. The plug can be pulled through sysfs.
+ * DTR as DSR and DCD. The plug can be pulled through sysfs, where a card also
+ * tells whether a virtual machine has it.
  *
  * /sys/class/mtty/mtty is the parent; libvirt looks for parents of that class.
  *
  * A struct mtty_card lives from create to remove. card->lock covers its
  * ports, and is taken by every access to the BAR, by open, reset and the plug;
  * it is a mutex, since nothing here happens in interrupts. mtty_lock covers
- * the number of free ports, for all cards.
+ * the number of free ports, for all cards. card->kvm is set by VFIO's callbacks,
+ * which come one after the other, and looked at by sysfs without a lock.
  */
 #include <linux/kfifo.h>
 #include <linux/mdev_pci.h>
@@ -49,6 +51,7 @@ struct mtty_port {
 struct mtty_card {
 	struct mdev_pci pci;
 	unsigned int nr_ports;
+	struct kvm *kvm;
 
 	struct mutex lock;	/* what follows */
 	bool plugged;
@@ -463,9 +466,17 @@ static ssize_t loopback_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(loopback);
 
+static ssize_t kvm_show(struct device *dev, struct device_attribute *attr,
+			char *buf)
+{
+	return sysfs_emit(buf, "%u\n", !!READ_ONCE(dev_to_mtty_card(dev)->kvm));
+}
+static DEVICE_ATTR_RO(kvm);
+
 static struct attribute *mtty_card_attrs[] = {
 	&dev_attr_ports.attr,
 	&dev_attr_loopback.attr,
+	&dev_attr_kvm.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(mtty_card);
@@ -543,11 +554,26 @@ static int mtty_remove(struct mdev_device *mdev)
 	return 0;
 }
 
+/*
+ * Ahead of open, where the user is a virtual machine of KVM's. It is held until
+ * release has returned: a driver that makes use of it takes no reference.
+ */
+static void mtty_set_kvm(struct mdev_device *mdev, struct kvm *kvm)
+{
+	WRITE_ONCE(to_mtty_card(mdev_to_pci(mdev))->kvm, kvm);
+}
+
 /* Each user finds the card as after power on. */
 static int mtty_open(struct mdev_device *mdev)
 {
 	mtty_reset(mdev_to_pci(mdev));
 	return mdev_pci_open(mdev);
+}
+
+static void mtty_release(struct mdev_device *mdev)
+{
+	mdev_pci_release(mdev);
+	mtty_set_kvm(mdev, NULL);
 }
 
 static const struct mdev_parent_ops mtty_ops = {
@@ -558,7 +584,8 @@ static const struct mdev_parent_ops mtty_ops = {
 	.create = mtty_create,
 	.remove = mtty_remove,
 	.open = mtty_open,
-	.release = mdev_pci_release,
+	.release = mtty_release,
+	.set_kvm = mtty_set_kvm,
 	MDEV_PCI_PARENT_OPS,
 };
 

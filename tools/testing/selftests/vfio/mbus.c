@@ -288,6 +288,25 @@ TEST_F(card, removed_while_busy)
 	async_kill(pid);
 }
 
+/* One that is open exclusively is neither hung up nor waited for: it stays. */
+TEST_F(card, exclusive)
+{
+	pid_t pid;
+	char path[PATH_LEN];
+
+	ASSERT_EQ(0, ioctl(self->fd, TIOCEXCL));
+	pid = async_write(mdev_path(path, self->uuid, "remove"), "1");
+	EXPECT_EQ(-EBUSY, async_result(pid, SOON));
+	EXPECT_EQ(-EBUSY, driver_do("mbus", "unbind", self->uuid));
+	EXPECT_TRUE(driver_is(self->uuid, "mbus"));
+	EXPECT_EQ(0, loop_back(self->fd, 100));
+
+	ASSERT_EQ(0, ioctl(self->fd, TIOCNXCL));
+	EXPECT_EQ(0, driver_do("mbus", "unbind", self->uuid));
+	EXPECT_TRUE(WAIT_FOR(hung_up(self->fd), SOON));
+	EXPECT_EQ(0, back_to_vfio(self->uuid));
+}
+
 /* Neither module goes while the terminal is open. */
 TEST_F(card, unloaded_while_open)
 {

@@ -671,6 +671,9 @@ TEST_F(unit, removal_asks)
 	char path[PATH_LEN];
 	pid_t pid;
 
+	/* One that cannot be asked keeps it, and nobody waits for that. */
+	pid = async_write(mdev_path(path, self->u.uuid, "remove"), "1");
+	EXPECT_EQ(-EBUSY, async_result(pid, SOON));
 	ASSERT_EQ(0, arm(self->u.fd, VFIO_CCW_REQ_IRQ_INDEX, 0, 1, &req));
 	pid = async_write(mdev_path(path, self->u.uuid, "remove"), "1");
 	EXPECT_TRUE(WAIT_FOR(fired(req) > 0, SOON));

@@ -3,6 +3,8 @@
  * The sample's PCI serial card as QEMU and a guest see it. What is tested is
  * the helpers for PCI-like devices as much as the sample.
  */
+#include <fcntl.h>
+#include <linux/kvm.h>
 #include <linux/pci_regs.h>
 #include <linux/serial_reg.h>
 #include <linux/types.h>
@@ -30,6 +32,16 @@ static int card_create(int ports, char uuid[UUID_LEN])
 
 	snprintf(path, sizeof(path), TYPES "/mtty-%d/create", ports);
 	return write_file(path, uuid_make(uuid));
+}
+
+/* Has a virtual machine the card open? */
+static int card_kvm(const char *uuid)
+{
+	char path[PATH_LEN], text[32];
+	int ret;
+
+	ret = read_file(mdev_path(path, uuid, "kvm"), text, sizeof(text));
+	return ret < 0 ? ret : atoi(text);
 }
 
 static int cards_available(int ports)
@@ -650,6 +662,45 @@ TEST_F(card, widths)
 	EXPECT_EQ(0x77, get(self->fd, UART_MCR, 4) >> 24);
 	EXPECT_EQ(-EINVAL, file_read(self->fd, all, 1, size));
 	EXPECT_EQ(-EINVAL, file_write(self->fd, all, 1, size));
+}
+
+/* A virtual machine's while one has it, and nobody's after that */
+TEST_F(card, tells_of_kvm)
+{
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_VFIO };
+	struct kvm_device_attr add = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = KVM_DEV_VFIO_GROUP_ADD,
+		.addr = (uintptr_t)&self->user.group,
+	};
+	const char *module;
+	int kvm, vm, ret;
+
+	EXPECT_EQ(0, card_kvm(self->uuid));
+	module = kvm_load();
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		SKIP(return, "no KVM here");
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	ASSERT_LE(0, vm);
+	ASSERT_EQ(0, ioctl(vm, KVM_CREATE_DEVICE, &device));
+
+	close(self->fd);
+	ret = file_ioctl(device.fd, KVM_SET_DEVICE_ATTR, &add);
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, card_kvm(self->uuid));
+	self->user.device = mdev_device_fd(self->uuid, &self->user);
+	EXPECT_LE(0, self->user.device);
+	close(device.fd);
+	close(vm);
+	close(kvm);
+	EXPECT_EQ(1, card_kvm(self->uuid));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, card_kvm(self->uuid));
+
+	EXPECT_EQ(0, mdev_open(self->uuid, &self->user));
+	EXPECT_EQ(0, card_kvm(self->uuid));
+	EXPECT_EQ(0, kvm_unload(module));
 }
 
 /* One stock of ports for cards of both types */
