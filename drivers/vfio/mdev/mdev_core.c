@@ -11,7 +11,8 @@
  * attributes stand when the uevent is sent), binds it and links it into its
  * type's directory; then it is ACTIVE. An error undoes what was done. A
  * removal by the admin first asks (mdev_leave.c), with no lock held, and may
- * come back with the device as it was; from then on it cannot fail: the device
+ * come back with the device as it was; a device may also be told to do that by
+ * itself, after its last close (mdev_user.c). From then on it cannot fail: the device
  * disappears, which waits for whoever uses it, the vendor gives the resources
  * up, and the UUID is free. Teardown allocates nothing.
  *
@@ -96,36 +97,9 @@ static void mdev_instance_free(struct device *dev)
 	/* Of a removal that the parent's has overtaken */
 	if (inst->away.writer)
 		put_task_struct(inst->away.writer);
+	mdev_failures_put(inst->failures);
 	kfree(inst->driver_override);
 	kfree_rcu(inst, rcu);
-}
-
-static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
-						 const guid_t *uuid)
-{
-	struct mdev_instance *inst = kzalloc(sizeof(*inst), GFP_KERNEL);
-	struct device *dev;
-
-	if (!inst)
-		return NULL;
-
-	guid_copy(&inst->mdev.uuid, uuid);
-	INIT_LIST_HEAD(&inst->mdev.next);
-	inst->mdev.type = type;
-	inst->kind = mdev_types_dir(type->parent)->kind;
-	mdev_leave_init(inst);
-
-	dev = &inst->mdev.dev;
-	device_initialize(dev);
-	dev->parent = type->parent->dev;
-	dev->bus = &mdev_bus_type;
-	dev->type = inst->kind->device_type;
-	dev->release = mdev_instance_free;
-	if (dev_set_name(dev, "%pUl", uuid)) {
-		put_device(dev);
-		return NULL;
-	}
-	return inst;
 }
 
 /*
@@ -145,33 +119,97 @@ static void mdev_instance_teardown(struct mdev_instance *inst)
 	put_device(&inst->mdev.dev);
 }
 
-static int mdev_instance_setup(struct mdev_instance *inst, const char **step)
+/* The device is REMOVING and has no user. @attr: see mdev_device_remove() */
+static int mdev_instance_remove(struct mdev_instance *inst,
+				struct device_attribute *attr)
+{
+	struct mdev_type *type = inst->mdev.type;
+	struct mdev_parent *parent = type->parent;
+
+	if (!down_read_trylock(&parent->unreg_sem)) {
+		mdev_leave_cancel(inst, MDEV_REMOVING);
+		return -ENODEV;
+	}
+	/* Only a caller that holds it for writing can take the device over. */
+	xchg(&inst->state, MDEV_DEAD);
+	if (attr)
+		device_remove_file_self(&inst->mdev.dev, attr);
+	mdev_instance_teardown(inst);
+	up_read(&parent->unreg_sem);
+	kobject_put(&type->kobj);
+	return 0;
+}
+
+/* Removes a device that is to go by itself, if it has no user; see mdev_user.c. */
+static void mdev_instance_go(struct work_struct *work)
+{
+	struct mdev_instance *inst = container_of(to_delayed_work(work),
+						  struct mdev_instance, go);
+
+	if (!mdev_leave_unused(inst))
+		mdev_instance_remove(inst, NULL);
+	mdev_user_put(inst);
+}
+
+static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
+						 const guid_t *uuid)
+{
+	struct mdev_instance *inst = kzalloc(sizeof(*inst), GFP_KERNEL);
+	struct mdev_types_dir *dir = mdev_types_dir(type->parent);
+	struct device *dev;
+
+	if (!inst)
+		return NULL;
+
+	guid_copy(&inst->mdev.uuid, uuid);
+	INIT_LIST_HEAD(&inst->mdev.next);
+	inst->mdev.type = type;
+	inst->kind = dir->kind;
+	inst->failures = mdev_failures_get(dir->failures);
+	mdev_leave_init(inst);
+	INIT_DELAYED_WORK(&inst->go, mdev_instance_go);
+
+	dev = &inst->mdev.dev;
+	device_initialize(dev);
+	dev->parent = type->parent->dev;
+	dev->bus = &mdev_bus_type;
+	dev->type = inst->kind->device_type;
+	dev->release = mdev_instance_free;
+	if (dev_set_name(dev, "%pUl", uuid)) {
+		put_device(dev);
+		return NULL;
+	}
+	return inst;
+}
+
+static int mdev_instance_setup(struct mdev_instance *inst,
+			       enum mdev_cause *step)
 {
 	struct device *dev = &inst->mdev.dev;
 	int ret;
 
-	*step = "its UUID could not be reserved";
+	*step = MDEV_CAUSE_UUID;
 	ret = rhashtable_lookup_insert_fast(&mdev_uuids, &inst->uuid_entry,
 					    mdev_uuid_params);
 	if (ret)
 		return ret;
 
-	*step = "the driver of its parent refused it";
+	*step = MDEV_CAUSE_PARENT_DRIVER;
 	ret = inst->kind->create(inst);
 	if (ret)
 		goto release_uuid;
 
-	*step = "it could not be added to the bus";
+	*step = MDEV_CAUSE_BUS;
 	ret = device_add(dev);
 	if (ret)
 		goto destroy;
 
-	*step = "its bus driver refused it";
+	*step = MDEV_CAUSE_BUS_DRIVER;
 	ret = inst->kind->bind(inst);
 	if (ret)
 		goto del;
 
-	*step = "its links could not be made";
+	*step = MDEV_CAUSE_LINKS;
 	ret = mdev_sysfs_add_links(inst);
 	if (ret)
 		goto del;
@@ -184,6 +222,7 @@ static int mdev_instance_setup(struct mdev_instance *inst, const char **step)
 del:
 	mdev_leave_start(inst);
 	mdev_leave_wait(inst);
+	mdev_leave_end(inst);
 	device_del(dev);
 destroy:
 	inst->kind->destroy(inst);
@@ -193,10 +232,14 @@ release_uuid:
 }
 
 static void mdev_report(struct mdev_parent *parent, const guid_t *uuid,
-			const char *step, int error)
+			enum mdev_cause cause, int error)
 {
-	dev_err(parent->dev, "mdev %pUl was not created: %s (%d)\n", uuid, step,
-		error);
+	mdev_failure(mdev_types_dir(parent)->failures, uuid, MDEV_ACT_CREATE,
+		     cause, error);
+	if (cause == MDEV_CAUSE_UUID_IN_USE && !__ratelimit(&mdev_duplicates))
+		return;
+	dev_err(parent->dev, "mdev %pUl was not created: %s (%d)\n", uuid,
+		mdev_cause_sentence(cause), error);
 }
 
 /**
@@ -213,23 +256,25 @@ int mdev_device_create(struct mdev_type *type, const guid_t *uuid)
 {
 	struct mdev_parent *parent = type->parent;
 	struct mdev_instance *inst;
-	const char *step;
+	enum mdev_cause step;
 	int ret;
 
-	if (!down_read_trylock(&parent->unreg_sem))
+	if (!down_read_trylock(&parent->unreg_sem)) {
+		mdev_failure(mdev_types_dir(parent)->failures, uuid,
+			     MDEV_ACT_CREATE, MDEV_CAUSE_PARENT_BUSY, -ENODEV);
 		return -ENODEV;
+	}
 
 	if (mdev_uuid_taken(uuid)) {
 		ret = -EEXIST;
-		if (__ratelimit(&mdev_duplicates))
-			mdev_report(parent, uuid, "its UUID is in use", ret);
+		mdev_report(parent, uuid, MDEV_CAUSE_UUID_IN_USE, ret);
 		goto unlock;
 	}
 
 	inst = mdev_instance_alloc(type, uuid);
 	if (!inst) {
 		ret = -ENOMEM;
-		mdev_report(parent, uuid, "no memory", ret);
+		mdev_report(parent, uuid, MDEV_CAUSE_NO_MEMORY, ret);
 		goto unlock;
 	}
 
@@ -259,25 +304,17 @@ unlock:
 int mdev_device_remove(struct mdev_instance *inst,
 		       struct device_attribute *attr)
 {
-	struct mdev_type *type = inst->mdev.type;
-	struct mdev_parent *parent = type->parent;
 	int ret;
 
 	ret = mdev_leave_prepare(inst, MDEV_REMOVING);
 	if (ret)
 		return ret;
 
-	if (!down_read_trylock(&parent->unreg_sem)) {
-		mdev_leave_cancel(inst, MDEV_REMOVING);
-		return -ENODEV;
-	}
-	/* Only a caller that holds it for writing can take the device over. */
-	xchg(&inst->state, MDEV_DEAD);
-	device_remove_file_self(&inst->mdev.dev, attr);
-	mdev_instance_teardown(inst);
-	up_read(&parent->unreg_sem);
-	kobject_put(&type->kobj);
-	return 0;
+	ret = mdev_instance_remove(inst, attr);
+	if (ret)
+		mdev_device_failed(&inst->mdev.dev, MDEV_ACT_REMOVE,
+				   MDEV_CAUSE_GOING, ret);
+	return ret;
 }
 
 static int mdev_remove_child(struct device *dev, void *unused)
@@ -429,9 +466,13 @@ static int __init mdev_init(void)
 	if (ret)
 		return ret;
 
-	ret = bus_register(&mdev_bus_type);
+	ret = mdev_user_init();
 	if (ret)
 		goto destroy_uuids;
+
+	ret = bus_register(&mdev_bus_type);
+	if (ret)
+		goto exit_user;
 
 	mdev_bus_compat_class = class_compat_register("mdev_bus");
 	if (!mdev_bus_compat_class) {
@@ -442,6 +483,8 @@ static int __init mdev_init(void)
 
 unregister_bus:
 	bus_unregister(&mdev_bus_type);
+exit_user:
+	mdev_user_exit();
 destroy_uuids:
 	rhashtable_destroy(&mdev_uuids);
 	return ret;
@@ -451,6 +494,7 @@ static void __exit mdev_exit(void)
 {
 	class_compat_unregister(mdev_bus_compat_class);
 	bus_unregister(&mdev_bus_type);
+	mdev_user_exit();
 	rhashtable_destroy(&mdev_uuids);
 }
 

@@ -36,6 +36,12 @@
  * that does not sleep may not have got that; it is given ten times as long. The
  * door then opens. What io_uring writes is not restarted, and is ended (EINTR).
  *
+ * Why a removal or unbinding failed is kept with the failures of the parent.
+ *
+ * A device that removes itself (mdev_user.c) is in REMOVING, too, with nobody
+ * waiting: it looks for a user and changes the state under inst->lock, asks the bus
+ * driver at once, and goes or is ACTIVE again.
+ *
  * A parent's unregistration waits for as long as it takes and cannot be
  * stopped. So that the machine can be suspended meanwhile, the wait is one that
  * the freezer may freeze in place. Held then are the parent's unreg_sem, which
@@ -152,17 +158,37 @@ void mdev_leave_init(struct mdev_instance *inst)
 }
 
 /**
- * mdev_leave_end - nobody is looked for any more
+ * mdev_leave_end - nobody is looked for any more, nor does it remove itself
  * @inst: the device, MDEV_DEAD or not yet found by others
  *
- * Context: process context. Sleeps.
+ * Context: process context, the parent's registration held. Sleeps.
  */
 void mdev_leave_end(struct mdev_instance *inst)
 {
-	/* A writer that is sent away from here on sees the state. */
+	bool queued;
+
+	/*
+	 * A writer that is sent away from here on sees the state, as does whoever
+	 * would have the device remove itself.
+	 */
 	spin_lock(&inst->lock);
+	queued = cancel_delayed_work(&inst->go);
 	spin_unlock(&inst->lock);
+	if (queued)
+		mdev_user_put(inst);
 	cancel_delayed_work_sync(&inst->look);
+}
+
+/**
+ * mdev_leave_pending - may no new user come?
+ * @inst: the device, its lock held
+ *
+ * Return: as mdev_removal_pending().
+ */
+bool mdev_leave_pending(struct mdev_instance *inst)
+{
+	mdev_look_for_writer(inst);
+	return READ_ONCE(inst->state) > MDEV_ACTIVE;
 }
 
 /**
@@ -179,14 +205,15 @@ void mdev_leave_end(struct mdev_instance *inst)
 bool mdev_removal_pending(struct device *dev)
 {
 	struct mdev_instance *inst = to_mdev_instance(dev);
+	bool pending;
 
 	if (READ_ONCE(inst->state) <= MDEV_ACTIVE)
 		return false;
 
 	spin_lock(&inst->lock);
-	mdev_look_for_writer(inst);
+	pending = mdev_leave_pending(inst);
 	spin_unlock(&inst->lock);
-	return READ_ONCE(inst->state) > MDEV_ACTIVE;
+	return pending;
 }
 EXPORT_SYMBOL(mdev_removal_pending);
 
@@ -247,23 +274,28 @@ static bool mdev_news(struct mdev_instance *inst, int seq, int state)
 
 /* The admin's wait */
 
-static int mdev_refusal(int wanted, int state)
+static int mdev_refusal(int wanted, int state, enum mdev_cause *why)
 {
 	switch (state) {
 	case MDEV_CREATING:
+		*why = MDEV_CAUSE_INCOMPLETE;
 		return -EAGAIN;
 	case MDEV_REMOVING:
+		*why = MDEV_CAUSE_ANOTHER;
 		return wanted == MDEV_REMOVING ? -EAGAIN : -EBUSY;
 	case MDEV_UNBINDING:
+		*why = MDEV_CAUSE_ANOTHER;
 		return -EBUSY;
 	default:
+		*why = MDEV_CAUSE_GOING;
 		return -ENODEV;
 	}
 }
 
 /* Begins a wait, or takes one up that its writer has come back to. */
 static int mdev_leave_begin(struct mdev_instance *inst, int wanted,
-			    struct mdev_progress *progress)
+			    struct mdev_progress *progress,
+			    enum mdev_cause *why)
 {
 	int state, ret = 0;
 
@@ -277,7 +309,10 @@ static int mdev_leave_begin(struct mdev_instance *inst, int wanted,
 		*progress = (struct mdev_progress){ .due = jiffies };
 		state = cmpxchg(&inst->state, MDEV_ACTIVE, wanted);
 		if (state != MDEV_ACTIVE)
-			ret = mdev_refusal(wanted, state);
+			ret = mdev_refusal(wanted, state, why);
+		/* The admin has plans with it. */
+		else if (wanted == MDEV_UNBINDING)
+			inst->due = false;
 	}
 	spin_unlock(&inst->lock);
 	return ret;
@@ -329,9 +364,23 @@ static bool mdev_signal_ends(void)
 	return ends;
 }
 
+/* What an error of the bus driver's means */
+static enum mdev_cause mdev_why_busy(struct mdev_instance *inst, int answer)
+{
+	enum mdev_cause why = MDEV_CAUSE_ANSWER;
+
+	if (answer != -EBUSY)
+		return why;
+	spin_lock(&inst->lock);
+	why = inst->presence == MDEV_USER_NONE ? MDEV_CAUSE_FILE_OPEN :
+						 MDEV_CAUSE_NOBODY_TO_ASK;
+	spin_unlock(&inst->lock);
+	return why;
+}
+
 /* -EAGAIN: asked. -ERESTARTNOHAND: something pends. Else that is the answer. */
 static int mdev_leave_step(struct mdev_instance *inst, int state,
-			   struct mdev_progress *progress)
+			   struct mdev_progress *progress, enum mdev_cause *why)
 {
 	struct device *dev = &inst->mdev.dev;
 	long left = max_t(long, progress->due - jiffies, 0);
@@ -342,9 +391,11 @@ static int mdev_leave_step(struct mdev_instance *inst, int state,
 						       state),
 					     left) < 0)
 		return -ERESTARTNOHAND;
+	*why = MDEV_CAUSE_GOING;
 	if (READ_ONCE(inst->state) != state)
 		return -ENODEV;
 
+	*why = MDEV_CAUSE_LOCKED;
 	seq = atomic_read(&inst->idle_seq);
 	if (!mdev_ask_soon(dev, progress->count, &ret))
 		return signal_pending(current) ? -ERESTARTNOHAND : -EBUSY;
@@ -353,6 +404,8 @@ static int mdev_leave_step(struct mdev_instance *inst, int state,
 	if (ret == -EBUSY)
 		dev_info(dev, "stays: it is in use, and its user cannot be asked to let it go\n");
 
+	if (ret)
+		*why = mdev_why_busy(inst, ret);
 	progress->count++;
 	progress->due = jiffies + MDEV_REQUEST_INTERVAL;
 	return ret;
@@ -375,15 +428,20 @@ static int mdev_leave_step(struct mdev_instance *inst, int state,
  */
 int mdev_leave_prepare(struct mdev_instance *inst, int state)
 {
+	enum mdev_act act = state == MDEV_REMOVING ? MDEV_ACT_REMOVE :
+						     MDEV_ACT_UNBIND;
 	struct mdev_progress progress;
+	enum mdev_cause why;
 	int ret;
 
-	ret = mdev_leave_begin(inst, state, &progress);
-	if (ret)
+	ret = mdev_leave_begin(inst, state, &progress, &why);
+	if (ret) {
+		mdev_device_failed(&inst->mdev.dev, act, why, ret);
 		return ret;
+	}
 
 	do
-		ret = mdev_leave_step(inst, state, &progress);
+		ret = mdev_leave_step(inst, state, &progress, &why);
 	while (ret == -EAGAIN);
 
 	if (ret == -ERESTARTNOHAND) {
@@ -392,10 +450,64 @@ int mdev_leave_prepare(struct mdev_instance *inst, int state)
 			mdev_leave_suspend(inst, &progress);
 			return ret;
 		}
+		why = MDEV_CAUSE_SIGNAL;
 		ret = -EINTR;
 	}
-	if (ret)
+	if (ret) {
 		mdev_leave_cancel(inst, state);
+		mdev_device_failed(&inst->mdev.dev, act, why, ret);
+	}
+	return ret;
+}
+
+/* For a device that is to remove itself: takes it, if nobody else has it. */
+static bool mdev_leave_take_unused(struct mdev_instance *inst)
+{
+	int state = MDEV_DEAD;
+
+	spin_lock(&inst->lock);
+	if (inst->due && inst->presence == MDEV_USER_NONE)
+		state = cmpxchg(&inst->state, MDEV_ACTIVE, MDEV_REMOVING);
+
+	if (state == MDEV_CREATING)
+		mdev_user_go(inst, MDEV_RETRY_INTERVAL);
+	else if (state == MDEV_REMOVING)
+		mdev_user_go(inst, MDEV_REQUEST_INTERVAL);
+	spin_unlock(&inst->lock);
+	return state == MDEV_ACTIVE;
+}
+
+/**
+ * mdev_leave_unused - have a device that is to remove itself be left
+ * @inst: the device
+ *
+ * Context: process context, no lock that a callback takes. Sleeps.
+ * Return: 0 and the device is MDEV_REMOVING, has no user and gets none. Else the
+ * caller has nothing more to do.
+ */
+int mdev_leave_unused(struct mdev_instance *inst)
+{
+	struct device *dev = &inst->mdev.dev;
+	enum mdev_cause why;
+	int ret;
+
+	if (!mdev_leave_take_unused(inst))
+		return -EBUSY;
+	if (!mdev_ask_soon(dev, 0, &ret)) {
+		why = MDEV_CAUSE_LOCKED;
+		ret = -EBUSY;
+	} else {
+		why = mdev_why_busy(inst, ret);
+	}
+	if (!ret)
+		return 0;
+
+	mdev_leave_cancel(inst, MDEV_REMOVING);
+	mdev_device_failed(dev, MDEV_ACT_REMOVE, why, ret);
+	spin_lock(&inst->lock);
+	if (inst->due)
+		mdev_user_go(inst, MDEV_REQUEST_INTERVAL);
+	spin_unlock(&inst->lock);
 	return ret;
 }
 

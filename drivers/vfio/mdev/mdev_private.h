@@ -4,8 +4,10 @@
  *
  *	mdev_modern*.c, mdev_parent_ops.c  the two generations' registration
  *	mdev_core.c                        parents, devices, their life cycle
+ *	mdev_user.c                        who has a device open
  *	mdev_leave.c                       getting a device's user to leave it
  *	mdev_sysfs.c, mdev_driver.c        the files, the bus
+ *	mdev_failure.c                     what failed and why
  */
 #ifndef MDEV_PRIVATE_H
 #define MDEV_PRIVATE_H
@@ -14,11 +16,14 @@
 #include <linux/mdev.h>
 
 #include <linux/completion.h>
+#include <linux/kref.h>
 #include <linux/lockdep.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+
+#include "mdev_failure.h"
 
 struct mdev_bus_driver;
 struct mdev_instance;
@@ -45,11 +50,53 @@ struct mdev_kind {
 };
 
 /**
- * struct mdev_types_dir - a parent's mdev_supported_types directory
+ * struct mdev_failure - what failed, once or several times in the same way
+ * @uuid: of the device, all 0 where there is none
+ * @act: what was asked for
+ * @cause: why it failed
+ * @error: the answer
+ * @count: how often
+ * @last: when for the last time, CLOCK_MONOTONIC
+ */
+struct mdev_failure {
+	guid_t uuid;
+	enum mdev_act act;
+	enum mdev_cause cause;
+	int error;
+	unsigned int count;
+	u64 last;
+};
+
+/* As lines they fit in a page. */
+#define MDEV_FAILURES	24
+
+/**
+ * struct mdev_failures - the last of a parent
+ * @ref: the registration's and its devices'
+ * @parent: name of the parent
+ * @lock: protects @nr and @entry
+ * @nr: number of @entry
+ * @entry: ordered by time
+ */
+struct mdev_failures {
+	struct kref ref;
+	char parent[64];
+	/* protects nr, entry */
+	spinlock_t lock;
+	unsigned int nr;
+	struct mdev_failure entry[MDEV_FAILURES];
+};
+
+/**
+ * struct mdev_types_dir - a parent's mdev_supported_types directory, and what
+ *			   else mdev.ko has of a parent
  * @kset: the directory; &struct mdev_parent.mdev_types_kset points to it
  * @kind: generation of the parent
- * @users: types and the kset while not yet released, and the registration
+ * @users: types and the kset while not yet released, the registration, and each
+ *	   device that is about to remove itself
  * @released: completed when @users drops to zero
+ * @failures: what failed
+ * @errors: the file that shows it
  * @key: class of the parent's unreg_sem, one a parent: a vendor may take a
  *	 lock of its own in callbacks of one parent and around the registration
  *	 of another
@@ -59,6 +106,8 @@ struct mdev_types_dir {
 	const struct mdev_kind *kind;
 	refcount_t users;
 	struct completion released;
+	struct mdev_failures *failures;
+	struct device_attribute errors;
 	struct lock_class_key key;
 };
 
@@ -113,12 +162,19 @@ struct mdev_away {
 	unsigned long loose_since;
 };
 
+enum mdev_presence {
+	MDEV_USER_NONE,
+	MDEV_USER_COMING,	/* its open is not done yet, and may fail */
+	MDEV_USER_HERE,
+};
+
 /**
  * struct mdev_instance - a mediated device, with what the public struct lacks
  * @mdev: public part
  * @uuid_entry: in the table of UUIDs, from reservation to destruction
  * @rcu: frees it when nobody looks it up any more
  * @kind: generation it belongs to
+ * @failures: its parent's
  * @state: an enum mdev_state, changed by cmpxchg() and xchg() only
  * @idle: a pending removal waits here for @idle_seq or @state to change
  * @idle_seq: bumped when the last user has gone
@@ -129,16 +185,22 @@ struct mdev_away {
  * @first_seq: see there
  * @drvdata: the classic vendor's pointer
  * @busdata: vfio_mdev's pointer
- * @lock: protects @away and @driver_override
+ * @lock: protects @away, @driver_override, @presence,
+ *	  @remove_on_close, @due
  * @away: a removal or unbinding that goes on when its writer does
  * @look: runs from time to time while there is such a writer
  * @driver_override: name of the only bus driver that may bind, or NULL
+ * @presence: is there a user, as far as the bus driver says
+ * @remove_on_close: it is to go when its last user has gone
+ * @due: that is the case
+ * @go: then removes it
  */
 struct mdev_instance {
 	struct mdev_device mdev;
 	struct rhash_head uuid_entry;
 	struct rcu_head rcu;
 	const struct mdev_kind *kind;
+	struct mdev_failures *failures;
 	int state;
 	wait_queue_head_t idle;
 	atomic_t idle_seq;
@@ -149,11 +211,15 @@ struct mdev_instance {
 	int first_seq;
 	void *drvdata;
 	void *busdata;
-	/* protects away, driver_override */
+	/* protects what follows, but for the works */
 	spinlock_t lock;
 	struct mdev_away away;
 	struct delayed_work look;
 	char *driver_override;
+	enum mdev_presence presence;
+	bool remove_on_close;
+	bool due;
+	struct delayed_work go;
 };
 
 static inline struct mdev_instance *to_mdev_instance(struct device *dev)
@@ -177,6 +243,8 @@ int mdev_sysfs_add_dir(struct mdev_parent *parent,
 void mdev_sysfs_remove_dir(struct mdev_parent *parent);
 int mdev_sysfs_add_types(struct mdev_parent *parent);
 void mdev_sysfs_remove_types(struct mdev_parent *parent);
+void mdev_types_dir_get(struct mdev_types_dir *dir);
+void mdev_types_dir_put(struct mdev_types_dir *dir);
 int mdev_sysfs_add_links(struct mdev_instance *inst);
 void mdev_sysfs_remove_links(struct mdev_instance *inst);
 
@@ -195,10 +263,27 @@ void mdev_leave_cancel(struct mdev_instance *inst, int state);
 
 void mdev_leave_init(struct mdev_instance *inst);
 void mdev_leave_end(struct mdev_instance *inst);
+bool mdev_leave_pending(struct mdev_instance *inst);
+int mdev_leave_unused(struct mdev_instance *inst);
 void mdev_leave_start(struct mdev_instance *inst);
 bool mdev_leave_ask(struct mdev_instance *inst);
 void mdev_leave_retry(struct mdev_instance *inst);
 void mdev_leave_wait(struct mdev_instance *inst);
+
+/* mdev_user.c */
+int mdev_user_init(void);
+void mdev_user_exit(void);
+void mdev_user_go(struct mdev_instance *inst, unsigned long delay);
+void mdev_user_put(struct mdev_instance *inst);
+
+/* mdev_failure.c */
+struct mdev_failures *mdev_failures_alloc(struct device *parent);
+struct mdev_failures *mdev_failures_get(struct mdev_failures *f);
+void mdev_failures_put(struct mdev_failures *f);
+void mdev_failure(struct mdev_failures *f, const guid_t *uuid,
+		  enum mdev_act act, enum mdev_cause cause, int error);
+const char *mdev_cause_sentence(enum mdev_cause cause);
+ssize_t mdev_failures_show(struct mdev_failures *f, char *buf);
 
 /* mdev_parent_ops.c */
 extern const struct mdev_kind mdev_classic_kind;

@@ -5,9 +5,12 @@
  *	<parent>/mdev_supported_types/<driver>-<type>/create	  write a UUID
  *						      devices/	  links
  *						      ...	  attributes
+ *	<parent>/mdev_errors					  what failed
  *	<parent>/<uuid>/remove					  write 1
  *			mdev_type				  link
- *			driver_override				  classic only
+ *			driver_override				  classic only:
+ *			mdev_in_use				  to be polled
+ *			mdev_remove_on_close			  off
  *
  * The attributes of a type are the vendor's in the classic generation and the
  * core's in the modern one. Both have the form of struct mdev_type_attribute.
@@ -24,7 +27,12 @@
 
 #include "mdev_private.h"
 
-static void mdev_types_dir_put(struct mdev_types_dir *dir)
+void mdev_types_dir_get(struct mdev_types_dir *dir)
+{
+	refcount_inc(&dir->users);
+}
+
+void mdev_types_dir_put(struct mdev_types_dir *dir)
 {
 	if (refcount_dec_and_test(&dir->users))
 		complete(&dir->released);
@@ -32,12 +40,9 @@ static void mdev_types_dir_put(struct mdev_types_dir *dir)
 
 /* Types: attributes */
 
-static ssize_t create_store(struct kobject *kobj, struct device *parent,
-			    const char *buf, size_t count)
+static int mdev_parse_uuid(const char *buf, size_t count, guid_t *uuid)
 {
 	char str[UUID_STRING_LEN + 1];
-	guid_t uuid;
-	int ret;
 
 	if (count == UUID_STRING_LEN + 1) {
 		char last = buf[UUID_STRING_LEN];
@@ -50,11 +55,24 @@ static ssize_t create_store(struct kobject *kobj, struct device *parent,
 
 	memcpy(str, buf, UUID_STRING_LEN);
 	str[UUID_STRING_LEN] = '\0';
-	ret = guid_parse(str, &uuid);
-	if (ret)
-		return ret;
+	return guid_parse(str, uuid);
+}
 
-	ret = mdev_device_create(to_mdev_type(kobj), &uuid);
+static ssize_t create_store(struct kobject *kobj, struct device *parent,
+			    const char *buf, size_t count)
+{
+	struct mdev_type *type = to_mdev_type(kobj);
+	guid_t uuid;
+	int ret;
+
+	ret = mdev_parse_uuid(buf, count, &uuid);
+	if (ret) {
+		mdev_failure(mdev_types_dir(type->parent)->failures, &guid_null,
+			     MDEV_ACT_CREATE, MDEV_CAUSE_NO_UUID, ret);
+		return ret;
+	}
+
+	ret = mdev_device_create(type, &uuid);
 	return ret ?: count;
 }
 static MDEV_TYPE_ATTR_WO(create);
@@ -208,7 +226,7 @@ static int mdev_type_add(struct mdev_parent *parent, struct mdev_type *type)
 	type->devices_kobj = NULL;
 	type->kobj.kset = &dir->kset;
 	get_device(parent->dev);
-	refcount_inc(&dir->users);
+	mdev_types_dir_get(dir);
 	ret = kobject_init_and_add(&type->kobj, &mdev_type_ktype, NULL, "%s",
 				   name);
 	if (ret) {
@@ -248,8 +266,29 @@ static bool mdev_is_parent(struct device *dev)
 	return kn;
 }
 
+static ssize_t mdev_errors_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	struct mdev_types_dir *dir = container_of(attr, struct mdev_types_dir,
+						  errors);
+
+	return mdev_failures_show(dir->failures, buf);
+}
+
+/*
+ * Removing the file, which is done before the directory ends, waits for its readers:
+ * so it can lie in there.
+ */
+static int mdev_add_errors(struct device *dev, struct mdev_types_dir *dir)
+{
+	dir->errors = (struct device_attribute)
+		__ATTR(mdev_errors, 0444, mdev_errors_show, NULL);
+	sysfs_attr_init(&dir->errors.attr);
+	return device_create_file(dev, &dir->errors);
+}
+
 /**
- * mdev_sysfs_add_dir - make a parent's mdev_supported_types
+ * mdev_sysfs_add_dir - make a parent's mdev_supported_types and mdev_errors
  * @parent: the parent
  * @kind: its generation
  *
@@ -267,10 +306,18 @@ int mdev_sysfs_add_dir(struct mdev_parent *parent,
 	dir = kzalloc(sizeof(*dir), GFP_KERNEL);
 	if (!dir)
 		return -ENOMEM;
+	dir->failures = mdev_failures_alloc(parent->dev);
+	if (!dir->failures) {
+		kfree(dir);
+		return -ENOMEM;
+	}
 
-	ret = kobject_set_name(&dir->kset.kobj, "mdev_supported_types");
+	ret = mdev_add_errors(parent->dev, dir);
 	if (ret)
 		goto free_dir;
+	ret = kobject_set_name(&dir->kset.kobj, "mdev_supported_types");
+	if (ret)
+		goto remove_errors;
 	dir->kind = kind;
 	dir->kset.kobj.parent = &parent->dev->kobj;
 	dir->kset.kobj.ktype = &mdev_types_dir_ktype;
@@ -290,7 +337,10 @@ int mdev_sysfs_add_dir(struct mdev_parent *parent,
 
 free_name:
 	kfree_const(dir->kset.kobj.name);
+remove_errors:
+	device_remove_file(parent->dev, &dir->errors);
 free_dir:
+	mdev_failures_put(dir->failures);
 	kfree(dir);
 	return ret;
 }
@@ -298,17 +348,21 @@ free_dir:
 /**
  * mdev_sysfs_remove_dir - remove the directory, wait for its types' release
  * @parent: the parent, its types removed and its unreg_sem not held
+ *
+ * Waits for readers of mdev_errors, too.
  */
 void mdev_sysfs_remove_dir(struct mdev_parent *parent)
 {
 	struct mdev_types_dir *dir = mdev_types_dir(parent);
 
+	device_remove_file(parent->dev, &dir->errors);
 	kset_unregister(&dir->kset);
 	mdev_types_dir_put(dir);
 	wait_for_completion(&dir->released);
 
 	parent->mdev_types_kset = NULL;
 	lockdep_unregister_key(&dir->key);
+	mdev_failures_put(dir->failures);
 	kfree(dir);
 }
 
@@ -422,8 +476,57 @@ const struct attribute_group *mdev_device_groups[] = {
 	NULL
 };
 
+static ssize_t mdev_in_use_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	struct mdev_instance *inst = to_mdev_instance(dev);
+	bool in_use;
+
+	spin_lock(&inst->lock);
+	in_use = inst->presence == MDEV_USER_HERE;
+	spin_unlock(&inst->lock);
+	return sysfs_emit(buf, "%d\n", in_use);
+}
+static DEVICE_ATTR_RO(mdev_in_use);
+
+static ssize_t mdev_remove_on_close_show(struct device *dev,
+					 struct device_attribute *attr,
+					 char *buf)
+{
+	struct mdev_instance *inst = to_mdev_instance(dev);
+	bool set;
+
+	spin_lock(&inst->lock);
+	set = inst->remove_on_close;
+	spin_unlock(&inst->lock);
+	return sysfs_emit(buf, "%d\n", set);
+}
+
+static ssize_t mdev_remove_on_close_store(struct device *dev,
+					  struct device_attribute *attr,
+					  const char *buf, size_t count)
+{
+	struct mdev_instance *inst = to_mdev_instance(dev);
+	bool set;
+	int ret;
+
+	ret = kstrtobool(buf, &set);
+	if (ret)
+		return ret;
+
+	spin_lock(&inst->lock);
+	inst->remove_on_close = set;
+	if (!set)
+		inst->due = false;
+	spin_unlock(&inst->lock);
+	return count;
+}
+static DEVICE_ATTR_RW(mdev_remove_on_close);
+
 static struct attribute *mdev_classic_device_attrs[] = {
 	&dev_attr_driver_override.attr,
+	&dev_attr_mdev_in_use.attr,
+	&dev_attr_mdev_remove_on_close.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(mdev_classic_device);

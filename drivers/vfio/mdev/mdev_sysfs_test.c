@@ -43,6 +43,7 @@ static const struct mdev_sysfs_test_write mdev_sysfs_test_writes[] = {
 
 static struct mdev_type *mdev_sysfs_test_type(struct kunit *test)
 {
+	struct mdev_types_dir *dir;
 	struct mdev_parent *parent;
 	struct mdev_type *type;
 
@@ -50,6 +51,12 @@ static struct mdev_type *mdev_sysfs_test_type(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, type);
 	parent = kunit_kzalloc(test, sizeof(*parent), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parent);
+	dir = kunit_kzalloc(test, sizeof(*dir), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dir);
+	dir->failures = kunit_kzalloc(test, sizeof(*dir->failures), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dir->failures);
+	spin_lock_init(&dir->failures->lock);
+	parent->mdev_types_kset = &dir->kset;
 	init_rwsem(&parent->unreg_sem);
 	type->parent = parent;
 	return type;

@@ -11,6 +11,8 @@
 
 #include <vfio-compat/vfio.h>
 
+#include "mdev_failure.h"
+
 /**
  * struct vfio_mdev_region - a region as the vendor described it
  * @info: flags, size, offset

@@ -22,7 +22,9 @@
  *
  * Removal. vm->lock orders new users against the question whether there is
  * one: a user sets opening and a removal reads it under the lock, each having
- * made itself visible to the other first. A further file of an open device passes
+ * made itself visible to the other first. mdev.ko is told when a user comes, is here and
+ * has left: it does the same under its own lock for a device that removes itself, and
+ * tells others. A further file of an open device passes
  * open_device by, so the door is also kept at the match callback, which the
  * core asks before it opens a file by name. The wait for the user happens in
  * mdev.ko, which close_device wakes. The VFIO core has a wait of its own, with
@@ -54,24 +56,17 @@ static bool vfio_mdev_is_ready(const struct vfio_mdev *vm)
 	return smp_load_acquire(&vm->ready);
 }
 
-/* May a new user come? Called with vm->lock held. */
-static int vfio_mdev_refused(struct vfio_mdev *vm)
-{
-	lockdep_assert_held(&vm->lock);
-
-	if (vm->leaving)
-		return -ENODEV;
-	if (mdev_removal_pending(vm->vdev.dev))
-		return -EBUSY;
-	return 0;
-}
-
-static int vfio_mdev_enter(struct vfio_mdev *vm)
+static int vfio_mdev_enter(struct vfio_mdev *vm, enum mdev_cause *why)
 {
 	int ret;
 
 	spin_lock(&vm->lock);
-	ret = vfio_mdev_refused(vm);
+	*why = MDEV_CAUSE_BEING_UNBOUND;
+	ret = vm->leaving ? -ENODEV : 0;
+	if (!ret) {
+		*why = MDEV_CAUSE_BEING_REMOVED;
+		ret = mdev_user_comes(vm->vdev.dev);
+	}
 	if (!ret)
 		/* Pairs with vfio_mdev_is() */
 		smp_store_release(&vm->opening,
@@ -86,7 +81,7 @@ static void vfio_mdev_leave(struct vfio_mdev *vm)
 	WRITE_ONCE(vm->opening, 0);
 	spin_unlock(&vm->lock);
 	vfio_mdev_wait_calls(vm);
-	mdev_device_idle(vm->vdev.dev);
+	mdev_user_left(vm->vdev.dev);
 }
 
 /* From here on the vendor gives back what is pinned, and pins no more. */
@@ -107,15 +102,17 @@ static void vfio_mdev_release_vendor(struct vfio_mdev *vm)
 static int vfio_mdev_open_device(struct vfio_device *vdev)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
-	int ret;
+	enum mdev_cause why = MDEV_CAUSE_NO_OPEN;
+	int ret = -EINVAL;
 
 	if (!vm->ops->open)
-		return -EINVAL;
+		goto refused;
 
-	ret = vfio_mdev_enter(vm);
+	ret = vfio_mdev_enter(vm, &why);
 	if (ret)
-		return ret;
+		goto refused;
 	if (!try_module_get(vm->ops->owner)) {
+		why = MDEV_CAUSE_OWNER_GOING;
 		ret = -ENODEV;
 		goto leave;
 	}
@@ -123,15 +120,18 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 	/* Pairs with vfio_mdev_is() */
 	smp_store_release(&vm->pinnable, true);
 	vfio_mdev_get_kvm(vm);
+	why = MDEV_CAUSE_PARENT_DRIVER;
 	ret = vm->ops->open(vm->mdev);
 	if (ret)
 		goto put_kvm;
+	why = MDEV_CAUSE_LAYOUT;
 	ret = vfio_mdev_get_layout(vm);
 	if (ret)
 		goto release;
 
 	/* With all that the vendor's open wrote: pairs with vfio_mdev_is_ready() */
 	smp_store_release(&vm->ready, true);
+	mdev_user_here(vdev->dev);
 	/* A removal that came meanwhile has not asked yet */
 	if (mdev_removal_pending(vdev->dev))
 		mdev_device_idle(vdev->dev);
@@ -148,7 +148,11 @@ put_kvm:
 leave:
 	vfio_mdev_leave(vm);
 	/* A callback's number that is no error would be taken for a file. */
-	return ret > 0 ? -EINVAL : ret;
+	if (ret > 0)
+		ret = -EINVAL;
+refused:
+	mdev_device_failed(vdev->dev, MDEV_ACT_OPEN, why, ret);
+	return ret;
 }
 
 static void vfio_mdev_close_device(struct vfio_device *vdev)
@@ -233,15 +237,23 @@ static void vfio_mdev_request(struct vfio_device *vdev, unsigned int count)
 static int vfio_mdev_match(struct vfio_device *vdev, char *buf)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
-	int ret;
+	enum mdev_cause why = MDEV_CAUSE_BEING_REMOVED;
+	int ret = 1;
 
 	if (strcmp(dev_name(vdev->dev), buf))
 		return 0;
 
 	spin_lock(&vm->lock);
-	ret = vfio_mdev_refused(vm);
+	if (vm->leaving) {
+		why = MDEV_CAUSE_BEING_UNBOUND;
+		ret = -ENODEV;
+	} else if (mdev_removal_pending(vdev->dev)) {
+		ret = -EBUSY;
+	}
 	spin_unlock(&vm->lock);
-	return ret ?: 1;
+	if (ret < 0)
+		mdev_device_failed(vdev->dev, MDEV_ACT_OPEN, why, ret);
+	return ret;
 }
 
 static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)

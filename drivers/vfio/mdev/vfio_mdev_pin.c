@@ -21,6 +21,8 @@
  *
  * The core's functions may be called for an open device only: each function is
  * a call in the sense of vfio_mdev_call.c. No other lock.
+ *
+ * A pin that fails is remembered with its cause for the parent's mdev_errors.
  */
 #include <linux/mdev_vfio.h>
 #include <linux/module.h>
@@ -115,14 +117,26 @@ unwind:
 	return ret ?: -EFAULT;
 }
 
+static int vfio_mdev_pin_failed(struct device *dev, enum mdev_cause why, int ret)
+{
+	mdev_device_failed(dev, MDEV_ACT_PIN, why, ret);
+	return ret;
+}
+
 static int vfio_mdev_pin(struct vfio_mdev *vm, const unsigned long *pfn,
 			 int nr, int prot, unsigned long *phys_pfn)
 {
+	struct device *dev = vm->vdev.dev;
+	int ret;
+
 	BUILD_BUG_ON(sizeof(struct page *) != sizeof(*phys_pfn));
 
 	if (!vfio_mdev_hears_unmap(vm))
-		return -EINVAL;
-	return vfio_mdev_pin_runs(vm, pfn, nr, prot, phys_pfn);
+		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_UNHEARD, -EINVAL);
+	ret = vfio_mdev_pin_runs(vm, pfn, nr, prot, phys_pfn);
+	if (ret < 0)
+		vfio_mdev_pin_failed(dev, MDEV_CAUSE_MEMORY, ret);
+	return ret;
 }
 
 /**
@@ -151,15 +165,17 @@ int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
 	struct vfio_mdev *vm;
 	int ret;
 
-	if (!dev || !phys_pfn)
+	if (!dev)
 		return -EINVAL;
+	if (!phys_pfn)
+		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_ARGUMENTS, -EINVAL);
 	ret = vfio_mdev_check_pfns(user_pfn, npage);
 	if (ret)
-		return ret;
+		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_ARGUMENTS, ret);
 
 	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_PINNABLE);
 	if (!vm)
-		return -ENODEV;
+		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_NOT_OPEN, -ENODEV);
 	ret = vfio_mdev_pin(vm, user_pfn, npage, prot, phys_pfn);
 	vfio_mdev_end(vm);
 	return ret;
@@ -330,17 +346,19 @@ int vfio_group_pin_pages(struct vfio_group *group,
 			 unsigned long *phys_pfn)
 {
 	struct vfio_mdev *vm;
+	struct device *dev;
 	int ret;
 
 	if (!group || !phys_pfn)
 		return -EINVAL;
+	dev = to_handle(group)->dev;
 	ret = vfio_mdev_check_pfns(user_iova_pfn, npage);
 	if (ret)
-		return ret;
+		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_ARGUMENTS, ret);
 
 	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_PINNABLE);
 	if (!vm)
-		return -ENODEV;
+		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_NOT_OPEN, -ENODEV);
 	ret = vfio_mdev_pin(vm, user_iova_pfn, npage, prot, phys_pfn);
 	vfio_mdev_end(vm);
 	return ret;
