@@ -415,6 +415,7 @@ int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind)
 	ret = vfio_compat_class_link(mdev_bus_compat_class, parent->dev);
 	if (ret)
 		goto remove_types;
+	mdev_debugfs_add(parent);
 	up_write(&parent->unreg_sem);
 
 	dev_info(parent->dev, "MDEV: Registered\n");
@@ -453,6 +454,7 @@ void mdev_parent_del(struct mdev_parent *parent)
 	device_for_each_child(parent->dev, NULL, mdev_remove_child);
 	mdev_sysfs_remove_types(parent);
 	up_write(&parent->unreg_sem);
+	mdev_debugfs_remove(parent);
 	mdev_sysfs_remove_dir(parent);
 
 	mdev_parent_uevent(parent, "MDEV_STATE=unregistered");
@@ -479,6 +481,7 @@ static int __init mdev_init(void)
 		ret = -ENOMEM;
 		goto unregister_bus;
 	}
+	mdev_debugfs_init();
 	return 0;
 
 unregister_bus:
@@ -492,6 +495,7 @@ destroy_uuids:
 
 static void __exit mdev_exit(void)
 {
+	mdev_debugfs_exit();
 	class_compat_unregister(mdev_bus_compat_class);
 	bus_unregister(&mdev_bus_type);
 	mdev_user_exit();

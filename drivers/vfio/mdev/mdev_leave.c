@@ -36,7 +36,9 @@
  * that does not sleep may not have got that; it is given ten times as long. The
  * door then opens. What io_uring writes is not restarted, and is ended (EINTR).
  *
- * Why a removal or unbinding failed is kept with the failures of the parent.
+ * Whoever waits notes down in inst->wait who it is and for what, for an admin who
+ * looks into debugfs; nothing is decided by it. Why a removal or unbinding failed is
+ * kept with the failures of the parent.
  *
  * A device that removes itself (mdev_user.c) is in REMOVING, too, with nobody
  * waiting: it looks for a user and changes the state under inst->lock, asks the bus
@@ -62,7 +64,8 @@
  * of a question; so nobody waits here for somebody who waits for a user. It is
  * held around the bus driver's prepare_remove, and so around the vendor's
  * request and can_request: no call of the user's (ioctl, close) takes it, so a
- * request that signals an eventfd can meet any of them. inst->lock protects away.
+ * request that signals an eventfd can meet any of them. inst->lock protects away
+ * and wait.
  */
 #include <linux/freezer.h>
 #include <linux/mdev_classic.h>
@@ -115,6 +118,8 @@ static void mdev_forget_writer(struct mdev_instance *inst)
 {
 	put_task_struct(inst->away.writer);
 	inst->away.writer = NULL;
+	if (READ_ONCE(inst->state) != MDEV_DEAD)
+		inst->wait.what = NULL;
 }
 
 /* Opens the door if the one who closed it does not come back. */
@@ -232,6 +237,18 @@ void mdev_device_idle(struct device *dev)
 }
 EXPORT_SYMBOL(mdev_device_idle);
 
+/* For those who look. Nothing when another has taken the device over. */
+static void mdev_waits_for(struct mdev_instance *inst, int state,
+			   const char *what, unsigned int asked)
+{
+	spin_lock(&inst->lock);
+	if (READ_ONCE(inst->state) == state) {
+		inst->wait.what = what;
+		inst->wait.asked = asked;
+	}
+	spin_unlock(&inst->lock);
+}
+
 /* False if somebody else has the device's lock; else the driver's @answer. */
 static bool mdev_ask(struct device *dev, unsigned int count, int *answer)
 {
@@ -308,11 +325,14 @@ static int mdev_leave_begin(struct mdev_instance *inst, int wanted,
 		mdev_look_for_writer(inst);
 		*progress = (struct mdev_progress){ .due = jiffies };
 		state = cmpxchg(&inst->state, MDEV_ACTIVE, wanted);
-		if (state != MDEV_ACTIVE)
+		if (state != MDEV_ACTIVE) {
 			ret = mdev_refusal(wanted, state, why);
-		/* The admin has plans with it. */
-		else if (wanted == MDEV_UNBINDING)
-			inst->due = false;
+		} else {
+			mdev_who_is_it(&inst->wait.who);
+			/* The admin has plans with it. */
+			if (wanted == MDEV_UNBINDING)
+				inst->due = false;
+		}
 	}
 	spin_unlock(&inst->lock);
 	return ret;
@@ -326,9 +346,11 @@ static void mdev_leave_suspend(struct mdev_instance *inst,
 		.writer = get_task_struct(current),
 		.progress = *progress,
 	};
-	if (READ_ONCE(inst->state) != MDEV_DEAD)
+	if (READ_ONCE(inst->state) != MDEV_DEAD) {
+		inst->wait.what = "writer";
 		queue_delayed_work(system_freezable_wq, &inst->look,
 				   MDEV_RETURN_TIME);
+	}
 	spin_unlock(&inst->lock);
 }
 
@@ -386,6 +408,7 @@ static int mdev_leave_step(struct mdev_instance *inst, int state,
 	long left = max_t(long, progress->due - jiffies, 0);
 	int seq, ret = -EBUSY;
 
+	mdev_waits_for(inst, state, "user", progress->count);
 	if (wait_event_interruptible_timeout(inst->idle,
 					     mdev_news(inst, progress->seq,
 						       state),
@@ -396,6 +419,7 @@ static int mdev_leave_step(struct mdev_instance *inst, int state,
 		return -ENODEV;
 
 	*why = MDEV_CAUSE_LOCKED;
+	mdev_waits_for(inst, state, "lock", progress->count);
 	seq = atomic_read(&inst->idle_seq);
 	if (!mdev_ask_soon(dev, progress->count, &ret))
 		return signal_pending(current) ? -ERESTARTNOHAND : -EBUSY;
@@ -453,6 +477,7 @@ int mdev_leave_prepare(struct mdev_instance *inst, int state)
 		why = MDEV_CAUSE_SIGNAL;
 		ret = -EINTR;
 	}
+	mdev_waits_for(inst, state, NULL, 0);
 	if (ret) {
 		mdev_leave_cancel(inst, state);
 		mdev_device_failed(&inst->mdev.dev, act, why, ret);
@@ -591,6 +616,11 @@ static void mdev_leave_sleep(struct mdev_instance *inst, int seq, long timeout)
 void mdev_leave_start(struct mdev_instance *inst)
 {
 	xchg(&inst->state, MDEV_DEAD);
+	spin_lock(&inst->lock);
+	mdev_who_is_it(&inst->wait.who);
+	inst->wait.what = "turn";
+	inst->wait.asked = 0;
+	spin_unlock(&inst->lock);
 	wake_up_all(&inst->idle);
 }
 
@@ -643,11 +673,13 @@ void mdev_leave_wait(struct mdev_instance *inst)
 		if (asked && answer != -EAGAIN && !count)
 			dev_notice(dev, "waiting for its user, who cannot be asked, to let it go\n");
 		count += asked;
+		mdev_waits_for(inst, MDEV_DEAD, asked ? "user" : "lock", count);
 		mdev_leave_sleep(inst, seq, asked ? MDEV_REQUEST_INTERVAL :
 						    MDEV_RETRY_INTERVAL);
 
 		seq = atomic_read(&inst->idle_seq);
 		asked = mdev_ask(dev, count, &answer);
 	}
+	mdev_waits_for(inst, MDEV_DEAD, "driver", count);
 	mdev_clear_freezers_mark();
 }

@@ -4,6 +4,7 @@
  *
  *	mdev_modern*.c, mdev_parent_ops.c  the two generations' registration
  *	mdev_core.c                        parents, devices, their life cycle
+ *	mdev_debugfs.c                     what there is, for an admin
  *	mdev_user.c                        who has a device open
  *	mdev_leave.c                       getting a device's user to leave it
  *	mdev_sysfs.c, mdev_driver.c        the files, the bus
@@ -25,6 +26,7 @@
 
 #include "mdev_failure.h"
 
+struct dentry;
 struct mdev_bus_driver;
 struct mdev_instance;
 
@@ -97,6 +99,7 @@ struct mdev_failures {
  * @released: completed when @users drops to zero
  * @failures: what failed
  * @errors: the file that shows it
+ * @debugfs: the parent's folder
  * @key: class of the parent's unreg_sem, one a parent: a vendor may take a
  *	 lock of its own in callbacks of one parent and around the registration
  *	 of another
@@ -108,6 +111,7 @@ struct mdev_types_dir {
 	struct completion released;
 	struct mdev_failures *failures;
 	struct device_attribute errors;
+	struct dentry *debugfs;
 	struct lock_class_key key;
 };
 
@@ -162,10 +166,34 @@ struct mdev_away {
 	unsigned long loose_since;
 };
 
+/**
+ * struct mdev_who - a process
+ * @pid: its ID
+ * @comm: name of the thread that came
+ * @since: when it came, CLOCK_MONOTONIC
+ */
+struct mdev_who {
+	pid_t pid;
+	char comm[16];
+	u64 since;
+};
+
 enum mdev_presence {
 	MDEV_USER_NONE,
 	MDEV_USER_COMING,	/* its open is not done yet, and may fail */
 	MDEV_USER_HERE,
+};
+
+/**
+ * struct mdev_wait - what a removal, unbinding or unregistration waits for
+ * @who: waits
+ * @what: for what, NULL when none waits
+ * @asked: how often the device's user has been asked
+ */
+struct mdev_wait {
+	struct mdev_who who;
+	const char *what;
+	unsigned int asked;
 };
 
 /**
@@ -185,12 +213,14 @@ enum mdev_presence {
  * @first_seq: see there
  * @drvdata: the classic vendor's pointer
  * @busdata: vfio_mdev's pointer
- * @lock: protects @away, @driver_override, @presence,
+ * @lock: protects @away, @driver_override, @presence, @user, @wait,
  *	  @remove_on_close, @due
  * @away: a removal or unbinding that goes on when its writer does
  * @look: runs from time to time while there is such a writer
  * @driver_override: name of the only bus driver that may bind, or NULL
  * @presence: is there a user, as far as the bus driver says
+ * @user: who
+ * @wait: who waits for the user to go
  * @remove_on_close: it is to go when its last user has gone
  * @due: that is the case
  * @go: then removes it
@@ -217,6 +247,8 @@ struct mdev_instance {
 	struct delayed_work look;
 	char *driver_override;
 	enum mdev_presence presence;
+	struct mdev_who user;
+	struct mdev_wait wait;
 	bool remove_on_close;
 	bool due;
 	struct delayed_work go;
@@ -273,6 +305,7 @@ void mdev_leave_wait(struct mdev_instance *inst);
 /* mdev_user.c */
 int mdev_user_init(void);
 void mdev_user_exit(void);
+void mdev_who_is_it(struct mdev_who *who);
 void mdev_user_go(struct mdev_instance *inst, unsigned long delay);
 void mdev_user_put(struct mdev_instance *inst);
 
@@ -284,6 +317,12 @@ void mdev_failure(struct mdev_failures *f, const guid_t *uuid,
 		  enum mdev_act act, enum mdev_cause cause, int error);
 const char *mdev_cause_sentence(enum mdev_cause cause);
 ssize_t mdev_failures_show(struct mdev_failures *f, char *buf);
+
+/* mdev_debugfs.c */
+void mdev_debugfs_add(struct mdev_parent *parent);
+void mdev_debugfs_remove(struct mdev_parent *parent);
+void mdev_debugfs_init(void);
+void mdev_debugfs_exit(void);
 
 /* mdev_parent_ops.c */
 extern const struct mdev_kind mdev_classic_kind;

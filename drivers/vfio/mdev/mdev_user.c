@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mediated devices: that one is open, and free again
+ * Mediated devices: who has one open, and that it is free again
  *
  * The bus driver says when a user comes, is there, and has left; a user whose open
  * fails has come and left, and nobody is told of it.
@@ -35,12 +35,28 @@
  */
 #include <linux/kobject.h>
 #include <linux/mdev_classic.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sysfs.h>
+#include <linux/timekeeping.h>
 #include <linux/workqueue.h>
 
 #include "mdev_private.h"
 
 static struct workqueue_struct *mdev_wq;
+
+/**
+ * mdev_who_is_it - note down the caller
+ * @who: where
+ */
+void mdev_who_is_it(struct mdev_who *who)
+{
+	BUILD_BUG_ON(sizeof(who->comm) < TASK_COMM_LEN);
+
+	who->pid = task_tgid_nr(current);
+	get_task_comm(who->comm, current);
+	who->since = ktime_get_ns();
+}
 
 /**
  * mdev_user_comes - may a user open a device?
@@ -61,6 +77,7 @@ int mdev_user_comes(struct device *dev)
 	spin_lock(&inst->lock);
 	if (!mdev_leave_pending(inst)) {
 		inst->presence = MDEV_USER_COMING;
+		mdev_who_is_it(&inst->user);
 		ret = 0;
 	}
 	spin_unlock(&inst->lock);
