@@ -52,6 +52,7 @@
 #include <vfio-compat/device.h>
 
 #include "mdev_private.h"
+#include "trace.h"
 
 static struct class_compat *mdev_bus_compat_class;
 static struct rhashtable mdev_uuids;
@@ -116,6 +117,7 @@ static void mdev_instance_teardown(struct mdev_instance *inst)
 	device_del(&inst->mdev.dev);
 	inst->kind->destroy(inst);
 	mdev_uuid_release(inst);
+	trace_mdev_remove(&inst->mdev.uuid);
 	put_device(&inst->mdev.dev);
 }
 
@@ -216,6 +218,8 @@ static int mdev_instance_setup(struct mdev_instance *inst,
 
 	kobject_get(&inst->mdev.type->kobj);
 	inst->mdev.active = true;
+	trace_mdev_create(&inst->mdev.uuid, dev->parent,
+			  inst->mdev.type->sysfs_name);
 	xchg(&inst->state, MDEV_ACTIVE);
 	return 0;
 
@@ -419,6 +423,7 @@ int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind)
 	up_write(&parent->unreg_sem);
 
 	dev_info(parent->dev, "MDEV: Registered\n");
+	trace_mdev_parent_registered(parent->dev);
 	mdev_parent_uevent(parent, "MDEV_STATE=registered");
 	return 0;
 
@@ -457,6 +462,7 @@ void mdev_parent_del(struct mdev_parent *parent)
 	mdev_debugfs_remove(parent);
 	mdev_sysfs_remove_dir(parent);
 
+	trace_mdev_parent_unregistered(parent->dev);
 	mdev_parent_uevent(parent, "MDEV_STATE=unregistered");
 }
 

@@ -7,7 +7,8 @@
  * same device is counted and not listed anew: neither a guest that has its
  * device pin what cannot be pinned nor a program that tries again and again pushes
  * the other lines out. There is room for MDEV_FAILURES, the oldest go first. The
- * parent's file mdev_errors shows them.
+ * parent's file mdev_errors shows them, and the trace event mdev_error tells
+ * of each when it happens.
  *
  * The memory is the parent's registration's and every device's that it has made, for as
  * long as somebody holds the struct device: whoever may name a device may report
@@ -20,6 +21,7 @@
 #include <linux/timekeeping.h>
 
 #include "mdev_private.h"
+#include "trace.h"
 
 static const char * const mdev_acts[] = {
 	[MDEV_ACT_CREATE] = "create",
@@ -176,6 +178,9 @@ void mdev_failure(struct mdev_failures *f, const guid_t *uuid,
 	mdev_failure_take_out(f, &failure);
 	f->entry[f->nr++] = failure;
 	spin_unlock(&f->lock);
+
+	trace_mdev_error(f->parent, uuid, mdev_acts[act],
+			 mdev_causes[cause].word, error);
 }
 
 /**

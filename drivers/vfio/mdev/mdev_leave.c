@@ -75,6 +75,7 @@
 #include <linux/wait.h>
 
 #include "mdev_private.h"
+#include "trace.h"
 
 /* When, and how often, to try again for a lock that somebody has for a moment */
 #define MDEV_RETRY_INTERVAL	(HZ / 50)
@@ -264,6 +265,7 @@ static bool mdev_ask(struct device *dev, unsigned int count, int *answer)
 	/* Neither 0 nor an error: the admin's write has to have an answer. */
 	if (*answer > 0)
 		*answer = -EINVAL;
+	trace_mdev_request(&to_mdev_instance(dev)->mdev.uuid, count, *answer);
 	return true;
 }
 

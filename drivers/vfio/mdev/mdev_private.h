@@ -8,7 +8,7 @@
  *	mdev_user.c                        who has a device open
  *	mdev_leave.c                       getting a device's user to leave it
  *	mdev_sysfs.c, mdev_driver.c        the files, the bus
- *	mdev_failure.c                     what failed and why
+ *	mdev_failure.c, trace.h            what failed and why, what happened
  */
 #ifndef MDEV_PRIVATE_H
 #define MDEV_PRIVATE_H

@@ -42,6 +42,7 @@
 #include <linux/workqueue.h>
 
 #include "mdev_private.h"
+#include "trace.h"
 
 static struct workqueue_struct *mdev_wq;
 
@@ -100,6 +101,7 @@ void mdev_user_here(struct device *dev)
 	inst->due = false;
 	spin_unlock(&inst->lock);
 
+	trace_mdev_open(&inst->mdev.uuid);
 	sysfs_notify(&dev->kobj, NULL, "mdev_in_use");
 }
 EXPORT_SYMBOL(mdev_user_here);
@@ -132,6 +134,7 @@ void mdev_user_left(struct device *dev)
 	if (!was_here)
 		return;
 
+	trace_mdev_close(&inst->mdev.uuid);
 	sysfs_notify(&dev->kobj, NULL, "mdev_in_use");
 	kobject_uevent_env(&dev->kobj, KOBJ_CHANGE,
 			   (char *[]) { "MDEV_IN_USE=0", NULL });
