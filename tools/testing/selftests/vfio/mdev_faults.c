@@ -475,6 +475,10 @@ TEST_F(faults, create)
 	};
 
 	EXPECT_LT(20, sweeps(&self->faults, &attempt));
+	EXPECT_LT(0, mdev_told(variant->vendor, 0, self->faults.uuid, "create 12 no-memory"));
+	EXPECT_LT(0, mdev_told(variant->vendor, 0, self->faults.uuid, "create 12 bus"));
+	EXPECT_LT(0, mdev_told(variant->vendor, 0, self->faults.uuid, "create 12 bus-driver"));
+	EXPECT_LT(0, mdev_told(variant->vendor, 0, self->faults.uuid, "create 12 links"));
 }
 
 /* Removal */

@@ -177,6 +177,26 @@ TEST_F(modules, without_owner_unloading_waits)
 	EXPECT_FALSE(mdev_exists(self->uuid));
 }
 
+/* A device that removes itself when all that it consists of goes */
+TEST_F(modules, a_device_goes_by_itself_and_so_do_its_modules)
+{
+	unsigned int i;
+
+	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, module_load(i % 2 ? RAW : STRUCTURED, NULL));
+		ASSERT_EQ(0, mdev_create(i % 2 ? RAW : STRUCTURED, 0, "few",
+					 self->uuid));
+		mdev_path(self->path, self->uuid, "mdev_remove_on_close");
+		ASSERT_EQ(0, write_file(self->path, "1"));
+		ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+		mdev_close(&self->user);
+		/* At once, or a little later */
+		usleep(i / 2 * 300);
+		unload_family(_metadata);
+		EXPECT_FALSE(exists("/sys/bus/mdev"));
+	}
+}
+
 TEST_F(modules, vfio_mdev_comes_back_to_its_devices)
 {
 	ASSERT_EQ(0, module_load(STRUCTURED, NULL));

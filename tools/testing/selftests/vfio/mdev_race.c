@@ -223,6 +223,16 @@ static int step_open(struct worker *worker)
 	return ret;
 }
 
+/* It goes when it is closed: that is seen to, or it is somebody else's doing. */
+static int step_open_last(struct worker *worker)
+{
+	char path[PATH_LEN];
+	int ret;
+
+	ret = write_file(mdev_path(path, worker->uuid, "mdev_remove_on_close"), "1");
+	return ret ? ret : step_open(worker);
+}
+
 static int step_unbind(struct worker *worker)
 {
 	return write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
@@ -331,6 +341,15 @@ static void add_open(struct race *race, const char *vendor, const char *uuid)
 	});
 }
 
+static void add_open_last(struct race *race, const char *vendor, const char *uuid)
+{
+	add_worker(race, (struct worker){
+		.name = "open for the last time", .step = step_open_last,
+		.vendor = vendor, .uuid = uuid,
+		.allowed = { ENOENT, ENODEV, ENXIO, EBUSY, EINVAL, EPERM },
+	});
+}
+
 TEST_F(race, create_and_remove)
 {
 	struct race *race = self->race;
@@ -435,6 +454,43 @@ TEST_F(race, open_and_unregister)
 	add_open(race, self->vendor, self->uuid);
 	add_reregister(race, self->vendor, 0);
 	run_race(_metadata, race);
+}
+
+/* Devices that remove themselves, while others open, remove and unregister them */
+TEST_F(race, goes_by_itself)
+{
+	struct race *race = self->race;
+
+	add_create(race, self->vendor, self->uuid);
+	add_open_last(race, self->vendor, self->uuid);
+	add_open_last(race, self->vendor, self->uuid);
+	add_open(race, self->vendor, self->uuid);
+	add_remove(race, self->vendor, self->uuid);
+	run_race(_metadata, race);
+}
+
+TEST_F(race, goes_by_itself_and_unregister)
+{
+	struct race *race = self->race;
+
+	add_create(race, self->vendor, self->uuid);
+	add_open_last(race, self->vendor, self->uuid);
+	add_open_last(race, self->vendor, self->uuid);
+	add_reregister(race, self->vendor, 0);
+	run_race(_metadata, race);
+}
+
+/* What the vendor's remove takes is held while another parent comes and goes. */
+TEST_F(race, goes_by_itself_under_the_vendors_lock)
+{
+	struct race *race = self->race;
+
+	ASSERT_EQ(0, vendor_write(self->vendor, "serialize", "Y"));
+	add_create(race, self->vendor, self->uuid);
+	add_open_last(race, self->vendor, self->uuid);
+	add_reregister(race, self->vendor, 1);
+	run_race(_metadata, race);
+	EXPECT_EQ(0, vendor_write(self->vendor, "serialize", "N"));
 }
 
 /* CVE-2026-80676 was of another bus. */

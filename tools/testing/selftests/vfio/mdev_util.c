@@ -593,6 +593,37 @@ int mdev_available(const char *vendor, unsigned int parent, const char *type)
 	return ret < 0 ? ret : atoi(text);
 }
 
+char *mdev_errors_path(char *path, const char *vendor, unsigned int parent)
+{
+	snprintf(path, PATH_LEN, "/sys/devices/platform/%s.%u/mdev_errors", vendor,
+		 parent);
+	return path;
+}
+
+int mdev_told_in(const char *path, const char *uuid, const char *what)
+{
+	char text[8192], *rest = text, *line, start[128];
+	unsigned int count;
+	int ret;
+
+	ret = read_file(path, text, sizeof(text));
+	if (ret < 0)
+		return ret;
+	snprintf(start, sizeof(start), " %s %s: ", uuid, what);
+	while ((line = strsep(&rest, "\n")))
+		if (strstr(line, start) && sscanf(line, "%u ", &count) == 1)
+			return count;
+	return 0;
+}
+
+int mdev_told(const char *vendor, unsigned int parent, const char *uuid,
+	      const char *what)
+{
+	char path[PATH_LEN];
+
+	return mdev_told_in(mdev_errors_path(path, vendor, parent), uuid, what);
+}
+
 int mdev_group(const char *uuid)
 {
 	char path[PATH_LEN], name[32];

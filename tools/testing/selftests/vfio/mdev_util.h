@@ -134,6 +134,12 @@ int mdev_make(const char *vendor, unsigned int parent, const char *type,
 int mdev_remove(const char *uuid);
 bool mdev_exists(const char *uuid);
 int mdev_available(const char *vendor, unsigned int parent, const char *type);
+/* The parent's file mdev_errors; the link of its class goes before the file does. */
+char *mdev_errors_path(char *path, const char *vendor, unsigned int parent);
+/* How often such a file tells of WHAT ("create 22 no-uuid") of a device */
+int mdev_told_in(const char *path, const char *uuid, const char *what);
+int mdev_told(const char *vendor, unsigned int parent, const char *uuid,
+	      const char *what);
 /* The number of its IOMMU group. */
 int mdev_group(const char *uuid);
 

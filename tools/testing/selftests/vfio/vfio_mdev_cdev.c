@@ -398,10 +398,33 @@ TEST_F(cdev, removal_does_not_wait_for_an_unbound_file)
 	EXPECT_GT(AT_ONCE, now_ms() - start);
 	async_kill(pid);
 	EXPECT_TRUE(exists("%s", c->node));
+	EXPECT_EQ(1, mdev_told(c->vendor, 0, c->uuid, "remove 16 file-open"));
 
 	EXPECT_EQ(0, do_bind(c->fd, c->iommufd));
 	EXPECT_EQ(1, vendor_calls(c->vendor, "open"));
 	cdev_close(&c->fd);
+	EXPECT_EQ(0, mdev_remove(c->uuid));
+}
+
+/* It does not go by itself under somebody who has but the file, and tries later. */
+TEST_F(cdev, goes_by_itself_but_not_with_a_file_open)
+{
+	struct cdev *c = &self->c;
+	char path[PATH_LEN];
+	int second;
+
+	ASSERT_EQ(0, write_file(mdev_path(path, c->uuid, "mdev_remove_on_close"),
+				"1"));
+	second = open_file(c->node);
+	ASSERT_LE(0, second);
+	ASSERT_EQ(0, do_bind(c->fd, c->iommufd));
+	cdev_close(&c->fd);
+	EXPECT_TRUE(WAIT_FOR(mdev_told(c->vendor, 0, c->uuid,
+				       "remove 16 file-open") == 1, SOON));
+	EXPECT_TRUE(exists("%s", c->node));
+
+	/* Another is not asked to wait for that. */
+	cdev_close(&second);
 	EXPECT_EQ(0, mdev_remove(c->uuid));
 }
 

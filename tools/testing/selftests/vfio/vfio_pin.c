@@ -170,6 +170,15 @@ static int touch(const char *uuid, __u64 pfn)
 	return write_file(mdev_path(path, uuid, "vendor/pin"), text);
 }
 
+/* How often the device's parent tells of a failure */
+static int told(const struct use *use, const char *what)
+{
+	char path[PATH_LEN];
+
+	return mdev_told_in(mdev_path(path, use->uuid, "../mdev_errors"), use->uuid,
+			    what);
+}
+
 static int use_begin(struct use *use, const char *vendor, const char *driver)
 {
 	int ret;
@@ -516,6 +525,8 @@ TEST_F(pin, bad_numbers)
 	EXPECT_EQ(-E2BIG, pin(use, MAX_PAGES + 1, BOTH));
 	EXPECT_EQ(-E2BIG, unpin(use, MAX_PAGES + 1));
 	EXPECT_EQ(-E2BIG, pin(use, INT32_MAX, BOTH));
+	EXPECT_EQ(2, told(use, "pin 22 arguments"));
+	EXPECT_EQ(2, told(use, "pin 7 arguments"));
 
 	use->user_pfn[0] = ~0UL;
 	EXPECT_EQ(-EINVAL, pin(use, 1, BOTH));
@@ -572,6 +583,7 @@ TEST_F(pin, more_than_the_mapping_allows)
 	EXPECT_EQ(-EPERM, pin(use, 8, BOTH));
 	EXPECT_TRUE(all_zero(use->phys_pfn, 8));
 	EXPECT_EQ(-EPERM, pin(use, 8, VENDOR_WRITE));
+	EXPECT_EQ(2, told(use, "pin 1 memory"));
 	EXPECT_EQ(use->held, pages_held());
 	ASSERT_EQ(8, pin(use, 8, VENDOR_READ));
 	EXPECT_EQ(MARK(2), load(use->user.device, use->phys_pfn[6]));
@@ -595,6 +607,7 @@ TEST_F(pin, nobody_hears_of_unmapping)
 	name_pages(use, 0, 1, FIRST);
 	ASSERT_EQ(0, notifier(use->user.device, 0, false, &events));
 	EXPECT_EQ(-EINVAL, pin(use, 1, BOTH));
+	EXPECT_EQ(1, told(use, "pin 22 unheard"));
 	EXPECT_EQ(-ENOENT, notifier(use->user.device, 0, false, &events));
 	ASSERT_EQ(0, notifier(use->user.device, 0, true, &events));
 	EXPECT_EQ(0, events);
@@ -749,6 +762,7 @@ TEST_F(pin, from_outside)
 	/* One has no device, the other no handle. */
 	EXPECT_EQ(variant->external ? -ENOENT : -ENODEV,
 		  touch(use->uuid, FIRST));
+	EXPECT_EQ(!variant->external, told(use, "pin 19 not-open"));
 	ASSERT_EQ(0, write_file("/sys/bus/mdev/drivers/vfio_mdev/unbind",
 				use->uuid));
 	EXPECT_EQ(variant->external ? -ENOENT : -ENODEV,
