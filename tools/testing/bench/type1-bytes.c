@@ -136,13 +136,13 @@ static void put_bytes_row(const char *name, double bytes, unsigned int times)
 
 static const struct pin_row bytes_rows[] = {
 	{ "bytes-4k", BENCH_PIN, 512, .mappings = 1 },
-	{ "bytes-thp", BENCH_PIN, 512, .huge = true, .mappings = 1 },
+	{ "bytes-thp", BENCH_PIN, 512, .memory = HUGE, .mappings = 1 },
 	{ "bytes-shuffled", BENCH_PIN, 1, .flags = BENCH_PIN_SHUFFLED, .mappings = 1 },
 	{ "bytes-2", BENCH_PIN, 1, .stride = 2, .mappings = 1 },
 	{ "bytes-16", BENCH_PIN, 1, .stride = 16, .mappings = 1 },
 	{ "bytes-512", BENCH_PIN, 1, .stride = 512, .mappings = 1 },
 	{ "bytes-twice", BENCH_PIN, 512, .again = true, .mappings = 1 },
-	{ "bytes-twice-thp", BENCH_PIN, 512, .again = true, .huge = true, .mappings = 1 },
+	{ "bytes-twice-thp", BENCH_PIN, 512, .again = true, .memory = HUGE, .mappings = 1 },
 	{ "bytes-dirty", BENCH_PIN, 512, .dirty = true, .mappings = 1 },
 	{ "bytes-1024", BENCH_PIN, 16, .mappings = 1024 },
 };
@@ -156,7 +156,7 @@ static void bytes_of_pins(void)
 		row = &bytes_rows[i];
 		if (!wanted("memory", row->name))
 			continue;
-		want_memory(row->huge, row->stride ? row->stride : 1);
+		want_row_memory();
 		set_up(true, false);
 		map_memory(row->mappings);
 		if (row->dirty)
@@ -188,7 +188,7 @@ static void bytes_of_mappings(void)
 {
 	double before;
 
-	want_memory(false, 1);
+	want_memory(SCATTERED, 1);
 	set_up(true, false);
 	map_many();
 	unmap_all();

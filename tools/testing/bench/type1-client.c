@@ -2,78 +2,149 @@
 /* A user of VFIO: its memory, containers and mappings, and pins in these. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "type1.h"
 
-#define HUGE		(2ul << 20)
+#define BLOCK		(2ul << 20)	/* a huge page */
 
 /* Memory: PAGES pages, STRIDE pages from one to the next */
 
 char *memory;
 size_t memory_size;
 static unsigned int memory_stride;
-static bool memory_huge;
+static enum memory_kind memory_kind;
+
+static char *nth_page(unsigned int nth)
+{
+	return memory + (size_t)nth * memory_stride * PAGE;
+}
+
+/* A file that has 64 bits for each page */
+struct page_file {
+	const char *path;
+	int fd;
+};
+
+static __u64 entry_of(struct page_file *file, __u64 nth)
+{
+	__u64 entry;
+
+	if (file->fd < 0)
+		file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+	if (pread(file->fd, &entry, sizeof(entry), nth * sizeof(entry)) !=
+	    sizeof(entry))
+		fail("cannot read %s", file->path);
+	return entry;
+}
 
 static __u64 frame_of(const void *at)
 {
-	static int fd = -1;
-	__u64 entry;
+	static struct page_file pagemap = { "/proc/self/pagemap", -1 };
 
-	if (fd < 0)
-		fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)at / PAGE * sizeof(entry)) !=
-	    sizeof(entry))
-		fail("cannot read pagemap");
-	return entry & ((1ull << 55) - 1);
+	return entry_of(&pagemap, (uintptr_t)at / PAGE) & ((1ull << 55) - 1);
 }
 
-/* Small pages are no neighbours, those of a huge page are. */
+static bool is_compound(__u64 frame)
+{
+	static struct page_file flags = { "/proc/kpageflags", -1 };
+
+	return entry_of(&flags, frame) &
+	       (1 << KPF_COMPOUND_HEAD | 1 << KPF_COMPOUND_TAIL);
+}
+
+/* How much of its memory a process has in huge pages, as its page table has it */
+static size_t mapped_huge(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "re");
+	size_t kilobytes = 0;
+	char line[128];
+
+	if (!file)
+		fail("cannot open smaps_rollup");
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "AnonHugePages: %zu kB", &kilobytes);
+	fclose(file);
+	return kilobytes << 10;
+}
+
+/* Is it what was asked for? */
 static void check_memory(void)
 {
-	unsigned int i, neighbours = 0;
+	bool compound = memory_kind == HUGE || memory_kind == SPLIT;
+	unsigned int i, neighbours = 0, compounds = 0;
+	__u64 frame, last = 0;
 
-	for (i = 1; i < PAGES; i++) {
-		const char *at = memory + (size_t)i * memory_stride * PAGE;
-
-		if (frame_of(at) ==
-		    frame_of(at - (size_t)memory_stride * PAGE) + 1)
+	for (i = 0; i < PAGES; i++, last = frame) {
+		frame = frame_of(nth_page(i));
+		if (i && frame == last + 1)
 			neighbours++;
+		compounds += is_compound(frame);
 	}
 	errno = ENOMEM;
-	if (memory_huge ? neighbours < PAGES - PAGES / 512 :
-			  neighbours > PAGES / 64)
+	if (memory_kind == SCATTERED ? neighbours > PAGES / 64 :
+				       neighbours < PAGES - PAGES / 512)
 		fail("%u of %u pages lie behind the last", neighbours, PAGES);
+	if (compounds != (compound ? PAGES : 0))
+		fail("%u of %u pages are part of a larger one", compounds, PAGES);
+	if (mapped_huge() != (memory_kind == HUGE ? memory_size : 0))
+		fail("%zu bytes are mapped as huge pages", mapped_huge());
 }
 
-void want_memory(bool huge, unsigned int stride)
+/*
+ * Huge pages to small ones. What is done to a part of one makes the kernel split
+ * it: MADV_COLD the page itself, mprotect() what the page table has. It would
+ * put them together again.
+ */
+static void split_memory(void)
+{
+	char *at;
+
+	for (at = memory; at < memory + memory_size; at += BLOCK) {
+		if (memory_kind == CONSECUTIVE ?
+		    madvise(at, PAGE, MADV_COLD) :
+		    mprotect(at, PAGE, PROT_READ) ||
+		    mprotect(at, PAGE, PROT_READ | PROT_WRITE))
+			fail("cannot split a huge page");
+	}
+	if (madvise(memory, memory_size, MADV_NOHUGEPAGE))
+		fail("madvise");
+}
+
+/* A child has none of it, so that the kernel copies no page. */
+void want_memory(enum memory_kind kind, unsigned int stride)
 {
 	size_t size = (size_t)PAGES * stride * PAGE;
 	unsigned int i;
 	char *at;
 
-	if (memory && memory_huge == huge && memory_stride == stride)
+	if (memory && memory_kind == kind && memory_stride == stride)
 		return;
 	if (memory)
 		munmap(memory, memory_size);
-	at = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE,
+	at = mmap(NULL, size + BLOCK, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
 		fail("cannot map memory");
-	memory = (char *)(((uintptr_t)at + HUGE - 1) & -HUGE);
+	memory = (char *)(((uintptr_t)at + BLOCK - 1) & -BLOCK);
 	munmap(at, memory - at);
-	munmap(memory + size, at + HUGE - memory);
-	if (madvise(memory, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
+	munmap(memory + size, at + BLOCK - memory);
+	if (madvise(memory, size, kind == SCATTERED ? MADV_NOHUGEPAGE :
+						      MADV_HUGEPAGE) ||
+	    madvise(memory, size, MADV_DONTFORK))
 		fail("madvise");
 	memory_size = size;
 	memory_stride = stride;
-	memory_huge = huge;
+	memory_kind = kind;
 
 	/* The kernel hands pages out in a row, so touch them in another order. */
 	for (i = 0; i < PAGES; i++)
-		memory[(size_t)(i * 0x9e3779b1 % PAGES) * stride * PAGE] = 1;
+		*nth_page(i * 0x9e3779b1 % PAGES) = 1;
+	if (kind == CONSECUTIVE || kind == SPLIT)
+		split_memory();
 	check_memory();
 }
 
@@ -241,6 +312,11 @@ void map_many(void)
 
 const struct pin_row *row;
 
+void want_row_memory(void)
+{
+	want_memory(row->memory, row->stride && !row->dense ? row->stride : 1);
+}
+
 void submit(const struct bench_pin_job *job)
 {
 	if (ioctl(device, BENCH_PIN_RUN, job))
@@ -253,7 +329,7 @@ static void do_pages(enum bench_pin_op op, unsigned int size, unsigned int flags
 		.op = floor_only ? op - BENCH_PIN + BENCH_GUP : op,
 		.flags = flags,
 		.at = floor_only ? (uintptr_t)memory : IOVA,
-		.calls = PAGES / size,
+		.calls = row_pages() / size,
 		.size = size,
 		.stride = row->stride ? row->stride : size,
 	};
@@ -271,14 +347,27 @@ void unpin(void)
 	do_pages(BENCH_UNPIN, row->size, row->flags);
 }
 
+void pair(void)
+{
+	do_pages(BENCH_PAIR, row->size, row->flags);
+}
+
+/* As few calls as there can be */
+static unsigned int largest_size(void)
+{
+	if (row->stride)
+		return row->size;
+	return row_pages() < 512 ? row_pages() : 512;
+}
+
 void pin_otherwise(void)
 {
-	do_pages(BENCH_PIN, row->stride ? row->size : 512, 0);
+	do_pages(BENCH_PIN, largest_size(), 0);
 }
 
 void unpin_otherwise(void)
 {
-	do_pages(BENCH_UNPIN, row->stride ? row->size : 512, 0);
+	do_pages(BENCH_UNPIN, largest_size(), 0);
 }
 
 void dirty_pages(__u32 flag)

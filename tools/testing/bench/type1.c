@@ -118,17 +118,31 @@ static const struct pin_row pin_rows[] = {
 	{ "pin-4k-1", BENCH_PIN, 1 },
 	{ "pin-4k-16", BENCH_PIN, 16 },
 	{ "pin-4k-512", BENCH_PIN, 512 },
-	{ "pin-thp-1", BENCH_PIN, 1, .huge = true },
-	{ "pin-thp-512", BENCH_PIN, 512, .huge = true },
+	{ "pin-thp-1", BENCH_PIN, 1, .memory = HUGE },
+	{ "pin-thp-512", BENCH_PIN, 512, .memory = HUGE },
 	{ "unpin-4k-1", BENCH_UNPIN, 1 },
 	{ "unpin-4k-16", BENCH_UNPIN, 16 },
 	{ "unpin-4k-512", BENCH_UNPIN, 512 },
-	{ "unpin-thp-1", BENCH_UNPIN, 1, .huge = true },
-	{ "unpin-thp-512", BENCH_UNPIN, 512, .huge = true },
+	{ "unpin-thp-1", BENCH_UNPIN, 1, .memory = HUGE },
+	{ "unpin-thp-512", BENCH_UNPIN, 512, .memory = HUGE },
+	{ "consecutive-pin-1", BENCH_PIN, 1, CONSECUTIVE },
+	{ "consecutive-pin-16", BENCH_PIN, 16, CONSECUTIVE },
+	{ "consecutive-pin-512", BENCH_PIN, 512, CONSECUTIVE },
+	{ "consecutive-unpin-1", BENCH_UNPIN, 1, CONSECUTIVE },
+	{ "consecutive-unpin-512", BENCH_UNPIN, 512, CONSECUTIVE },
+	{ "split-pin-1", BENCH_PIN, 1, SPLIT },
+	{ "split-pin-512", BENCH_PIN, 512, SPLIT },
+	{ "split-unpin-1", BENCH_UNPIN, 1, SPLIT },
+	{ "split-unpin-512", BENCH_UNPIN, 512, SPLIT },
+	{ "pair-4k-1", BENCH_PAIR, 1 },
+	{ "pair-4k-16", BENCH_PAIR, 16 },
+	{ "pair-thp-1", BENCH_PAIR, 1, HUGE },
+	{ "pair-thp-16", BENCH_PAIR, 16, HUGE },
 	{ "again-4k-1", BENCH_PIN, 1, .again = true },
 	{ "again-4k-512", BENCH_PIN, 512, .again = true },
-	{ "again-thp-512", BENCH_PIN, 512, .again = true, .huge = true },
+	{ "again-thp-512", BENCH_PIN, 512, .again = true, .memory = HUGE },
 	{ "thread-pin-1", BENCH_PIN, 1, .flags = BENCH_PIN_THREAD },
+	{ "thread-pin-thp-1", BENCH_PIN, 1, HUGE, .flags = BENCH_PIN_THREAD },
 	{ "thread-pin-512", BENCH_PIN, 512, .flags = BENCH_PIN_THREAD },
 	{ "shuffled-pin-1", BENCH_PIN, 1, .flags = BENCH_PIN_SHUFFLED },
 	{ "shuffled-unpin-1", BENCH_UNPIN, 1, .flags = BENCH_PIN_SHUFFLED },
@@ -138,6 +152,16 @@ static const struct pin_row pin_rows[] = {
 	{ "stride-16-unpin", BENCH_UNPIN, 1, .stride = 16 },
 	{ "stride-512-pin", BENCH_PIN, 1, .stride = 512 },
 	{ "stride-512-unpin", BENCH_UNPIN, 1, .stride = 512 },
+	{ "sparse-pin-4k", BENCH_PIN, 1, .pages = PAGES / 16, .stride = 16,
+	  .dense = true },
+	{ "sparse-pin-thp", BENCH_PIN, 1, HUGE, PAGES / 16, 16, true },
+	{ "sparse-unpin-4k", BENCH_UNPIN, 1, .pages = PAGES / 16, .stride = 16,
+	  .dense = true },
+	{ "sparse-unpin-thp", BENCH_UNPIN, 1, HUGE, PAGES / 16, 16, true },
+	{ "mappings-pin-1", BENCH_PIN, 1, .mappings = 1024 },
+	{ "mappings-pin-thp-1", BENCH_PIN, 1, HUGE, .mappings = 1024 },
+	{ "mappings-unpin-1", BENCH_UNPIN, 1, .mappings = 1024 },
+	{ "mappings-unpin-thp-1", BENCH_UNPIN, 1, HUGE, .mappings = 1024 },
 	{ "mappings-pin-16", BENCH_PIN, 16, .mappings = 1024 },
 	{ "mappings-unpin-16", BENCH_UNPIN, 16, .mappings = 1024 },
 	{ "dirty-pin-1", BENCH_PIN, 1, .dirty = true },
@@ -148,24 +172,33 @@ static const struct pin_row pin_rows[] = {
 	{ "mixed-unpin-512", BENCH_UNPIN, 512, .mixed = true },
 };
 
+static void measure_pins(void)
+{
+	unsigned int pages = row_pages();
+
+	if (row->again)
+		pin_otherwise();
+	if (row->op == BENCH_PAIR)
+		measure(row->name, pages, NULL, pair, NULL);
+	else if (row->op == BENCH_UNPIN)
+		measure(row->name, pages, pin_otherwise, unpin, NULL);
+	else
+		measure(row->name, pages, NULL, pin,
+			row->again ? unpin : unpin_otherwise);
+	if (row->again)
+		unpin_otherwise();
+}
+
 static void pin_one_row(void)
 {
-	want_memory(row->huge, row->stride ? row->stride : 1);
+	want_row_memory();
 	set_up(true, row->mixed);
 	if (!floor_only)
 		map_memory(row->mappings ? row->mappings : 1);
 	if (row->dirty)
 		dirty_pages(VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
 
-	if (row->again) {
-		pin_otherwise();
-		measure(row->name, PAGES, NULL, pin, unpin);
-		unpin_otherwise();
-	} else if (row->op == BENCH_PIN) {
-		measure(row->name, PAGES, NULL, pin, unpin_otherwise);
-	} else {
-		measure(row->name, PAGES, pin_otherwise, unpin, NULL);
-	}
+	measure_pins();
 	tear_down();
 }
 
@@ -247,15 +280,15 @@ static const struct map_row map_rows[] = {
 	{ "map", "unmap-pinned-4k", PAGES, map_pinned, unmap_memory, NULL,
 	  .pins = { .size = 512, .mappings = 1 } },
 	{ "map", "unmap-pinned-thp", PAGES, map_pinned, unmap_memory, NULL,
-	  .pins = { .size = 512, .mappings = 1, .huge = true } },
+	  .pins = { .size = 512, .mappings = 1, .memory = HUGE } },
 	{ "map", "unmap-pinned-1024", PAGES, map_pinned, unmap_memory, NULL,
 	  .pins = { .size = 16, .mappings = 1024 } },
 	{ "map", "unmap-pinned-all", PAGES, map_pinned, unmap_all, NULL,
 	  .pins = { .size = 16, .mappings = 1024 } },
 	{ "iommu", "iommu-map-thp", PAGES, NULL, map_memory_once, unmap_memory,
-	  .pins = { .huge = true }, .pci = true },
+	  .pins = { .memory = HUGE }, .pci = true },
 	{ "iommu", "iommu-unmap-thp", PAGES, map_memory_once, unmap_memory, NULL,
-	  .pins = { .huge = true }, .pci = true },
+	  .pins = { .memory = HUGE }, .pci = true },
 	{ "iommu", "iommu-map-4k", PAGES, NULL, map_memory_once, unmap_memory,
 	  .pci = true },
 	{ "iommu", "iommu-unmap-4k", PAGES, map_memory_once, unmap_memory, NULL,
@@ -272,7 +305,7 @@ static void map_group(void)
 		if (!wanted(r->group, r->name) || (r->pci && !pci))
 			continue;
 		row = &r->pins;
-		want_memory(row->huge, 1);
+		want_row_memory();
 		set_up(!r->pci, r->pci);
 		if (r->many)
 			map_many();
@@ -330,7 +363,7 @@ static void copy_group(void)
 		if (!wanted("copy", copying->name) ||
 		    (floor_only && copying->flags))
 			continue;
-		want_memory(false, 1);
+		want_memory(SCATTERED, 1);
 		set_up(true, false);
 		if (!floor_only)
 			map_memory(1);

@@ -32,7 +32,14 @@ void put_line(const char *line);
 extern char *memory;
 extern size_t memory_size;
 
-void want_memory(bool huge, unsigned int stride);
+enum memory_kind {
+	SCATTERED,	/* 4K pages that are no neighbours */
+	HUGE,		/* huge pages */
+	CONSECUTIVE,	/* 4K pages that lie behind each other, as huge ones did */
+	SPLIT,		/* huge pages that the page table has in 4K */
+};
+
+void want_memory(enum memory_kind kind, unsigned int stride);
 
 /* The container that functions are about, its last group, and its device */
 extern int container, group, device;
@@ -54,19 +61,30 @@ void dirty_pages(__u32 flag);
 /* How the pages of a row are pinned */
 struct pin_row {
 	const char *name;
-	enum bench_pin_op op;	/* BENCH_PIN or BENCH_UNPIN */
+	enum bench_pin_op op;	/* BENCH_PIN, BENCH_UNPIN or BENCH_PAIR */
 	unsigned int size;	/* pages a call */
-	unsigned int stride;
+	enum memory_kind memory;
+	unsigned int pages;	/* in all, if not PAGES */
+	unsigned int stride;	/* only these pages exist, */
+	bool dense;		/* or all do */
 	unsigned int flags;
 	unsigned int mappings;
-	bool huge, again, dirty, mixed;
+	bool again, dirty, mixed;
 };
 
 extern const struct pin_row *row;
 
+static inline unsigned int row_pages(void)
+{
+	return row->pages ? row->pages : PAGES;
+}
+
+void want_row_memory(void);
+
 void submit(const struct bench_pin_job *job);
 void pin(void);
 void unpin(void);
+void pair(void);
 
 /* In calls of 512 where they can be, whatever the row says */
 void pin_otherwise(void);

@@ -109,6 +109,26 @@ static int call_put(struct bench_pin *bp, u64 at, u32 size, struct page **pages)
 	return size;
 }
 
+static int call_pair(struct bench_pin *bp, u64 at, u32 size,
+		     struct page **pages)
+{
+	int ret = call_pin(bp, at, size, pages);
+
+	if (ret > 0)
+		call_unpin(bp, at, ret, pages);
+	return ret;
+}
+
+static int call_gup_put(struct bench_pin *bp, u64 at, u32 size,
+			struct page **pages)
+{
+	int ret = call_gup(bp, at, size, pages);
+
+	if (ret == size)
+		call_put(bp, at, size, pages);
+	return ret;
+}
+
 /* A kernel thread must adopt the memory that it pins. */
 static int call_gup_adopted(struct bench_pin *bp, u64 at, u32 size,
 			    struct page **pages)
@@ -211,6 +231,11 @@ static int run(struct bench_pin *bp, const struct bench_pin_job *job)
 	case BENCH_PUT:
 		make_calls(bp, job, call_put);
 		return 0;
+	case BENCH_PAIR:
+		return make_calls(bp, job, call_pair) == job->calls ? 0 : -EFAULT;
+	case BENCH_GUP_PUT:
+		return make_calls(bp, job, call_gup_put) == job->calls ?
+		       0 : -EFAULT;
 	default:
 		return run_copy(bp, job);
 	}
@@ -234,6 +259,8 @@ static int check(const struct bench_pin_job *job)
 		return -EINVAL;
 	if ((job->flags & BENCH_PIN_SHUFFLED) && !is_power_of_2(job->calls))
 		return -EINVAL;
+	if (job->op == BENCH_GUP_PUT && (job->flags & BENCH_PIN_THREAD))
+		return -EINVAL;
 	if (check_add_overflow(job->at, (u64)job->calls * job->stride << PAGE_SHIFT,
 			       &last))
 		return -EINVAL;
@@ -252,7 +279,7 @@ static int check(const struct bench_pin_job *job)
 static bool same_set(const struct bench_pin_job *a,
 		     const struct bench_pin_job *b)
 {
-	bool vfio_a = a->op <= BENCH_UNPIN, vfio_b = b->op <= BENCH_UNPIN;
+	bool vfio_a = a->op <= BENCH_PAIR, vfio_b = b->op <= BENCH_PAIR;
 
 	if (vfio_a != vfio_b || a->at != b->at ||
 	    a->calls * a->size != b->calls * b->size)
@@ -275,7 +302,9 @@ static int admit(struct bench_pin *bp, const struct bench_pin_job *job)
 	switch (job->op) {
 	case BENCH_PIN:
 		return !bp->depth || (same && bp->depth == 1) ? 0 : -EBUSY;
+	case BENCH_PAIR:
 	case BENCH_GUP:
+	case BENCH_GUP_PUT:
 		return !bp->depth ? 0 : -EBUSY;
 	case BENCH_UNPIN:
 	case BENCH_PUT:

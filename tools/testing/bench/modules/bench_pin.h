@@ -13,8 +13,10 @@
 enum bench_pin_op {
 	BENCH_PIN,		/* vfio_pin_pages() */
 	BENCH_UNPIN,		/* vfio_unpin_pages() */
+	BENCH_PAIR,		/* both, one after the other, for each call */
 	BENCH_GUP,		/* pin_user_pages_fast() */
 	BENCH_PUT,		/* unpin_user_pages_dirty_lock() */
+	BENCH_GUP_PUT,		/* both, as above; not by a kernel thread */
 	BENCH_READ,		/* vfio_dma_rw(), from the user's memory */
 	BENCH_WRITE,		/* and to it */
 	BENCH_COPY_FROM,	/* copy_from_user() */
