@@ -32,38 +32,56 @@ BEGIN {
 	declare("pin-4k-512", "4K, 512 a call", "pin-4k-512", 330, 270)
 	declare("pin-thp-1", "THP, 1 a call", "pin-thp-1", 1000, 622)
 	declare("pin-thp-512", "THP, 512 a call", "pin-thp-512", 20, 11)
-	declare("consecutive-pin-1", "consecutive 4K, 1 a call", "consecutive-pin-1")
+	declare("consecutive-pin-1", "consecutive 4K, 1 a call", "consecutive-pin-1", 1000, 709)
 	declare("consecutive-pin-16", "consecutive 4K, 16 a call", "consecutive-pin-16")
 	declare("consecutive-pin-512", "consecutive 4K, 512 a call", "consecutive-pin-512")
-	declare("split-pin-1", "THP mapped in 4K, 1 a call", "split-pin-1")
+	declare("split-pin-1", "THP mapped in 4K, 1 a call", "split-pin-1", 1000, 709)
 	declare("split-pin-512", "THP mapped in 4K, 512 a call", "split-pin-512")
-	declare("thread-pin-1", "by a kernel thread, 1 a call", "thread-pin-1")
-	declare("thread-pin-thp-1", "by a kernel thread, THP, 1 a call", "thread-pin-thp-1")
+	declare("thread-pin-1", "by a kernel thread, 1 a call", "thread-pin-1", 1500, 882)
+	declare("thread-pin-thp-1", "by a kernel thread, THP, 1 a call", "thread-pin-thp-1", 1500, 795)
 	declare("thread-pin-512", "by a kernel thread, 512 a call", "thread-pin-512")
 	declare("shuffled-pin-1", "shuffled, 1 a call", "shuffled-pin-1")
 	declare("stride-2-pin", "one in 2, 1 a call", "stride-2-pin")
 	declare("stride-16-pin", "one in 16, 1 a call", "stride-16-pin")
 	declare("stride-512-pin", "one in 512, 1 a call", "stride-512-pin")
-	declare("sparse-pin-4k", "one in 16 that exist, 4K", "sparse-pin-4k")
-	declare("sparse-pin-thp", "one in 16 that exist, THP", "sparse-pin-thp")
-	declare("mappings-pin-1", "1,024 mappings, 1 a call", "pin-4k-1")
-	declare("mappings-pin-thp-1", "1,024 mappings, THP, 1 a call", "pin-thp-1")
+	declare("sparse-pin-4k", "one in 16 that exist, 4K", "sparse-pin-4k", 1150, 709)
+	declare("sparse-pin-thp", "one in 16 that exist, THP", "sparse-pin-thp", 1150, 622)
+	declare("mappings-pin-1", "1,024 mappings, 1 a call", "pin-4k-1", 1050, 709)
+	declare("mappings-pin-thp-1", "1,024 mappings, THP, 1 a call", "pin-thp-1", 1050, 622)
 	declare("mappings-pin-16", "1,024 mappings, 16 a call", "pin-4k-16")
+	declare("other-pin-1", "by another process, 1 a call", "pin-4k-1")
+	declare("other-pin-thp-1", "by another process, THP, 1 a call", "pin-thp-1")
+	declare("other-pin-512", "by another process, 512 a call", "pin-4k-512")
+	declare("small-pin-4k-1", "256 in all, 1 a call", "small-pin-4k-1")
+	declare("small-pin-thp-1", "256 in all, THP, 1 a call", "small-pin-thp-1")
+	declare("small-pin-4k-16", "256 in all, 16 a call", "small-pin-4k-16")
+	declare("small-pin-4k-256", "256 in all, in one call", "small-pin-4k-256")
 	declare("dirty-pin-1", "dirty tracking, 1 a call", "pin-4k-1")
 	declare("dirty-pin-512", "dirty tracking, 512 a call", "pin-4k-512")
 	declare("mixed-pin-1", "mixed container, 1 a call", "pin-4k-1")
 	declare("mixed-pin-512", "mixed container, 512 a call", "pin-4k-512")
 
-	heading("a page pinned and unpinned at once")
-	declare("pair-4k-1", "4K, 1 a call", "pair-4k-1")
+	heading("a page pinned, unpinned at once")
+	declare("pair-4k-1", "4K, 1 a call", "pair-4k-1", 1250, 834)
 	declare("pair-4k-16", "4K, 16 a call", "pair-4k-16")
-	declare("pair-thp-1", "THP, 1 a call", "pair-thp-1")
+	declare("pair-thp-1", "THP, 1 a call", "pair-thp-1", 1250, 746)
 	declare("pair-thp-16", "THP, 16 a call", "pair-thp-16")
 
+	heading("pinned, unpinned at random")
+	declare("mix-4k", "4K", "mix-4k")
+	declare("mix-consecutive", "consecutive 4K", "mix-consecutive")
+	declare("mix-thp", "THP", "mix-thp")
+	declare("mix-blend", "of all kinds, 64 mappings", "mix-blend")
+
 	heading("a page pinned again")
-	declare("again-4k-1", "4K, 1 a call", "", 150)
+	declare("again-4k-1", "4K, 1 a call", "", 120)
+	declare("again-thp-1", "THP, 1 a call", "")
 	declare("again-4k-512", "4K, 512 a call", "", 15)
 	declare("again-thp-512", "THP, 512 a call", "")
+
+	heading("unpinned, stays pinned")
+	declare("again-unpin-4k-1", "4K, 1 a call", "", 120)
+	declare("again-unpin-thp-1", "THP, 1 a call", "")
 
 	heading("a page unpinned")
 	declare("unpin-4k-1", "4K, 1 a call", "unpin-4k-1")
@@ -84,6 +102,8 @@ BEGIN {
 	declare("mappings-unpin-1", "1,024 mappings, 1 a call", "unpin-4k-1")
 	declare("mappings-unpin-thp-1", "1,024 mappings, THP, 1 a call", "unpin-thp-1")
 	declare("mappings-unpin-16", "1,024 mappings, 16 a call", "unpin-4k-16")
+	declare("small-unpin-4k-1", "256 in all, 1 a call", "small-unpin-4k-1")
+	declare("small-unpin-thp-1", "256 in all, THP, 1 a call", "small-unpin-thp-1")
 	declare("dirty-unpin-512", "dirty tracking, 512 a call", "unpin-4k-512")
 	declare("mixed-unpin-512", "mixed container, 512 a call", "unpin-4k-512")
 
@@ -93,12 +113,21 @@ BEGIN {
 	declare("map-10000", "MAP_DMA, 10,000 there", "", 1200)
 	declare("unmap-10000", "UNMAP_DMA, 10,000 there", "", 1300)
 	declare("unmap-all", "UNMAP_DMA of all, 10,000 there", "")
+	declare("unmap-all-one", "UNMAP_DMA of all, one there", "", 1200)
+	declare("map-refused", "MAP_DMA refused, one there", "", 800)
+	declare("map-refused-10000", "MAP_DMA refused, 10,000 there", "", 900)
 
 	heading("a pinned page unmapped")
 	declare("unmap-pinned-4k", "4K, one mapping", "unpin-4k-512")
 	declare("unmap-pinned-thp", "THP, one mapping", "unpin-thp-512")
 	declare("unmap-pinned-1024", "1,024 mappings", "unpin-4k-16")
 	declare("unmap-pinned-all", "1,024 mappings, all", "unpin-4k-16")
+
+	heading("dirty tracking, a page mapped")
+	declare("dirty-start", "start, all are pinned", "", 30)
+	declare("dirty-get", "get, all are pinned", "", 30)
+	declare("dirty-start-16", "start, one in 16 is pinned", "", 2)
+	declare("dirty-get-16", "get, one in 16 is pinned", "", 2)
 
 	heading("in a memory cgroup")
 	declare("cgroup-map", "MAP_DMA", "", "any")
@@ -115,7 +144,9 @@ BEGIN {
 	declare("iommu-map-thp", "MAP_DMA, THP", "", 30)
 	declare("iommu-unmap-thp", "UNMAP_DMA, THP", "", 30)
 	declare("iommu-map-4k", "MAP_DMA, scattered 4K", "", 900)
-	declare("iommu-unmap-4k", "UNMAP_DMA, scattered 4K", "", 900)
+	declare("iommu-unmap-4k", "UNMAP_DMA, scattered 4K", "", 700)
+	declare("iommu-map-64k", "MAP_DMA, 64 KiB of THP a call", "", 400)
+	declare("iommu-unmap-64k", "UNMAP_DMA, 64 KiB of THP a call", "")
 	declare("iommu-unmap-all", "UNMAP_DMA of all, scattered 4K", "")
 
 	heading("a copy by vfio_dma_rw()")
@@ -150,6 +181,10 @@ BEGIN {
 	heading("kernel bytes a mapping")
 	declare("bytes-mapping", "one page, 10,000 there", "")
 
+	heading("kernel bytes a page, IOMMU")
+	declare("bytes-iommu-4k", "scattered 4K", "", 8.1)
+	declare("bytes-iommu-thp", "THP", "", 0.3)
+
 	printf "row\tunit\tstock\tfloor\tours\tat_most\tverdict\n" >tsv
 }
 
@@ -169,6 +204,10 @@ $1 == "row" {
 		functions[f]
 	}
 	delete counted
+}
+
+$1 == "seed" {
+	seed = $2
 }
 
 # Two lines a sharing: to pin and to unpin.
@@ -325,7 +364,8 @@ function show_bars(    i, name, stock, title)
 }
 
 END {
-	printf "Linux %s, %s\n", kver, unit
+	printf "Linux %s, %s%s\n", kver, unit,
+	       seed == "" ? "" : ", calls at random of seed " seed
 	for (i = 1; i <= declared; i++) {
 		if (order[i] ~ /^#/)
 			title = substr(order[i], 2)

@@ -199,9 +199,29 @@ static void bytes_of_mappings(void)
 	tear_down();
 }
 
+/* What a mapping behind an IOMMU takes, with the tables that have its pages */
+static void bytes_behind_iommu(const char *name, enum memory_kind kind)
+{
+	double before;
+
+	if (!pci || !wanted("memory", name))
+		return;
+	want_memory(kind, 1);
+	set_up(false, true);
+	/* So that tables of page tables are there; an unmap may leave more. */
+	map(IOVA + memory_size, memory, PAGE);
+	bytes_used();
+	before = bytes_used();
+	map_memory(1);
+	put_bytes_row(name, bytes_used() - before, PAGES);
+	tear_down();
+}
+
 void memory_group(void)
 {
 	bytes_of_pins();
 	if (wanted("memory", "bytes-mapping"))
 		bytes_of_mappings();
+	bytes_behind_iommu("bytes-iommu-4k", SCATTERED);
+	bytes_behind_iommu("bytes-iommu-thp", HUGE);
 }

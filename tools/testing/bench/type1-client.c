@@ -56,6 +56,13 @@ static bool is_compound(__u64 frame)
 	       (1 << KPF_COMPOUND_HEAD | 1 << KPF_COMPOUND_TAIL);
 }
 
+static enum memory_kind kind_at(const char *at)
+{
+	if (memory_kind == BLEND)
+		return (at - memory) / BLOCK % BLEND;
+	return memory_kind;
+}
+
 /* How much of its memory a process has in huge pages, as its page table has it */
 static size_t mapped_huge(void)
 {
@@ -71,26 +78,32 @@ static size_t mapped_huge(void)
 	return kilobytes << 10;
 }
 
-/* Is it what was asked for? */
+/* Is it what was asked for? A few scattered pages may be neighbours. */
 static void check_memory(void)
 {
-	bool compound = memory_kind == HUGE || memory_kind == SPLIT;
-	unsigned int i, neighbours = 0, compounds = 0;
+	unsigned int i, neighbours = 0, others = 0;
 	__u64 frame, last = 0;
+	size_t huge = 0;
 
 	for (i = 0; i < PAGES; i++, last = frame) {
-		frame = frame_of(nth_page(i));
-		if (i && frame == last + 1)
-			neighbours++;
-		compounds += is_compound(frame);
+		const char *at = nth_page(i);
+		enum memory_kind kind = kind_at(at);
+
+		frame = frame_of(at);
+		if (kind == SCATTERED)
+			neighbours += frame == last + 1;
+		else if ((at - memory) % BLOCK && frame != last + 1)
+			others++;
+		if (is_compound(frame) != (kind == HUGE || kind == SPLIT))
+			others++;
+		if (kind == HUGE)
+			huge += PAGE;
 	}
 	errno = ENOMEM;
-	if (memory_kind == SCATTERED ? neighbours > PAGES / 64 :
-				       neighbours < PAGES - PAGES / 512)
-		fail("%u of %u pages lie behind the last", neighbours, PAGES);
-	if (compounds != (compound ? PAGES : 0))
-		fail("%u of %u pages are part of a larger one", compounds, PAGES);
-	if (mapped_huge() != (memory_kind == HUGE ? memory_size : 0))
+	if (neighbours > PAGES / 64 || others)
+		fail("%u of %u pages lie behind the last, %u are not as they should be",
+		     neighbours, PAGES, others);
+	if (mapped_huge() != huge)
 		fail("%zu bytes are mapped as huge pages", mapped_huge());
 }
 
@@ -104,13 +117,15 @@ static void split_memory(void)
 	char *at;
 
 	for (at = memory; at < memory + memory_size; at += BLOCK) {
-		if (memory_kind == CONSECUTIVE ?
-		    madvise(at, PAGE, MADV_COLD) :
-		    mprotect(at, PAGE, PROT_READ) ||
-		    mprotect(at, PAGE, PROT_READ | PROT_WRITE))
+		enum memory_kind kind = kind_at(at);
+
+		if ((kind == CONSECUTIVE && madvise(at, PAGE, MADV_COLD)) ||
+		    (kind == SPLIT &&
+		     (mprotect(at, PAGE, PROT_READ) ||
+		      mprotect(at, PAGE, PROT_READ | PROT_WRITE))))
 			fail("cannot split a huge page");
 	}
-	if (madvise(memory, memory_size, MADV_NOHUGEPAGE))
+	if (memory_kind != HUGE && madvise(memory, memory_size, MADV_NOHUGEPAGE))
 		fail("madvise");
 }
 
@@ -132,19 +147,20 @@ void want_memory(enum memory_kind kind, unsigned int stride)
 	memory = (char *)(((uintptr_t)at + BLOCK - 1) & -BLOCK);
 	munmap(at, memory - at);
 	munmap(memory + size, at + BLOCK - memory);
-	if (madvise(memory, size, kind == SCATTERED ? MADV_NOHUGEPAGE :
-						      MADV_HUGEPAGE) ||
-	    madvise(memory, size, MADV_DONTFORK))
-		fail("madvise");
 	memory_size = size;
 	memory_stride = stride;
 	memory_kind = kind;
+	for (at = memory; at < memory + size; at += BLOCK)
+		if (madvise(at, BLOCK, kind_at(at) == SCATTERED ?
+				       MADV_NOHUGEPAGE : MADV_HUGEPAGE))
+			fail("madvise");
+	if (madvise(memory, size, MADV_DONTFORK))
+		fail("madvise");
 
 	/* The kernel hands pages out in a row, so touch them in another order. */
 	for (i = 0; i < PAGES; i++)
 		*nth_page(i * 0x9e3779b1 % PAGES) = 1;
-	if (kind == CONSECUTIVE || kind == SPLIT)
-		split_memory();
+	split_memory();
 	check_memory();
 }
 
@@ -242,7 +258,7 @@ void tear_down(void)
 	close(container);
 }
 
-void map(__u64 iova, const void *at, size_t size)
+static int try_map(__u64 iova, const void *at, size_t size)
 {
 	struct vfio_iommu_type1_dma_map arg = {
 		.argsz = sizeof(arg),
@@ -252,7 +268,12 @@ void map(__u64 iova, const void *at, size_t size)
 		.size = size,
 	};
 
-	if (ioctl(container, VFIO_IOMMU_MAP_DMA, &arg))
+	return ioctl(container, VFIO_IOMMU_MAP_DMA, &arg);
+}
+
+void map(__u64 iova, const void *at, size_t size)
+{
+	if (try_map(iova, at, size))
 		fail("no mapping at %#llx", iova);
 }
 
@@ -293,6 +314,13 @@ void map_memory(unsigned int mappings)
 void map_slot(unsigned int slot)
 {
 	map(IOVA + (__u64)slot * PAGE, memory + slot % PAGES * PAGE, PAGE);
+}
+
+/* That there is a mapping already is what MAP_DMA must say. */
+void refuse_slot(unsigned int slot)
+{
+	if (!try_map(IOVA + (__u64)slot * PAGE, memory, PAGE) || errno != EEXIST)
+		fail("a second mapping in slot %u", slot);
 }
 
 void unmap_slot(unsigned int slot)
@@ -379,4 +407,28 @@ void dirty_pages(__u32 flag)
 
 	if (ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &arg))
 		fail("dirty tracking, %#x", flag);
+}
+
+/* Of the first mapping, which has all of the memory */
+void dirty_get(void)
+{
+	static __u64 bits[PAGES / 64];
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} arg = {
+		.head.argsz = sizeof(arg),
+		.head.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.get.iova = IOVA,
+		.get.size = memory_size,
+		.get.bitmap.pgsize = PAGE,
+		.get.bitmap.size = sizeof(bits),
+		.get.bitmap.data = bits,
+	};
+
+	bits[0] = 0;
+	if (ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &arg))
+		fail("no dirty bitmap");
+	if (!(bits[0] & 1))
+		fail("a pinned page is not dirty");
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage: type1 [-qc] [-p ADDRESS] [-r ROWS] LABEL
+ * usage: type1 [-qc] [-p ADDRESS] [-r ROWS] [-s SEED] LABEL
  *
  * Measures what type1 does for devices of bench_pin and for the PCI device at
  * ADDRESS, which vfio-pci has, and prints a line for each:
  *
  *	row LABEL NAME TICKS TIMES
+ *	seed SEED, before rows of calls at random (type1-mix.c)
  *	stream LABEL OPERATION SHARING STREAMS SIZE NANOSECONDS SHARE
  *
  * TICKS of the time stamp counter are for one page, or one call or mapping
@@ -21,6 +22,7 @@
 #include <fnmatch.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "type1.h"
@@ -50,7 +52,7 @@ static bool is_charged(const char *name)
 /* Is the row, or its group, one of those asked for? */
 bool wanted(const char *group, const char *name)
 {
-	char list[256], full[64], *rest = list, *pattern;
+	char list[1024], full[64], *rest = list, *pattern;
 
 	if (in_cgroup) {
 		if (!is_charged(name))
@@ -75,35 +77,47 @@ void put_line(const char *line)
 		fputs(line, stderr);
 }
 
-/*
- * Measures run(), which does something so many times. What happens the first
- * time only, such as making a slab, does not count.
- */
-static void measure(const char *name, unsigned int times,
-		    void (*prepare)(void), void (*run)(void),
-		    void (*restore)(void))
+/* What run() takes, so many times in a row. */
+static __u64 sample(unsigned int rounds, void (*prepare)(void),
+		    void (*run)(void), void (*restore)(void))
 {
-	__u64 least = UINT64_MAX, start, end;
-	char line[128];
-	int i;
+	__u64 start, took = 0;
+	unsigned int i;
 
-	for (i = 0; i < SAMPLES + 1; i++) {
-		if (i == 1) {
-			mark(MARK_REPORT, 0);
-			least = UINT64_MAX;
-		}
+	for (i = 0; i < rounds; i++) {
 		if (prepare)
 			prepare();
-		usleep(SETTLE_US);
+		if (!i)
+			usleep(SETTLE_US);
 		mark(MARK_START, 0);
 		start = ticks();
 		run();
-		end = ticks();
+		took += ticks() - start;
 		mark(MARK_STOP, 0);
 		if (restore)
 			restore();
-		if (end - start < least)
-			least = end - start;
+	}
+	return took;
+}
+
+/*
+ * What happens the first time only, such as making a slab, does not count. In all
+ * rounds together run() does something so many times.
+ */
+static void measure_rounds(const char *name, unsigned int times,
+			   unsigned int rounds, void (*prepare)(void),
+			   void (*run)(void), void (*restore)(void))
+{
+	__u64 least = UINT64_MAX, took;
+	char line[128];
+	int i;
+
+	sample(rounds, prepare, run, restore);
+	mark(MARK_REPORT, 0);
+	for (i = 0; i < SAMPLES; i++) {
+		took = sample(rounds, prepare, run, restore);
+		if (took < least)
+			least = took;
 	}
 	mark(MARK_REPORT, 0);
 	snprintf(line, sizeof(line), "row %s %s%s %.3f %u\n", label,
@@ -112,7 +126,15 @@ static void measure(const char *name, unsigned int times,
 	put_line(line);
 }
 
+void measure(const char *name, unsigned int times, void (*prepare)(void),
+	     void (*run)(void), void (*restore)(void))
+{
+	measure_rounds(name, times, 1, prepare, run, restore);
+}
+
 /* Pinning */
+
+#define SMALL	256	/* pages, of a driver that has few of them pinned */
 
 static const struct pin_row pin_rows[] = {
 	{ "pin-4k-1", BENCH_PIN, 1 },
@@ -134,15 +156,27 @@ static const struct pin_row pin_rows[] = {
 	{ "split-pin-512", BENCH_PIN, 512, SPLIT },
 	{ "split-unpin-1", BENCH_UNPIN, 1, SPLIT },
 	{ "split-unpin-512", BENCH_UNPIN, 512, SPLIT },
+	{ "small-pin-4k-1", BENCH_PIN, 1, .pages = SMALL },
+	{ "small-pin-4k-16", BENCH_PIN, 16, .pages = SMALL },
+	{ "small-pin-4k-256", BENCH_PIN, SMALL, .pages = SMALL },
+	{ "small-pin-thp-1", BENCH_PIN, 1, HUGE, SMALL },
+	{ "small-unpin-4k-1", BENCH_UNPIN, 1, .pages = SMALL },
+	{ "small-unpin-thp-1", BENCH_UNPIN, 1, HUGE, SMALL },
 	{ "pair-4k-1", BENCH_PAIR, 1 },
 	{ "pair-4k-16", BENCH_PAIR, 16 },
 	{ "pair-thp-1", BENCH_PAIR, 1, HUGE },
 	{ "pair-thp-16", BENCH_PAIR, 16, HUGE },
 	{ "again-4k-1", BENCH_PIN, 1, .again = true },
+	{ "again-thp-1", BENCH_PIN, 1, HUGE, .again = true },
+	{ "again-unpin-4k-1", BENCH_UNPIN, 1, .again = true },
+	{ "again-unpin-thp-1", BENCH_UNPIN, 1, HUGE, .again = true },
 	{ "again-4k-512", BENCH_PIN, 512, .again = true },
 	{ "again-thp-512", BENCH_PIN, 512, .again = true, .memory = HUGE },
 	{ "thread-pin-1", BENCH_PIN, 1, .flags = BENCH_PIN_THREAD },
 	{ "thread-pin-thp-1", BENCH_PIN, 1, HUGE, .flags = BENCH_PIN_THREAD },
+	{ "other-pin-1", BENCH_PIN, 1, .other = true },
+	{ "other-pin-512", BENCH_PIN, 512, .other = true },
+	{ "other-pin-thp-1", BENCH_PIN, 1, HUGE, .other = true },
 	{ "thread-pin-512", BENCH_PIN, 512, .flags = BENCH_PIN_THREAD },
 	{ "shuffled-pin-1", BENCH_PIN, 1, .flags = BENCH_PIN_SHUFFLED },
 	{ "shuffled-unpin-1", BENCH_UNPIN, 1, .flags = BENCH_PIN_SHUFFLED },
@@ -189,6 +223,22 @@ static void measure_pins(void)
 		unpin_otherwise();
 }
 
+/* What is open is shared with it, memory is not. */
+static void in_child(void (*what)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		fail("cannot fork");
+	if (!pid) {
+		what();
+		exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		exit(1);
+}
+
 static void pin_one_row(void)
 {
 	want_row_memory();
@@ -198,7 +248,10 @@ static void pin_one_row(void)
 	if (row->dirty)
 		dirty_pages(VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
 
-	measure_pins();
+	if (row->other)
+		in_child(measure_pins);
+	else
+		measure_pins();
 	tear_down();
 }
 
@@ -212,7 +265,7 @@ static void pin_group(void)
 			continue;
 		/* What they are of is measured in a row of its own. */
 		if (floor_only && (row->again || row->mappings || row->dirty ||
-				   row->mixed))
+				   row->mixed || row->other))
 			continue;
 		pin_one_row();
 	}
@@ -260,6 +313,66 @@ static void map_pinned(void)
 	pin();
 }
 
+/* Mappings where there is one already, which are refused */
+static void map_first(void)
+{
+	map_slot(0);
+}
+
+static void map_refused(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MORE; i++)
+		refuse_slot(0);
+}
+
+static void map_refused_many(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MORE; i++)
+		refuse_slot(gap(i) - 1);
+}
+
+/* Mappings of 64 KiB, one behind the other, as many as MORE */
+#define BYTES_64K	(16 * PAGE)
+
+static void map_64k(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MORE; i++)
+		map(IOVA + i * BYTES_64K, memory + i * BYTES_64K, BYTES_64K);
+}
+
+static void unmap_64k(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < MORE; i++)
+		unmap(IOVA + i * BYTES_64K, BYTES_64K);
+}
+
+/* Dirty tracking, of one mapping */
+
+static void dirty_start(void)
+{
+	dirty_pages(VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
+}
+
+static void map_pinned_dirty(void)
+{
+	map_pinned();
+	dirty_start();
+}
+
+static void dirty_stop_unmap(void)
+{
+	dirty_pages(VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+	unmap_memory();
+}
+
 struct map_row {
 	const char *group, *name;
 	unsigned int times;
@@ -267,9 +380,13 @@ struct map_row {
 	void (*run)(void);
 	void (*restore)(void);
 	struct pin_row pins;	/* that prepare() makes */
+	unsigned int rounds;	/* if run() does it once only */
 	bool many;		/* in a container that has MAPPINGS of them */
 	bool pci;
 };
+
+#define SPARSE	{ .size = 1, .pages = PAGES / 16, .stride = 16, .dense = true, \
+		  .mappings = 1 }
 
 static const struct map_row map_rows[] = {
 	{ "map", "map", MORE, NULL, map_more, unmap_more },
@@ -285,6 +402,23 @@ static const struct map_row map_rows[] = {
 	  .pins = { .size = 16, .mappings = 1024 } },
 	{ "map", "unmap-pinned-all", PAGES, map_pinned, unmap_all, NULL,
 	  .pins = { .size = 16, .mappings = 1024 } },
+	{ "map", "map-refused", MORE, map_first, map_refused, unmap_all },
+	{ "map", "map-refused-10000", MORE, NULL, map_refused_many, NULL,
+	  .many = true },
+	{ "map", "unmap-all-one", MORE, map_first, unmap_all, NULL,
+	  .rounds = MORE },
+	{ "dirty", "dirty-start", PAGES, map_pinned, dirty_start,
+	  dirty_stop_unmap, .pins = { .size = 512, .mappings = 1 } },
+	{ "dirty", "dirty-get", PAGES, map_pinned_dirty, dirty_get,
+	  dirty_stop_unmap, .pins = { .size = 512, .mappings = 1 } },
+	{ "dirty", "dirty-start-16", PAGES, map_pinned, dirty_start,
+	  dirty_stop_unmap, .pins = SPARSE },
+	{ "dirty", "dirty-get-16", PAGES, map_pinned_dirty, dirty_get,
+	  dirty_stop_unmap, .pins = SPARSE },
+	{ "iommu", "iommu-map-64k", MORE * 16, NULL, map_64k, unmap_64k,
+	  .pins = { .memory = HUGE }, .pci = true },
+	{ "iommu", "iommu-unmap-64k", MORE * 16, map_64k, unmap_64k, NULL,
+	  .pins = { .memory = HUGE }, .pci = true },
 	{ "iommu", "iommu-map-thp", PAGES, NULL, map_memory_once, unmap_memory,
 	  .pins = { .memory = HUGE }, .pci = true },
 	{ "iommu", "iommu-unmap-thp", PAGES, map_memory_once, unmap_memory, NULL,
@@ -309,7 +443,8 @@ static void map_group(void)
 		set_up(!r->pci, r->pci);
 		if (r->many)
 			map_many();
-		measure(r->name, r->times, r->prepare, r->run, r->restore);
+		measure_rounds(r->name, r->times, r->rounds ? r->rounds : 1,
+			       r->prepare, r->run, r->restore);
 		tear_down();
 	}
 }
@@ -407,10 +542,11 @@ static void container_group(void)
 
 int main(int argc, char **argv)
 {
+	__u64 seed = 1;
 	int option;
 
 	find_plugin();
-	while ((option = getopt(argc, argv, "qcp:r:")) != -1) {
+	while ((option = getopt(argc, argv, "qcp:r:s:")) != -1) {
 		switch (option) {
 		case 'q':
 			plugin = true;
@@ -423,6 +559,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			rows = optarg;
+			break;
+		case 's':
+			seed = strtoull(optarg, NULL, 10);
 			break;
 		default:
 			return 2;
@@ -437,6 +576,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
 	pin_group();
+	mix_group(seed);
 	copy_group();
 	if (floor_only)
 		return 0;

@@ -4,6 +4,7 @@
  *
  *	type1.c		how a row is measured; those of pins, mappings, copies
  *			and containers
+ *	type1-mix.c	those of calls at random
  *	type1-client.c	a user of VFIO: memory, containers, mappings, pins
  *	type1-bytes.c	rows about the kernel's memory
  *	type1-streams.c	rows about several CPUs
@@ -25,6 +26,9 @@
 extern const char *label, *pci;
 extern bool floor_only;
 
+/* How a row is measured, which does something so many times */
+void measure(const char *name, unsigned int times, void (*prepare)(void),
+	     void (*run)(void), void (*restore)(void));
 bool wanted(const char *group, const char *name);
 void put_line(const char *line);
 
@@ -37,6 +41,7 @@ enum memory_kind {
 	HUGE,		/* huge pages */
 	CONSECUTIVE,	/* 4K pages that lie behind each other, as huge ones did */
 	SPLIT,		/* huge pages that the page table has in 4K */
+	BLEND,		/* a huge page's worth of each, in turn */
 };
 
 void want_memory(enum memory_kind kind, unsigned int stride);
@@ -57,6 +62,7 @@ void unmap(__u64 iova, size_t size);
 void unmap_all(void);
 void map_memory(unsigned int mappings);
 void dirty_pages(__u32 flag);
+void dirty_get(void);
 
 /* How the pages of a row are pinned */
 struct pin_row {
@@ -70,6 +76,7 @@ struct pin_row {
 	unsigned int flags;
 	unsigned int mappings;
 	bool again, dirty, mixed;
+	bool other;		/* by a process that has none of the memory */
 };
 
 extern const struct pin_row *row;
@@ -94,8 +101,12 @@ void unpin_otherwise(void);
 #define MAPPINGS	10000
 
 void map_slot(unsigned int slot);
+void refuse_slot(unsigned int slot);
 void unmap_slot(unsigned int slot);
 void map_many(void);
+
+/* type1-mix.c. The same seed gives the same calls. */
+void mix_group(__u64 seed);
 
 /* type1-bytes.c, type1-streams.c */
 void memory_group(void);

@@ -7,7 +7,8 @@
  * them, all of them pinned @depth times over. Another set is refused until the
  * last is unpinned. What is left when the device is closed, or when the user
  * unmaps it, is given back; the bits of @held say which pages are left, and a
- * set that lost some can no longer be pinned or unpinned by a job.
+ * set that lost some can no longer be pinned or unpinned by a job. Steps that
+ * were loaded, see bench_pin.h, leave nothing pinned, so they are no set.
  *
  * bench_pin.lock protects the set and the pages, and is held for a whole job.
  * dma_unmap takes it as well: type1 calls that with no lock which pinning needs.
@@ -37,8 +38,11 @@ struct bench_pin {
 	void *buffer;		/* COPY_MAX bytes, from the first copy on */
 	struct bench_pin_job set;
 	unsigned int depth;
+	struct bench_pin_step *steps;	/* that were loaded */
+	u32 nr_steps;
 	struct mm_struct *user;	/* who waits for a job's end */
 	DECLARE_BITMAP(held, BENCH_PIN_PAGES);
+	u8 depths[BENCH_PIN_PAGES];	/* of each page, to check and undo steps */
 };
 
 /* A job for a kernel thread */
@@ -189,6 +193,66 @@ static __always_inline int make_all_calls(struct bench_pin *bp,
 	return -EFAULT;
 }
 
+/* Counts how often each page is pinned, unless a step goes below 0 or too far. */
+static bool count_step(const struct bench_pin_step *step, u8 *depths)
+{
+	u32 i;
+
+	for (i = step->page; i < step->page + step->size; i++) {
+		if (depths[i] == (step->unpin ? 0 : U8_MAX))
+			return false;
+		depths[i] += step->unpin ? -1 : 1;
+	}
+	return true;
+}
+
+static bool check_steps(const struct bench_pin_step *steps, u32 count,
+			u8 *depths)
+{
+	u32 n;
+
+	for (n = 0; n < count; n++) {
+		if (!steps[n].size || steps[n].size > BENCH_PIN_BATCH ||
+		    steps[n].page > BENCH_PIN_PAGES - steps[n].size ||
+		    !count_step(&steps[n], depths))
+			return false;
+	}
+	return !memchr_inv(depths, 0, BENCH_PIN_PAGES);
+}
+
+/* Takes steps that succeeded back, so many of the first. */
+static void undo_steps(struct bench_pin *bp, u64 at, u32 made, bench_call undo)
+{
+	u32 i;
+
+	memset(bp->depths, 0, BENCH_PIN_PAGES);
+	for (i = 0; i < made; i++)
+		count_step(&bp->steps[i], bp->depths);
+	for (i = 0; i < BENCH_PIN_PAGES; i++)
+		for (; bp->depths[i]; bp->depths[i]--)
+			undo(bp, at + ((u64)i << PAGE_SHIFT), 1, bp->pages + i);
+}
+
+static __always_inline int make_steps(struct bench_pin *bp, u64 at,
+				      bench_call call, bench_call undo)
+{
+	const struct bench_pin_step *step = bp->steps;
+	u32 n;
+
+	for (n = 0; n < bp->nr_steps; n++, step++) {
+		u64 where = at + ((u64)step->page << PAGE_SHIFT);
+		struct page **pages = bp->pages + step->page;
+
+		if (step->unpin) {
+			undo(bp, where, step->size, pages);
+		} else if (call(bp, where, step->size, pages) != step->size) {
+			undo_steps(bp, at, n, undo);
+			return -EFAULT;
+		}
+	}
+	return 0;
+}
+
 static int run_copy(struct bench_pin *bp, const struct bench_pin_job *job)
 {
 	u32 n;
@@ -215,6 +279,11 @@ static bool is_copy(u32 op)
 	return op >= BENCH_READ && op <= BENCH_COPY_TO;
 }
 
+static bool is_steps(u32 op)
+{
+	return op == BENCH_STEPS || op == BENCH_GUP_STEPS;
+}
+
 static int run(struct bench_pin *bp, const struct bench_pin_job *job)
 {
 	switch (job->op) {
@@ -233,6 +302,10 @@ static int run(struct bench_pin *bp, const struct bench_pin_job *job)
 		return 0;
 	case BENCH_PAIR:
 		return make_calls(bp, job, call_pair) == job->calls ? 0 : -EFAULT;
+	case BENCH_STEPS:
+		return make_steps(bp, job->at, call_pin, call_unpin);
+	case BENCH_GUP_STEPS:
+		return make_steps(bp, job->at, call_gup, call_put);
 	case BENCH_GUP_PUT:
 		return make_calls(bp, job, call_gup_put) == job->calls ?
 		       0 : -EFAULT;
@@ -250,7 +323,7 @@ static void run_work(struct work_struct *work)
 
 static int check(const struct bench_pin_job *job)
 {
-	u64 last;
+	u64 pages = (u64)job->calls * job->stride, last;
 
 	if (job->op > BENCH_COPY_TO ||
 	    (job->flags & ~(BENCH_PIN_SHUFFLED | BENCH_PIN_THREAD)) ||
@@ -259,10 +332,15 @@ static int check(const struct bench_pin_job *job)
 		return -EINVAL;
 	if ((job->flags & BENCH_PIN_SHUFFLED) && !is_power_of_2(job->calls))
 		return -EINVAL;
-	if (job->op == BENCH_GUP_PUT && (job->flags & BENCH_PIN_THREAD))
+	if ((job->op == BENCH_GUP_PUT || job->op == BENCH_GUP_STEPS) &&
+	    (job->flags & BENCH_PIN_THREAD))
 		return -EINVAL;
-	if (check_add_overflow(job->at, (u64)job->calls * job->stride << PAGE_SHIFT,
-			       &last))
+	if (is_steps(job->op)) {
+		if (job->calls != 1 || job->size != 1 || job->stride != 1)
+			return -EINVAL;
+		pages = BENCH_PIN_PAGES;
+	}
+	if (check_add_overflow(job->at, pages << PAGE_SHIFT, &last))
 		return -EINVAL;
 	if (is_copy(job->op))
 		return job->size > COPY_MAX ||
@@ -306,6 +384,9 @@ static int admit(struct bench_pin *bp, const struct bench_pin_job *job)
 	case BENCH_GUP:
 	case BENCH_GUP_PUT:
 		return !bp->depth ? 0 : -EBUSY;
+	case BENCH_STEPS:
+	case BENCH_GUP_STEPS:
+		return !bp->steps ? -EINVAL : bp->depth ? -EBUSY : 0;
 	case BENCH_UNPIN:
 	case BENCH_PUT:
 		return same ? 0 : -EINVAL;
@@ -372,6 +453,34 @@ static long bench_pin_run(struct bench_pin *bp, const struct bench_pin_job *job)
 	return ret;
 }
 
+static long bench_pin_load(struct bench_pin *bp,
+			   const struct bench_pin_load __user *arg)
+{
+	struct bench_pin_step *steps;
+	struct bench_pin_load load;
+	bool good;
+
+	if (copy_from_user(&load, arg, sizeof(load)))
+		return -EFAULT;
+	if (!load.count || load.count > BENCH_PIN_STEPS || load.zero)
+		return -EINVAL;
+	steps = vmemdup_user(u64_to_user_ptr(load.steps),
+			     array_size(load.count, sizeof(*steps)));
+	if (IS_ERR(steps))
+		return PTR_ERR(steps);
+
+	mutex_lock(&bp->lock);
+	memset(bp->depths, 0, BENCH_PIN_PAGES);
+	good = check_steps(steps, load.count, bp->depths);
+	if (good) {
+		swap(bp->steps, steps);
+		bp->nr_steps = load.count;
+	}
+	mutex_unlock(&bp->lock);
+	kvfree(steps);
+	return good ? 0 : -EINVAL;
+}
+
 static long bench_pin_ioctl(struct vfio_device *vdev, unsigned int cmd,
 			    unsigned long arg)
 {
@@ -379,6 +488,8 @@ static long bench_pin_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	struct bench_pin_job job;
 	long ret;
 
+	if (cmd == BENCH_PIN_LOAD)
+		return bench_pin_load(bp, (void __user *)arg);
 	if (cmd != BENCH_PIN_RUN)
 		return -ENOTTY;
 	if (copy_from_user(&job, (void __user *)arg, sizeof(job)))
@@ -462,6 +573,8 @@ static void bench_pin_close(struct vfio_device *vdev)
 	}
 	kvfree(bp->pages);
 	bp->pages = NULL;
+	kvfree(bp->steps);
+	bp->steps = NULL;
 	kvfree(bp->buffer);
 	bp->buffer = NULL;
 	mutex_unlock(&bp->lock);
