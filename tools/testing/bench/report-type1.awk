@@ -185,6 +185,18 @@ BEGIN {
 	declare("bytes-iommu-4k", "scattered 4K", "", 8.1)
 	declare("bytes-iommu-thp", "THP", "", 0.3)
 
+	heading("a page of a huge page of 1 GiB")
+	declare("worst-1g-pin-1", "pinned, 1 a call", "worst-1g-pin-1")
+	declare("worst-1g-pin-512", "pinned, 512 a call", "worst-1g-pin-512")
+	declare("worst-1g-unpin-1", "unpinned, 1 a call", "worst-1g-unpin-1")
+	declare("worst-1g-unpin-512", "unpinned, 512 a call", "worst-1g-unpin-512")
+
+	heading("a page in each 2 MiB of 1 TiB")
+	declare("worst-1t-pin", "pinned", "worst-1t-pin")
+	declare("worst-1t-unpin", "unpinned", "worst-1t-unpin")
+	declare("worst-1t-unmap", "unmapped", "worst-1t-unpin")
+	declare("worst-1t-bytes", "kernel bytes", "")
+
 	printf "row\tunit\tstock\tfloor\tours\tat_most\tverdict\n" >tsv
 }
 

@@ -109,7 +109,7 @@ static double bytes_elsewhere(void)
 }
 
 /* In itself it says nothing, only the difference of two does. */
-static double bytes_used(void)
+double bytes_used(void)
 {
 	if (!caches)
 		open_caches();
@@ -124,7 +124,7 @@ static double bytes_used(void)
 	return bytes_in_slabs() - bytes_elsewhere();
 }
 
-static void put_bytes_row(const char *name, double bytes, unsigned int times)
+void put_bytes_row(const char *name, double bytes, unsigned int times)
 {
 	char line[128];
 

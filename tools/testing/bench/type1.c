@@ -49,6 +49,11 @@ static bool is_charged(const char *name)
 	return false;
 }
 
+bool rows_given(void)
+{
+	return rows && *rows;
+}
+
 /* Is the row, or its group, one of those asked for? */
 bool wanted(const char *group, const char *name)
 {
@@ -61,7 +66,7 @@ bool wanted(const char *group, const char *name)
 		group = "cgroup";
 		name = full;
 	}
-	if (!rows || !*rows)
+	if (!rows_given())
 		return true;
 	snprintf(list, sizeof(list), "%s", rows);
 	while ((pattern = strsep(&rest, ", ")))
@@ -100,6 +105,18 @@ static __u64 sample(unsigned int rounds, void (*prepare)(void),
 	return took;
 }
 
+static void put_row(const char *name, __u64 took, unsigned int times,
+		    unsigned int samples)
+{
+	char line[128];
+
+	mark(MARK_REPORT, 0);
+	snprintf(line, sizeof(line), "row %s %s%s %.3f %u\n", label,
+		 in_cgroup ? "cgroup-" : "", name, (double)took / times,
+		 samples * times);
+	put_line(line);
+}
+
 /*
  * What happens the first time only, such as making a slab, does not count. In all
  * rounds together run() does something so many times.
@@ -109,7 +126,6 @@ static void measure_rounds(const char *name, unsigned int times,
 			   void (*run)(void), void (*restore)(void))
 {
 	__u64 least = UINT64_MAX, took;
-	char line[128];
 	int i;
 
 	sample(rounds, prepare, run, restore);
@@ -119,11 +135,12 @@ static void measure_rounds(const char *name, unsigned int times,
 		if (took < least)
 			least = took;
 	}
-	mark(MARK_REPORT, 0);
-	snprintf(line, sizeof(line), "row %s %s%s %.3f %u\n", label,
-		 in_cgroup ? "cgroup-" : "", name, (double)least / times,
-		 SAMPLES * times);
-	put_line(line);
+	put_row(name, least, times, SAMPLES);
+}
+
+void measure_once(const char *name, unsigned int times, void (*run)(void))
+{
+	put_row(name, sample(1, NULL, run, NULL), times, 1);
 }
 
 void measure(const char *name, unsigned int times, void (*prepare)(void),
@@ -575,6 +592,7 @@ int main(int argc, char **argv)
 	floor_only = !strcmp(label, "floor");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
+	worst_group();
 	pin_group();
 	mix_group(seed);
 	copy_group();

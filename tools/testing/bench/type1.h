@@ -5,6 +5,7 @@
  *	type1.c		how a row is measured; those of pins, mappings, copies
  *			and containers
  *	type1-mix.c	those of calls at random
+ *	type1-worst.c	those of much memory
  *	type1-client.c	a user of VFIO: memory, containers, mappings, pins
  *	type1-bytes.c	rows about the kernel's memory
  *	type1-streams.c	rows about several CPUs
@@ -29,6 +30,8 @@ extern bool floor_only;
 /* How a row is measured, which does something so many times */
 void measure(const char *name, unsigned int times, void (*prepare)(void),
 	     void (*run)(void), void (*restore)(void));
+void measure_once(const char *name, unsigned int times, void (*run)(void));
+bool rows_given(void);
 bool wanted(const char *group, const char *name);
 void put_line(const char *line);
 
@@ -108,7 +111,12 @@ void map_many(void);
 /* type1-mix.c. The same seed gives the same calls. */
 void mix_group(__u64 seed);
 
+/* type1-worst.c */
+void worst_group(void);
+
 /* type1-bytes.c, type1-streams.c */
+double bytes_used(void);
+void put_bytes_row(const char *name, double bytes, unsigned int times);
 void memory_group(void);
 void streams_group(void);
 
