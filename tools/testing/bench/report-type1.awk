@@ -197,6 +197,14 @@ BEGIN {
 	declare("worst-1t-unmap", "unmapped", "worst-1t-unpin")
 	declare("worst-1t-bytes", "kernel bytes", "")
 
+	heading("the longest pin beside, ns")
+	declare("beside-mappings-pin", "UNMAP_DMA of 10,000 mappings", "", "any")
+	declare("beside-pinned-pin", "UNMAP_DMA of 10,000 pinned pages", "", "any")
+
+	heading("an UNMAP_DMA beside pins, ns")
+	declare("beside-mappings-unmap", "of 10,000 mappings", "", "any")
+	declare("beside-pinned-unmap", "of 10,000 pinned pages", "", "any")
+
 	printf "row\tunit\tstock\tfloor\tours\tat_most\tverdict\n" >tsv
 }
 
@@ -291,7 +299,8 @@ function show(name,    stock, floor, ours, limit, word)
 	printf "%-32s %9s %8s %9s %7s %7s %8s  %s\n", titles[name], digits(stock),
 	       digits(floor), digits(ours), ratio(ours, stock), ratio(ours, floor),
 	       digits(limit), word
-	printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, unit, stock, floor, ours,
+	printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name,
+	       name ~ /^beside/ ? "ns" : unit, stock, floor, ours,
 	       limit, word >tsv
 	if (counts) {
 		break_down("floor", name)

@@ -52,7 +52,7 @@ static struct worker {
 	pid_t pid;
 } workers[SHARINGS][STREAMS];
 
-static __u64 nanoseconds(void)
+__u64 nanoseconds(void)
 {
 	struct timespec t;
 
@@ -60,7 +60,7 @@ static __u64 nanoseconds(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static void stay_on(unsigned int cpu)
+void stay_on(unsigned int cpu)
 {
 	cpu_set_t set;
 

@@ -16,8 +16,8 @@
 #define MFD_HUGE_1GB	(30u << 26)
 #endif
 
-#define GIGABYTE	(1ull << 30)
-#define TERABYTE	(1ull << 40)
+#define GIGABYTE	0x40000000ull
+#define TERABYTE	(1024 * GIGABYTE)
 #define STRETCH		512	/* pages */
 #define STRETCHES	(BENCH_PIN_DEVICES * PAGES)
 

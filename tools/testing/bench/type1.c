@@ -602,5 +602,6 @@ int main(int argc, char **argv)
 	container_group();
 	memory_group();
 	streams_group();
+	beside_group();
 	return 0;
 }

@@ -9,6 +9,7 @@
  *	type1-client.c	a user of VFIO: memory, containers, mappings, pins
  *	type1-bytes.c	rows about the kernel's memory
  *	type1-streams.c	rows about several CPUs
+ *	type1-beside.c	pins beside an unmap
  */
 #ifndef TYPE1_H
 #define TYPE1_H
@@ -118,6 +119,11 @@ void worst_group(void);
 double bytes_used(void);
 void put_bytes_row(const char *name, double bytes, unsigned int times);
 void memory_group(void);
+__u64 nanoseconds(void);
+void stay_on(unsigned int cpu);
 void streams_group(void);
+
+/* type1-beside.c */
+void beside_group(void);
 
 #endif /* TYPE1_H */
