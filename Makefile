@@ -53,6 +53,9 @@ btfcheck: ## compare what we know of the VFIO core with what the kernels say of 
 doccheck: ## do what README.md and the how-tos say, line by line (KVER=<version>)
 	@$(or $(fresh),tools/testing/docs/run)
 
+deb: ## build Debian packages: modules for DKMS, headers, samples, tests (VERSION=)
+	@scripts/deb $(VERSION)
+
 overlay: ## lay the modules over a kernel source tree (TREE=<folder>)
 	@scripts/overlay '$(TREE)'
 
@@ -66,4 +69,4 @@ help: ## list the targets
 			printf '  %-10s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck doccheck overlay clean help
+.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck doccheck deb overlay clean help
