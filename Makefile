@@ -6,7 +6,7 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to those that run tests.
-export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD DEBIAN
+export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD DEBIAN SHORT
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
@@ -56,6 +56,9 @@ doccheck: ## do what README.md and the how-tos say, line by line (KVER=<version>
 deb: ## build Debian packages: modules for DKMS, headers, samples, tests (VERSION=)
 	@scripts/deb $(VERSION)
 
+packages-check: ## install, upgrade and purge these packages in a root of their own (DEBIAN=, SHORT=1)
+	@tools/testing/packages/run
+
 overlay: ## lay the modules over a kernel source tree (TREE=<folder>)
 	@scripts/overlay '$(TREE)'
 
@@ -64,9 +67,9 @@ clean: ## remove what was built
 
 help: ## list the targets
 	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, demo, bench, lint, doccheck, install: [FRESH=1] [COLD=1]'
-	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
 		while IFS='	' read -r target what; do \
-			printf '  %-10s %s\n' "$$target" "$$what"; \
+			printf '  %-14s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck doccheck deb overlay clean help
+.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck doccheck deb packages-check overlay clean help
