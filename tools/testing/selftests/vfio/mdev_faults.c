@@ -378,6 +378,7 @@ static bool can_deny(void)
 	expect_dmesg("[( ]-12( |\\)|$)|-ENOMEM|Unable to allocate memory");
 	expect_dmesg("can not set name properly!|driver_sysfs_add");
 	expect_dmesg("warn_alloc: .* callbacks suppressed");
+	expect_dmesg("debugfs: out of free dentries");
 	return !access(FAIL_NTH, W_OK) && !faults_on();
 }
 
