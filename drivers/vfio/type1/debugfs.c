@@ -16,7 +16,9 @@
  *	domains, ranges
  *	mappings	maps_lock: none is freed, nor its record emptied by other
  *			means than unpinning, before it has left the tree
- *	records		the mapping's lock: unpinning frees what it empties
+ *	records		stretches stay as long as the mapping; the lock of each:
+ *			unpinning frees what it empties
+ *	owners		owners_lock: they leave their list under it
  *	devices		the lock of their group, which they leave before they end
  *	drivers		see t1_group_driver(): their names are copied under RCU
  *
@@ -199,12 +201,21 @@ void t1_debugfs_remove(struct t1_container *c)
 	debugfs_remove(c->debugfs);
 }
 
+static int charged_in_advance_show(struct seq_file *seq, void *unused)
+{
+	t1_owners_show(seq);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(charged_in_advance);
+
 /**
  * t1_debugfs_init - the folder for all containers
  */
 void t1_debugfs_init(void)
 {
 	root = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	debugfs_create_file("charged_in_advance", 0400, root, NULL,
+			    &charged_in_advance_fops);
 }
 
 /**

@@ -10,9 +10,11 @@
  *
  * A mapping that is going is not written to any more, so its bits are read and
  * stay. Those of others are taken, read and cleared at once under the mapping's
- * lock, a buffer full at a time. None is lost if the user's memory cannot be
- * written: that is found out before the first is taken, and if it has changed
- * since, or the task is killed, all that was told counts as dirty again.
+ * lock, a buffer full at a time, and then set for what is pinned: whoever unpins a page
+ * sets its bit as well, so none is missed that was unpinned in between. None is lost if
+ * the user's memory cannot be written: that is found out before the first is taken,
+ * and if it has changed since, or the task is killed, all that was told counts as dirty
+ * again.
  *
  * Bits are read, set and searched for in bites of BITE_PAGES. Between two of them
  * the mapping's lock is let go, others get a turn, and a task that is killed ends;
@@ -68,22 +70,35 @@ int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
 	return 0;
 }
 
-/*
- * Have the first pages of a mapping dirty; or of them, what is pinned: what has
- * been unpinned since tracking began may be missed, as if it had been before.
- */
-static void mark_first(struct t1_map *m, unsigned long npages, bool pinned)
+/* Have the first pages of a mapping dirty. */
+static void mark_first(struct t1_map *m, unsigned long npages)
 {
 	unsigned long page, n;
 
 	for (page = 0; page < npages; page += n) {
 		n = min(npages - page, BITE_PAGES);
 		t1_map_lock(m);
-		if (pinned)
-			t1_record_mark(&m->local, m->align + page, n, t1_map_dirty(m), page);
-		else
-			t1_dirty_mark(m, page, n);
+		t1_dirty_mark(m, page, n);
 		t1_map_unlock(m);
+		cond_resched();
+	}
+}
+
+/* Have some pages of a mapping dirty, as far as they are pinned. */
+static void mark_pinned(struct t1_map *m, unsigned long page, unsigned long npages)
+{
+	unsigned long index = page + m->align, last = index + npages - 1, place;
+	struct t1_stretch *s;
+
+	xa_for_each_range(&m->local.stretches, place, s, index >> STRETCH_SHIFT,
+			  last >> STRETCH_SHIFT) {
+		index = max(index, place << STRETCH_SHIFT);
+		t1_stretch_lock(s);
+		t1_map_lock(m);
+		t1_stretch_mark(s, t1_slot(index), t1_in_stretch(index, last - index + 1),
+				t1_map_dirty(m), index - m->align);
+		t1_map_unlock(m);
+		t1_stretch_unlock(s);
 		cond_resched();
 	}
 }
@@ -91,7 +106,6 @@ static void mark_first(struct t1_map *m, unsigned long npages, bool pinned)
 static int track(struct t1_map *m)
 {
 	unsigned long *bits = bits_alloc(m);
-	bool empty;
 
 	if (IS_ERR(bits))
 		return PTR_ERR(bits);
@@ -101,11 +115,9 @@ static int track(struct t1_map *m)
 	}
 	t1_map_lock(m);
 	t1_map_set_dirty(m, bits);
-	empty = t1_record_empty(&m->local);
 	t1_map_unlock(m);
-	/* Who pins from here on marks what it pins. */
-	if (!empty)
-		mark_first(m, t1_map_npages(m), true);
+	/* Who pins or unpins from here on marks that. */
+	mark_pinned(m, 0, t1_map_npages(m));
 	return 0;
 }
 
@@ -192,7 +204,7 @@ void t1_dirty_all(struct t1_container *c)
 	lockdep_assert_held_write(&c->domains_lock);
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
-		mark_first(m, t1_map_npages(m), false);
+		mark_first(m, t1_map_npages(m));
 	mutex_unlock(&c->maps_lock);
 }
 
@@ -229,11 +241,11 @@ static void read_bits(struct t1_container *c, struct t1_map *m, unsigned long pa
 	if (atomic_read(&c->nunscoped) && t1_map_is_backed(m))
 		bitmap_set(dirty, page, n);
 	bitmap_copy(bits, dirty + BIT_WORD(page), n);
-	if (take) {
+	if (take)
 		bitmap_clear(dirty, page, n);
-		t1_record_mark(&m->local, page + m->align, n, dirty, page);
-	}
 	t1_map_unlock(m);
+	if (take)
+		mark_pinned(m, page, n);
 }
 
 /* One that is new may not be yet, and is not dirty then. */
@@ -331,7 +343,7 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	}
 	/* What was taken. */
 	if (ret && take)
-		mark_first(m, page, false);
+		mark_first(m, page);
 	free_page((unsigned long)bits);
 	return ret;
 }
@@ -448,7 +460,7 @@ int t1_dirty_get(struct t1_container *c,
 			continue;
 		for (told = t1_map_first(c, range->iova); told != m;
 		     told = t1_map_next(told))
-			mark_first(told, t1_map_npages(told), false);
+			mark_first(told, t1_map_npages(told));
 	}
 unlock:
 	mutex_unlock(&c->maps_lock);

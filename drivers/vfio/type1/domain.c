@@ -14,9 +14,9 @@
  * A page that backs a mapping is charged for once, whether mediated devices have
  * pinned it or not. So as each stretch is pinned and recorded, the charge for what
  * they have pinned there passes to the backing, with what was lacking: the mapping is
- * live up to its end. When the last domain goes it passes back, some stretches at a
- * time. Both are done under the mapping's lock, so that those who pin and unpin
- * meanwhile charge for what is not live, and for nothing else.
+ * live up to its end. When the last domain goes it passes back, a stretch at a time.
+ * Both are done under the lock of what is pinned there and the mapping's, so that those
+ * who pin and unpin meanwhile charge for what is not live, and for nothing else.
  */
 #include <linux/iommu.h>
 #include <linux/scatterlist.h>
@@ -30,9 +30,6 @@
 
 /* So long an extent gets: the largest page of most IOMMUs. */
 #define EXTENT_PAGES	BIT(30 - PAGE_SHIFT)
-
-/* So many pages are counted without letting go of a mapping's lock: 64 stretches. */
-#define COUNT_PAGES	(64 * STRETCH_PAGES)
 
 /* So many extents are mapped by one call of the IOMMU's driver. */
 #define FILL_EXTENTS	16
@@ -79,7 +76,7 @@ static unsigned long extent_room(struct t1_map *m, unsigned long page,
 /* How many pages from one on lie in the same stretch of a record. */
 static unsigned long stretch_room(struct t1_map *m, unsigned long page)
 {
-	return min(STRETCH_PAGES - ((page + m->align) & (STRETCH_PAGES - 1)),
+	return min(STRETCH_PAGES - (t1_slot(page + m->align)),
 		   t1_map_npages(m) - page);
 }
 
@@ -224,27 +221,55 @@ static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
 		       unsigned long *counted)
 {
 	struct t1_record *record = &t1_map_backing(m)->record;
-	long ret = 0;
+	struct t1_stretch *s = t1_record_make(record, page + m->align);
+	unsigned int slot = t1_slot(page + m->align);
+	long ret = s ? 0 : -ENOMEM;
 
 	*counted = 0;
-	t1_record_lock(record);
-	while (n) {
-		ret = t1_record_add(record, page + m->align, n, src, spare, counted);
+	while (n && ret >= 0) {
+		t1_stretch_lock(s);
+		ret = t1_stretch_add(s, slot, n, src, spare, counted);
+		t1_stretch_unlock(s);
 		if (ret == -EAGAIN) {
-			t1_record_unlock(record);
-			ret = t1_spare_fill(record, spare);
-			t1_record_lock(record);
+			ret = t1_spare_fill(spare);
+		} else {
+			t1_source_skip(src, ret);
+			slot += ret;
+			n -= ret;
 		}
-		if (ret < 0)
-			break;
-		t1_source_skip(src, ret);
-		page += ret;
-		n -= ret;
 	}
-	t1_record_unlock(record);
 	if (n && src->pages)
 		t1_unpin(src->pages, n, false);
 	return ret < 0 ? ret : 0;
+}
+
+/*
+ * Lock what mediated devices have pinned in a stretch, if there is one, and the mapping:
+ * so those who pin and unpin there see live before it changes, or after. One is made
+ * under the mapping's lock.
+ */
+static struct t1_stretch *lock_both(struct t1_map *m, unsigned long index)
+{
+	struct t1_stretch *s;
+
+	for (;;) {
+		rcu_read_lock();
+		s = t1_record_stretch(&m->local, index);
+		rcu_read_unlock();
+		if (s)
+			t1_stretch_lock(s);
+		t1_map_lock(m);
+		if (s || !t1_record_stretch(&m->local, index))
+			return s;
+		t1_map_unlock(m);
+	}
+}
+
+static void unlock_both(struct t1_map *m, struct t1_stretch *s)
+{
+	t1_map_unlock(m);
+	if (s)
+		t1_stretch_unlock(s);
 }
 
 /*
@@ -256,16 +281,17 @@ static int back_charge(struct t1_container *c, struct t1_map *m,
 {
 	struct t1_backing *b = t1_map_backing(m);
 	unsigned long already, charged = 0;
+	struct t1_stretch *s;
 	int ret;
 
 	for (;;) {
-		t1_map_lock(m);
+		s = lock_both(m, page + m->align);
 		already = charged;
-		if (!t1_record_empty(&m->local))
-			already += t1_record_counted(&m->local, page + m->align, n);
+		if (s)
+			already += t1_stretch_counted(s, t1_slot(page + m->align), n);
 		if (already >= counted)
 			break;
-		t1_map_unlock(m);
+		unlock_both(m, s);
 		ret = t1_owner_charge(m->owner, counted - already, false);
 		if (ret) {
 			trace_limit_exceeded(c->id, page_iova(m, page), counted - already);
@@ -276,7 +302,7 @@ static int back_charge(struct t1_container *c, struct t1_map *m,
 	}
 	b->charged += counted;
 	b->live = page + m->align + n;
-	t1_map_unlock(m);
+	unlock_both(m, s);
 	/* Others have pinned meanwhile, or memory where I/O memory backs the mapping. */
 	t1_owner_uncharge(m->owner, already - counted);
 	return 0;
@@ -348,7 +374,7 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	ret = back_fill(&f, pages, &gup, &spare);
 	t1_gup_end(&gup);
 	ret = fill_end(&f, ret);
-	t1_spare_end(&b->record, &spare);
+	t1_spare_end(&spare);
 free:
 	free_page((unsigned long)pages);
 	return ret;
@@ -409,23 +435,22 @@ static void go_local(struct t1_map *m)
 {
 	struct t1_backing *b = t1_map_backing(m);
 	unsigned long from, counted, lacking;
+	struct t1_stretch *s;
 
 	while (b->live > m->align) {
 		lacking = 0;
-		t1_map_lock(m);
+		s = lock_both(m, b->live - 1);
 		from = m->align;
-		counted = 0;
-		if (!t1_record_empty(&m->local)) {
-			from = max(from, round_down(b->live - 1, COUNT_PAGES));
-			counted = t1_record_counted(&m->local, from, b->live - from);
-		}
+		if (!t1_record_is_new(&m->local))
+			from = max(from, round_down(b->live - 1, STRETCH_PAGES));
+		counted = s ? t1_stretch_counted(s, t1_slot(from), b->live - from) : 0;
 		if (likely(counted <= b->charged)) {
 			b->charged -= counted;
 			b->live = from;
 		} else {
 			lacking = counted - b->charged;
 		}
-		t1_map_unlock(m);
+		unlock_both(m, s);
 		/* A page replaced I/O memory after that was mapped: it is pinned. */
 		if (unlikely(lacking)) {
 			t1_owner_charge(m->owner, lacking, true);
@@ -481,6 +506,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 	else
 		WARN_ONCE(1, "vfio_iommu_type1: the IOMMU driver has not unmapped IOVA %#lx to %#lx, its pages are lost\n",
 			  m->iova, m->last);
+	t1_record_free(&b->record);
 	t1_owner_uncharge(m->owner, b->charged);
 	kfree(b);
 }

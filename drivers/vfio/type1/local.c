@@ -1,48 +1,81 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The local domain: memory for devices that no IOMMU translates for
+ * The local domain: pages for devices that no IOMMU translates for
  *
- * A mediated device's driver names IOVAs, and gets the pages behind them,
- * pinned; or has bytes copied. A page is pinned once in its mapping, however
- * many callers pin it, and is charged as locked memory unless an IOMMU domain's
- * mapping is charged for it.
+ * A mediated device's driver names IOVAs, and gets the pages behind them, pinned. A
+ * page is pinned once in its mapping, however many callers pin it, and is charged as
+ * locked memory unless an IOMMU domain's mapping is charged for it.
  *
- * Pinning what is pinned is a look-up, under the mapping's lock or without. For
- * the rest the caller is in flight in the mapping, so that an unmap waits, and
- * pins without the lock: pages, then the charge, then they are recorded. A
- * page that another caller has recorded meanwhile is given back and his is
- * counted. Whether to charge is decided under the lock as the page is
- * recorded, as the first IOMMU domain may come or the last may go meanwhile. While
- * one does, the backing is charged for some of a mapping's pages, and not for others.
+ * The life of a pin. A search under RCU finds the mapping, and in its record the
+ * stretch.
  *
- * Most calls are for one page. They have a straight way, pin_page() and
- * unpin_one(); the former goes over to the other where anything is special. Most
- * of these add to a stretch that is full already: pin_one_full() holds it, so
- * that nothing has to be looked up again, and charges and records the page in one
- * go under the owner's mmap_lock. That stands in for the mapping's lock: what
- * decides whether to charge does not change under it.
+ *	Again	A page that a full stretch counts already is counted once more, without
+ *		a lock. As somebody holds it, it is dirty already, and an unmap that has
+ *		begun finds it pinned, and has it unpinned.
+ *	First	The call becomes busy in the stretch, and reads the mapping's bars: from
+ *		here on an unmap waits for it. The page is got from the owner's memory,
+ *		and charged. Under the stretch's lock it is recorded, and the call is
+ *		busy no more. If another caller has recorded the page meanwhile, that
+ *		is counted, and ours is given back.
+ *	Fewer	Of several pins one is undone without a lock.
+ *	Last	Under the stretch's lock the page is recorded no more, and the call becomes
+ *		busy. Without it the page is released, and its charge given back.
+ *
+ * That is the straight way, of one page, as most calls are. pin_rest() is the general
+ * one, of any number: it makes a stretch where there is none, and is in flight in the
+ * mapping for that, gets and records whole holes, and gets memory for a stretch to
+ * grow. The straight way goes over to it where anything is special.
+ *
+ * Whether to charge for a page is decided under the stretch's lock as it is recorded or
+ * dropped, as the first IOMMU domain may come or the last may go meanwhile. While one
+ * does, the backing is charged for some of a mapping's pages, and not for others. A page
+ * that is recorded or dropped while dirty pages are tracked is marked.
  */
 #include <linux/slab.h>
 
 #include "type1.h"
 #include "trace.h"
 
-/* A page number of a mapping, and its index in the records. */
-static unsigned long map_page(struct t1_map *m, unsigned long iova)
-{
-	return (iova - m->iova) >> PAGE_SHIFT;
-}
-
 /* A call's pins in one mapping, from where they cannot be had by a look-up. */
 struct pinning {
 	struct t1_container *c;
 	struct t1_map *m;
+	struct t1_stretch *s;	/* that they are in just now */
 	struct t1_gup gup;
+	bool begun;
 	struct t1_spare spare;
-	struct t1_bill bill;
 	unsigned long charged;	/* in advance, for what is to be recorded */
 	unsigned long recorded;
 };
+
+/*
+ * How many of some pages of a stretch, the first ones, are charged for because of a
+ * backing. The stretch's lock is held, and it stays so until that is let go.
+ */
+static unsigned long backed_pages(struct t1_map *m, unsigned long index, unsigned long n)
+{
+	if (likely(!READ_ONCE(m->extra)))
+		return 0;
+	t1_map_lock(m);
+	n = t1_map_backed(m, index, n);
+	t1_map_unlock(m);
+	return n;
+}
+
+/* Have pages that are pinned be dirty, if that is tracked; the stretch's lock is held. */
+static void mark_pages(struct t1_map *m, struct t1_stretch *s, unsigned long index,
+		       unsigned long n)
+{
+	unsigned long *bits;
+
+	if (likely(!READ_ONCE(m->extra)))
+		return;
+	t1_map_lock(m);
+	bits = t1_map_dirty(m);
+	if (bits)
+		t1_stretch_mark(s, t1_slot(index), n, bits, index - m->align);
+	t1_map_unlock(m);
+}
 
 /* Have pages that are to be recorded charged, unless a domain is charged. */
 static int pin_charge(struct pinning *p, unsigned long counted)
@@ -67,11 +100,11 @@ static long pin_raced(struct pinning *p, unsigned long index, struct page **page
 	struct page *ours = *page;
 	long n;
 
-	n = t1_record_raise(&p->m->local, index, 1, page, &p->spare);
+	n = t1_stretch_raise(p->s, t1_slot(index), 1, page, &p->spare);
 	if (n == 1 && !io) {
-		t1_map_unlock(p->m);
+		t1_stretch_unlock(p->s);
 		t1_unpin(&ours, 1, false);
-		t1_map_lock(p->m);
+		t1_stretch_lock(p->s);
 	}
 	return n;
 }
@@ -81,18 +114,17 @@ static long pin_record_some(struct pinning *p, unsigned long index,
 			    unsigned long n, struct t1_source *src,
 			    unsigned long *counted, struct page **pages)
 {
-	struct t1_map *m = p->m;
-	unsigned long backed = t1_map_backed(m, index, n), added = 0;
+	unsigned long backed = backed_pages(p->m, index, n), added = 0;
 	long ret;
 
 	/* The last domain may have gone since. */
 	if (unlikely(p->charged < *counted && !backed)) {
-		t1_map_unlock(m);
+		t1_stretch_unlock(p->s);
 		ret = pin_charge(p, *counted);
-		t1_map_lock(m);
+		t1_stretch_lock(p->s);
 		return ret;
 	}
-	ret = t1_record_add(&m->local, index, backed ?: n, src, &p->spare, &added);
+	ret = t1_stretch_add(p->s, t1_slot(index), backed ?: n, src, &p->spare, &added);
 	if (ret > 0) {
 		p->recorded += ret;
 		*counted -= min(*counted, added);
@@ -103,16 +135,16 @@ static long pin_record_some(struct pinning *p, unsigned long index,
 		ret = pin_raced(p, index, pages, !src->pages);
 	}
 	if (ret == -EAGAIN) {
-		t1_map_unlock(m);
-		ret = t1_spare_fill(&m->local, &p->spare);
-		t1_map_lock(m);
+		t1_stretch_unlock(p->s);
+		ret = t1_spare_fill(&p->spare);
+		t1_stretch_lock(p->s);
 	}
 	return ret;
 }
 
 /*
  * Record what was got for @pages, and how many of it in @done; the rest is
- * given back.
+ * given back. The stretch's lock is held, and is let go for moments.
  */
 static int pin_record(struct pinning *p, unsigned long index, unsigned long n,
 		      struct t1_source *src, struct page **pages,
@@ -121,7 +153,6 @@ static int pin_record(struct pinning *p, unsigned long index, unsigned long n,
 	unsigned long counted = n - src->nreserved;
 	long ret = 0;
 
-	t1_assert_map_held(p->m);
 	for (*done = 0; *done < n; *done += ret) {
 		ret = pin_record_some(p, index + *done, n - *done, src, &counted,
 				      pages + *done);
@@ -130,9 +161,9 @@ static int pin_record(struct pinning *p, unsigned long index, unsigned long n,
 		t1_source_skip(src, ret);
 	}
 	if (unlikely(*done < n && src->pages)) {
-		t1_map_unlock(p->m);
+		t1_stretch_unlock(p->s);
 		t1_unpin(src->pages, n - *done, false);
-		t1_map_lock(p->m);
+		t1_stretch_lock(p->s);
 	}
 	return ret < 0 ? ret : 0;
 }
@@ -147,121 +178,129 @@ static long pages_of_io(struct t1_source *src, struct page **pages, long n)
 	return i ?: -EINVAL;
 }
 
-/*
- * Get pages for a hole and record them. The mapping's lock is not held, and is
- * held after this.
- */
-static int pin_hole(struct pinning *p, unsigned long index, unsigned long hole,
-		    struct page **pages, bool backed, unsigned long *done)
+/* Get pages for a hole, and have them charged; how many, or errno. */
+static long pin_get(struct pinning *p, unsigned long index, unsigned long hole,
+		    struct page **pages, bool backed, struct t1_source *src)
 {
 	struct t1_map *m = p->m;
-	struct t1_source src;
-	long got, ret;
+	long got;
+	int ret;
 
-	*done = 0;
+	if (!p->begun) {
+		ret = t1_gup_begin(&p->gup, m->owner->mm, m->prot & IOMMU_WRITE, hole);
+		if (ret)
+			return ret;
+		p->begun = true;
+	}
 	got = t1_gup_pages(&p->gup, m->vaddr + ((index - m->align) << PAGE_SHIFT),
-			   hole, pages, &src);
-	if (unlikely(got > 0 && !src.pages))
-		got = pages_of_io(&src, pages, got);
-	ret = min(got, 0L);
-	if (got > 0 && !backed) {
-		ret = pin_charge(p, got - min_t(unsigned long, got, src.nreserved));
-		if (ret && src.pages)
-			t1_unpin(pages, got, false);
-	}
-	t1_map_lock(m);
-	if (ret)
-		return ret;
-	src.nreserved = min_t(unsigned long, src.nreserved, got);
-	return pin_record(p, index, got, &src, pages, done);
-}
-
-/* What is left over of a call's pins in a mapping, whose lock is not held. */
-static void pin_end(struct pinning *p)
-{
-	t1_spare_end(&p->m->local, &p->spare);
-	t1_owner_uncharge(p->m->owner, p->charged);
-}
-
-/*
- * Pin what a look-up does not find, in a mapping that the caller is in flight
- * in. What is pinned in the end is in @done.
- */
-static int pin_slowly(struct pinning *p, unsigned long index, unsigned long n,
-		      struct page **pages, unsigned long *done)
-{
-	struct t1_map *m = p->m;
-	unsigned long hole, got;
-	bool begun = false, backed;
-	long ret = 0;
-
-	*done = 0;
-	t1_bill_begin(&p->bill, m->owner);
-	t1_map_lock(m);
-	for (;;) {
-		while (*done < n) {
-			ret = t1_record_raise(&m->local, index + *done, n - *done,
-					      pages + *done, &p->spare);
-			if (ret <= 0)
-				break;
-			*done += ret;
-			ret = 0;
-		}
-		if ((ret && ret != -EAGAIN) || *done == n)
-			break;
-		hole = n - *done;
-		if (hole > 1 && !ret) {
-			hole = t1_record_hole(&m->local, index + *done, hole);
-			/* It was recorded just now, see pin_one_full(). */
-			if (!hole)
-				continue;
-		}
-		/* What is not, behind a page that is, is charged for as it is recorded. */
-		backed = t1_map_backed(m, index + *done, 1);
-		t1_map_unlock(m);
-		if (ret) {
-			ret = t1_spare_fill(&m->local, &p->spare);
-			t1_map_lock(m);
-			if (ret)
-				break;
-			continue;
-		}
-		if (!begun)
-			ret = t1_gup_begin(&p->gup, m->owner->mm,
-					   m->prot & IOMMU_WRITE, n - *done);
-		if (ret) {
-			t1_map_lock(m);
-			break;
-		}
-		begun = true;
-		ret = pin_hole(p, index + *done, hole, pages + *done, backed, &got);
-		*done += got;
-		/* There is no charge for what another caller was first to pin. */
-		if (ret == -ENOMEM && t1_record_holds(&m->local, index + *done))
-			ret = 0;
-		if (ret || *done == n)
-			break;
-	}
-	if (!ret)
-		t1_dirty_mark(m, index - m->align, n);
-	t1_map_unlock(m);
-	pin_end(p);
-	if (begun)
-		t1_gup_end(&p->gup);
-	t1_bill_end(&p->bill);
+			   hole, pages, src);
+	if (unlikely(got > 0 && !src->pages))
+		got = pages_of_io(src, pages, got);
+	if (got <= 0)
+		return got;
+	src->nreserved = min_t(unsigned long, src->nreserved, got);
+	ret = backed ? 0 : pin_charge(p, got - src->nreserved);
+	if (likely(!ret))
+		return got;
+	if (src->pages)
+		t1_unpin(pages, got, false);
 	return ret;
 }
 
-/*
- * What t1_pin_pages() could not have by a look-up, from page @done on. It is in
- * flight already in mapping @m, if that is one.
- */
+/* Pin pages of one stretch; how many were is in @done. */
+static int pin_stretch(struct pinning *p, unsigned long index, unsigned long n,
+		       struct page **pages, unsigned long *done)
+{
+	struct t1_stretch *s = p->s;
+	unsigned long hole, recorded;
+	struct t1_source src;
+	bool backed;
+	long ret = 0;
+
+	*done = 0;
+	t1_stretch_lock(s);
+	while (*done < n && !ret) {
+		ret = t1_stretch_raise(s, t1_slot(index + *done), n - *done,
+				       pages + *done, &p->spare);
+		if (ret > 0) {
+			*done += ret;
+			ret = 0;
+			continue;
+		}
+		hole = ret ? 0 : t1_stretch_hole(s, t1_slot(index + *done), n - *done);
+		/* What is not, behind a page that is, is charged for as it is recorded. */
+		backed = backed_pages(p->m, index + *done, 1);
+		if (ret && ret != -EAGAIN)
+			break;
+		t1_stretch_unlock(s);
+		if (ret) {
+			ret = t1_spare_fill(&p->spare);
+			t1_stretch_lock(s);
+			continue;
+		}
+		ret = pin_get(p, index + *done, hole, pages + *done, backed, &src);
+		t1_stretch_lock(s);
+		if (ret > 0) {
+			ret = pin_record(p, index + *done, ret, &src, pages + *done, &recorded);
+			*done += recorded;
+		}
+		/* There is no charge for what another caller was first to pin. */
+		if (ret == -ENOMEM && t1_stretch_holds(s, t1_slot(index + *done)))
+			ret = 0;
+	}
+	if (!ret)
+		mark_pages(p->m, s, index, n);
+	t1_stretch_unlock(s);
+	return ret;
+}
+
+/* Pin pages of a mapping that the caller is in flight in; how many were is in @done. */
+static int pin_in_map(struct pinning *p, unsigned long index, unsigned long n,
+		      struct page **pages, unsigned long *done)
+{
+	struct t1_map *m = p->m;
+	struct t1_bill bill;
+	unsigned long got;
+	int ret = 0;
+
+	t1_bill_begin(&bill, m->owner);
+	for (*done = 0; *done < n && !ret; *done += got) {
+		got = 0;
+		p->s = t1_record_make(&m->local, index + *done);
+		if (p->s)
+			ret = pin_stretch(p, index + *done, t1_in_stretch(index + *done, n - *done),
+					  pages + *done, &got);
+		else
+			ret = -ENOMEM;
+	}
+	t1_spare_end(&p->spare);
+	t1_owner_uncharge(m->owner, p->charged);
+	if (p->begun)
+		t1_gup_end(&p->gup);
+	t1_bill_end(&bill);
+	return ret;
+}
+
+/* The end of a call that went the general way. */
+static int pin_told(struct t1_container *c, struct iommu_group *group,
+		    unsigned long iova, unsigned long npages, struct page **pages,
+		    unsigned long recorded, int ret)
+{
+	if (unlikely(ret))
+		memset(pages, 0, npages * sizeof(*pages));
+	else if (atomic_read(&c->barred))
+		t1_group_pinned(c, group, recorded);
+	trace_pin_pages(c->id, iova, npages, recorded, ret);
+	return ret ?: npages;
+}
+
+/* What t1_pin_pages() could not have by a look-up, from page @done on. */
 static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 			     unsigned long iova, unsigned long npages, int prot,
-			     struct page **pages, unsigned long done,
-			     struct t1_map *m)
+			     struct page **pages, unsigned long done)
 {
 	unsigned long recorded = 0, at, n;
+	struct t1_map *m;
 	int ret = 0;
 
 	iova &= PAGE_MASK;
@@ -271,8 +310,7 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 		at = iova + (done << PAGE_SHIFT);
 		n = 0;
 		/* Nothing is mapped past the end of the address space. */
-		if (!m && at >= iova)
-			m = t1_map_enter(c, at);
+		m = at >= iova ? t1_map_enter(c, at) : NULL;
 		if (!m) {
 			ret = t1_not_entered(c);
 			break;
@@ -281,28 +319,22 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 		if ((m->prot & prot) != prot)
 			ret = -EPERM;
 		else
-			ret = pin_slowly(&p, map_page(m, at) + m->align,
+			ret = pin_in_map(&p, t1_map_index(m, at),
 					 min(npages - done, ((m->last - at) >> PAGE_SHIFT) + 1),
 					 pages + done, &n);
 		t1_map_leave(c, m);
-		m = NULL;
 		recorded += p.recorded;
 	}
-	if (unlikely(ret)) {
+	if (unlikely(ret))
 		t1_unpin_pages(c, iova, done);
-		memset(pages, 0, npages * sizeof(*pages));
-	} else if (atomic_read(&c->barred)) {
-		t1_group_pinned(c, group, recorded);
-	}
-	trace_pin_pages(c->id, iova, npages, recorded, ret);
-	return ret ?: npages;
+	return pin_told(c, group, iova, npages, pages, recorded, ret);
 }
 
 static noinline __noclone int
 pin_all(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	int npages, int prot, struct page **pages)
 {
-	return pin_rest(c, group, iova, npages, prot, pages, 0, NULL);
+	return pin_rest(c, group, iova, npages, prot, pages, 0);
 }
 
 /* All that was to be pinned was pinned before. */
@@ -316,26 +348,67 @@ static noinline int pin_raised(struct t1_container *c, struct iommu_group *group
 }
 
 /*
- * Record a page that is pinned and charged; how many were: none if another
- * caller was first. An errno: it is neither pinned nor charged any more.
+ * Record a page that is pinned and charged, in the general way; how many were: none if
+ * another caller was first. An errno: it is neither pinned nor charged any more.
  */
 static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
-				   unsigned long index, struct page **page)
+				   struct t1_stretch *s, unsigned long index,
+				   struct page **page)
 {
 	struct t1_source src = { .pages = page, .run = 1 };
-	struct pinning p = { .c = c, .m = m, .charged = 1 };
+	struct pinning p = { .c = c, .m = m, .s = s, .charged = 1 };
+	struct t1_bill bill;
 	unsigned long done;
 	int ret;
 
-	t1_bill_begin(&p.bill, m->owner);
-	t1_map_lock(m);
+	t1_bill_begin(&bill, m->owner);
+	t1_stretch_lock(s);
 	ret = pin_record(&p, index, 1, &src, page, &done);
 	if (!ret)
-		t1_dirty_mark(m, index - m->align, 1);
-	t1_map_unlock(m);
-	t1_bill_end(&p.bill);
-	pin_end(&p);
+		mark_pages(m, s, index, 1);
+	t1_stretch_unlock(s);
+	t1_bill_end(&bill);
+	t1_spare_end(&p.spare);
+	t1_owner_uncharge(m->owner, p.charged);
 	return ret ?: p.recorded;
+}
+
+/*
+ * May a page be pinned in a stretch that is not full? A run is not looked into: it has
+ * no counts, so that happens once to each.
+ */
+static __always_inline bool pin_one_may_be(struct t1_stretch *s, unsigned int slot)
+{
+	/* Without the lock, as it need not be right: a page more is got, and given back. */
+	return data_race(s->form == T1_FEW ||
+			 (s->form == T1_LONE && s->npinned && s->slot == slot));
+}
+
+/* Pin once more what a stretch has that is not full: 1 if it has it; or an errno. */
+static noinline long pin_one_again(struct t1_stretch *s, unsigned int slot,
+				   struct page **page)
+{
+	struct t1_spare spare = { };
+	long raised;
+
+	t1_stretch_lock(s);
+	raised = t1_stretch_holds(s, slot) ?
+		 t1_stretch_raise(s, slot, 1, page, &spare) : 0;
+	t1_stretch_unlock(s);
+	return raised;
+}
+
+/* Pin a page of the memory behind a mapping that the caller is busy in. */
+static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
+					struct page **page)
+{
+	unsigned long vaddr = (m->vaddr + (iova - m->iova)) & PAGE_MASK;
+	struct mm_struct *mm = m->owner->mm;
+	bool write = m->prot & IOMMU_WRITE;
+
+	if (likely(mm == current->mm) && likely(t1_gup_own_page(vaddr, write, page)))
+		return true;
+	return t1_gup_page_of(mm, vaddr, write, page);
 }
 
 /* The mapping was about to be unmapped. */
@@ -349,127 +422,67 @@ static noinline int pin_one_late(struct t1_container *c, unsigned long iova,
 	return ret;
 }
 
-/* Pin a page of the memory behind a mapping that the caller is in flight in. */
-static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
-					struct page **page)
+/* The general way for one page in a stretch that the caller is busy in, up to here. */
+static noinline int pin_one_rest(struct t1_container *c, struct iommu_group *group,
+				 unsigned long iova, struct t1_map *m,
+				 struct t1_stretch *s, struct page **page)
 {
-	unsigned long vaddr = (m->vaddr + (iova - m->iova)) & PAGE_MASK;
-	struct mm_struct *mm = m->owner->mm;
-	bool write = m->prot & IOMMU_WRITE;
+	struct pinning p = { .c = c, .m = m };
+	unsigned long done;
+	int ret = pin_in_map(&p, t1_map_index(m, iova), 1, page, &done);
 
-	if (likely(mm == current->mm) && likely(t1_gup_own_page(vaddr, write, page)))
-		return true;
-	return t1_gup_page_of(mm, vaddr, write, page);
-}
-
-/* Is a page pinned, of which a look-up does not know? */
-static noinline bool pin_one_is_held(struct t1_map *m, unsigned long index)
-{
-	bool held;
-
-	t1_map_lock(m);
-	held = t1_record_holds(&m->local, index);
-	t1_map_unlock(m);
-	return held;
+	t1_leave(c, &s->busy);
+	return pin_told(c, group, iova & PAGE_MASK, 1, page, p.recorded, ret);
 }
 
 /*
- * Pin one page in a mapping that allows it, and that a search has found, which is
- * ended here. It has seen a stretch in which it may be pinned, or NULL.
+ * Pin one page in a stretch of a mapping that allows it. A search has found both, which
+ * is ended here. Where the stretch is full, the page is not pinned.
  */
 static noinline __noclone int
 pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
-	struct t1_map *m, void *stretch, struct page **page)
+	struct t1_map *m, struct t1_stretch *s, struct page **page)
 {
-	bool entered = t1_map_enter_found(c, m), done;
-	unsigned long index;
+	unsigned int slot = t1_slot(t1_map_index(m, iova));
+	bool entered = t1_enter(c, m, &s->busy), put;
+	long raised = 0;
 	int recorded = 1;
 
 	t1_search_end();
 	if (unlikely(!entered))
 		return pin_one_late(c, iova, page);
-	index = map_page(m, iova) + m->align;
-	if (unlikely(READ_ONCE(m->extra)) ||
-	    (stretch && pin_one_is_held(m, index)))
-		goto rest;
+	if (unlikely(pin_one_may_be(s, slot)))
+		raised = pin_one_again(s, slot, page);
+	if (unlikely(raised)) {
+		if (raised < 0)
+			goto rest;
+		t1_leave(c, &s->busy);
+		return pin_raised(c, group, iova, 1);
+	}
 	if (unlikely(!pin_page_of(m, iova, page)))
 		goto rest;
-	if (unlikely(t1_owner_charge(m->owner, 1, false))) {
+	if (unlikely(t1_owner_charge_page(m->owner))) {
 		t1_unpin(page, 1, false);
 		goto rest;
 	}
-	t1_map_lock(m);
-	done = likely(!m->extra) && t1_record_put(&m->local, index, *page);
-	t1_map_unlock(m);
-	if (unlikely(!done)) {
-		recorded = pin_one_record(c, m, index, page);
+	t1_stretch_lock(s);
+	put = likely(!READ_ONCE(m->extra)) && t1_stretch_put(s, slot, t1_word_of(*page));
+	t1_stretch_unlock(s);
+	if (unlikely(!put)) {
+		recorded = pin_one_record(c, m, s, t1_map_index(m, iova), page);
 		if (recorded < 0)
 			goto rest;
 	}
 	if (unlikely(atomic_read(&c->barred)))
 		t1_group_pinned(c, group, recorded);
-	t1_map_leave(c, m);
+	t1_leave(c, &s->busy);
 	trace_pin_pages(c->id, iova & PAGE_MASK, 1, recorded, 0);
 	return 1;
 rest:
-	/* What the mapping has to allow, it does. */
-	return pin_rest(c, group, iova, 1, 0, page, 0, m);
+	return pin_one_rest(c, group, iova, m, s, page);
 }
 
-/*
- * The same where the stretch is full and the page most likely not pinned: charged
- * and recorded at once under the owner's mmap_lock, which t1_map_want_extra()
- * takes as well. Its address space may be about to go: a charge goes with it.
- */
-static noinline __noclone int
-pin_one_full(struct t1_container *c, struct iommu_group *group, unsigned long iova,
-	     struct t1_map *m, u64 *word, struct page **page)
-{
-	struct t1_owner *owner;
-	struct mm_struct *mm;
-	atomic_long_t *tally;
-
-	if (unlikely(!t1_map_enter_found(c, m))) {
-		t1_search_end();
-		return pin_one_late(c, iova, page);
-	}
-	tally = t1_word_hold(word);
-	t1_search_end();
-	if (unlikely(!tally))
-		goto rest;
-	if (unlikely(READ_ONCE(m->extra)))
-		goto unhold;
-	if (unlikely(!pin_page_of(m, iova, page)))
-		goto unhold;
-	owner = m->owner;
-	mm = owner->mm;
-	if (unlikely(mmap_write_lock_killable(mm)))
-		goto unpin;
-	if (unlikely(m->extra || !t1_owner_has_room(owner) ||
-		     !t1_word_put(word, tally, *page))) {
-		mmap_write_unlock(mm);
-		goto unpin;
-	}
-	mm->locked_vm++;
-	mmap_write_unlock(mm);
-	if (unlikely(atomic_read(&c->barred)))
-		t1_group_pinned(c, group, 1);
-	t1_map_leave(c, m);
-	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 1, 0);
-	return 1;
-unpin:
-	t1_unpin(page, 1, false);
-unhold:
-	t1_record_unhold(&m->local, map_page(m, iova) + m->align, tally);
-rest:
-	return pin_rest(c, group, iova, 1, 0, page, 0, m);
-}
-
-/*
- * Of what is pinned, the counts are raised. That needs no lock: as somebody
- * holds the pages, they are dirty already, and an unmap that has begun finds them
- * pinned, and has them unpinned.
- */
+/* Of what is pinned, the counts are raised, unless the mapping's bars forbid it. */
 static __always_inline bool pin_can_raise(struct t1_map *m, int prot)
 {
 	/* One byte, of which any value that it had will do. */
@@ -480,28 +493,50 @@ static __always_inline int
 pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	 int prot, struct page **page, bool barred)
 {
+	struct t1_stretch *s;
 	unsigned long index;
 	struct t1_map *m;
 	u64 *word;
-	void *s;
 
 	t1_search_begin();
 	m = t1_map_search(c, iova);
-	if (unlikely(!pin_can_raise(m, prot))) {
-		t1_search_end();
-		return pin_all(c, group, iova, 1, prot, page);
-	}
-	index = map_page(m, iova) + m->align;
+	if (unlikely(!pin_can_raise(m, prot)))
+		goto rest;
+	index = t1_map_index(m, iova);
 	s = t1_record_stretch(&m->local, index);
-	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
+	if (unlikely(!s))
+		goto rest;
+	if (!t1_stretch_is_full(s, t1_slot(index), &word) ||
+	    !t1_word_raise(word, page))
 		return pin_one(c, group, iova, m, s, page);
-	word = t1_stretch_word(s, index);
-	if (unlikely(!t1_word_raise(word, page)))
-		return pin_one_full(c, group, iova, m, word, page);
 	t1_search_end();
 	if (unlikely(barred || trace_pin_pages_enabled()))
 		return pin_raised(c, group, iova, 1);
 	return 1;
+rest:
+	t1_search_end();
+	return pin_all(c, group, iova, 1, prot, page);
+}
+
+/* Pin again what full stretches have, under RCU; how many were. */
+static unsigned long pin_again(struct t1_map *m, unsigned long index, unsigned long n,
+			       struct page **pages)
+{
+	unsigned long done = 0, most, raised;
+	struct t1_stretch *s;
+	u64 *word;
+
+	while (done < n) {
+		s = t1_record_stretch(&m->local, index + done);
+		if (!s || !t1_stretch_is_full(s, t1_slot(index + done), &word))
+			break;
+		most = t1_in_stretch(index + done, n - done);
+		raised = t1_words_raise(word, most, pages + done);
+		done += raised;
+		if (raised < most)
+			break;
+	}
+	return done;
 }
 
 /* Why no page can be pinned, or 0 if none of the reasons holds any more. */
@@ -536,12 +571,11 @@ pin_several(struct t1_container *c, struct iommu_group *group, unsigned long iov
 	t1_search_begin();
 	m = t1_map_search(c, iova);
 	if (likely(pin_can_raise(m, prot)))
-		done = t1_record_raise_fast(&m->local, map_page(m, iova) + m->align,
-					    min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1),
-					    pages);
+		done = pin_again(m, t1_map_index(m, iova),
+				 min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1), pages);
 	t1_search_end();
 	if (unlikely(done < npages))
-		return pin_rest(c, group, iova, npages, prot, pages, done, NULL);
+		return pin_rest(c, group, iova, npages, prot, pages, done);
 	if (unlikely(atomic_read(&c->nunscoped) || trace_pin_pages_enabled()))
 		return pin_raised(c, group, iova, npages);
 	return npages;
@@ -591,73 +625,114 @@ int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 }
 
 /*
- * Drop pins in a mapping, and count in @batch what is not charged for any more; how
- * many were looked at, as t1_record_drop().
+ * Drop pins of a stretch, whose lock is held, and count in @batch what is not charged
+ * for any more; how many were looked at, as t1_stretch_drop_some().
  */
-static unsigned long unpin_some(struct t1_map *m, unsigned long index,
-				unsigned long n, struct t1_batch *batch)
+static unsigned long unpin_some(struct t1_map *m, struct t1_stretch *s,
+				unsigned long index, unsigned long n,
+				struct t1_batch *batch)
 {
-	unsigned long backed = t1_map_backed(m, index, n), done = 0;
+	unsigned long backed = backed_pages(m, index, n), done = 0;
 	unsigned long counted = batch->counted;
 
+	mark_pages(m, s, index, n);
 	if (unlikely(backed)) {
-		done = t1_record_drop(&m->local, index, backed, batch);
+		done = t1_stretch_drop_some(s, t1_slot(index), backed, batch);
 		batch->counted = counted;
-		if (done < backed)
+		if (done < backed || done == n)
 			return done;
 	}
-	return done + t1_record_drop(&m->local, index + done, n - done, batch);
+	return done + t1_stretch_drop_some(s, t1_slot(index + done), n - done, batch);
 }
 
-/* Unpin in one mapping, whose lock is held, and is released. */
-static void unpin_in_map(struct t1_container *c, struct t1_map *m,
-			 unsigned long iova, unsigned long n)
+/* Unpin pages up to the end of a stretch; how many were looked at. */
+static unsigned long unpin_stretch(struct t1_container *c, unsigned long iova,
+				   unsigned long npages)
 {
-	unsigned long index = map_page(m, iova) + m->align, done;
+	unsigned long index, done = 0, n;
 	struct t1_batch batch;
+	struct t1_stretch *s;
+	struct t1_map *m;
 
+	s = t1_map_stretch(c, iova, &m);
+	if (!s)
+		return 1;
+	index = t1_map_index(m, iova);
+	n = t1_in_stretch(index, min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1));
+	/* The mapping may have been unmapped by now. */
+	if (!s->npinned) {
+		t1_stretch_unlock(s);
+		return n;
+	}
+	atomic_inc(&s->busy);
 	batch.npages = 0;
 	batch.nrun = 0;
 	batch.counted = 0;
 	batch.all = false;
-	done = unpin_some(m, index, n, &batch);
-	if (!batch.npages && !batch.nrun) {
-		t1_map_unlock(m);
-		return;
-	}
-	/* The lock is held, so it is sure to be seen. */
-	atomic_inc(&m->inflight);
 	for (;;) {
-		t1_map_unlock(m);
+		done += unpin_some(m, s, index + done, n - done, &batch);
+		t1_stretch_unlock(s);
 		t1_batch_release(&batch, m->prot & IOMMU_WRITE);
-		if (done == n && !batch.npages)
+		if (done == n)
 			break;
-		t1_map_lock(m);
-		done += unpin_some(m, index + done, n - done, &batch);
+		t1_stretch_lock(s);
 	}
 	t1_owner_uncharge(m->owner, batch.counted);
-	t1_map_leave(c, m);
+	t1_leave(c, &s->busy);
+	return n;
 }
 
-/* Unpin a page in a mapping whose lock is held, and is released. */
-static void unpin_one(struct t1_container *c, struct t1_map *m, unsigned long iova)
+/* Unpin a page in a stretch whose lock is held, and is released. */
+static noinline void unpin_last(struct t1_container *c, struct t1_map *m,
+				struct t1_stretch *s, unsigned long iova)
 {
-	unsigned long index = map_page(m, iova) + m->align;
-	u64 word = t1_record_drop_one(&m->local, index);
+	unsigned long index = t1_map_index(m, iova);
 	bool charged;
+	u64 word;
 
+	mark_pages(m, s, index, 1);
+	word = t1_stretch_drop(s, t1_slot(index));
+	/* Then the mapping may have been unmapped by now, too. */
 	if (!word) {
-		t1_map_unlock(m);
+		t1_stretch_unlock(s);
 		return;
 	}
-	/* The lock is held, so it is sure to be seen. */
-	atomic_inc(&m->inflight);
-	charged = t1_word_is_counted(word) && !t1_map_backed(m, index, 1);
-	t1_map_unlock(m);
+	charged = t1_word_is_counted(word) && !backed_pages(m, index, 1);
+	atomic_inc(&s->busy);
+	t1_stretch_unlock(s);
 	t1_word_release(word, m->prot & IOMMU_WRITE);
 	if (charged)
 		t1_owner_uncharge_page(m->owner);
-	t1_map_leave(c, m);
+	t1_leave(c, &s->busy);
+}
+
+static void unpin_one(struct t1_container *c, unsigned long iova)
+{
+	struct t1_stretch *s = NULL;
+	unsigned long index;
+	struct t1_map *m;
+	u64 *word;
+
+	t1_search_begin();
+	m = t1_map_search(c, iova);
+	if (likely(m)) {
+		index = t1_map_index(m, iova);
+		s = t1_record_stretch(&m->local, index);
+	}
+	if (likely(s)) {
+		if (t1_stretch_is_full(s, t1_slot(index), &word) &&
+		    t1_word_lower(word)) {
+			t1_search_end();
+			return;
+		}
+		t1_stretch_lock(s);
+	}
+	t1_search_end();
+	/* The search may have missed it. */
+	if (unlikely(!s))
+		s = t1_map_stretch(c, iova, &m);
+	if (likely(s))
+		unpin_last(c, m, s, iova);
 }
 
 /**
@@ -671,26 +746,16 @@ static void unpin_one(struct t1_container *c, struct t1_map *m, unsigned long io
 void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 		    unsigned long npages)
 {
-	unsigned long done = 0, n;
-	struct t1_map *m;
+	unsigned long done = 0;
 
 	iova &= PAGE_MASK;
 	trace_unpin_pages(c->id, iova, npages);
 	if (likely(npages == 1)) {
-		m = t1_map_get(c, iova, true);
-		if (m)
-			unpin_one(c, m, iova);
+		unpin_one(c, iova);
 		return;
 	}
 	/* What would be past the end of the address space is not pinned. */
 	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
-	for (; done < npages; done += n) {
-		n = 1;
-		m = t1_map_get(c, iova + (done << PAGE_SHIFT), true);
-		if (!m)
-			continue;
-		n = min(npages - done,
-			t1_map_npages(m) - map_page(m, iova + (done << PAGE_SHIFT)));
-		unpin_in_map(c, m, iova + (done << PAGE_SHIFT), n);
-	}
+	while (done < npages)
+		done += unpin_stretch(c, iova + (done << PAGE_SHIFT), npages - done);
 }

@@ -11,9 +11,54 @@
 #include "type1.h"
 #include "trace.h"
 
+/* Put a mapping into the tree, unless it overlaps another. */
+static __always_inline int tree_insert(struct t1_container *c, struct t1_map *new)
+{
+	struct rb_node **link = &c->maps.rb_node, *parent = NULL, *node;
+	struct t1_map *m, *below = NULL, *above = NULL;
+
+	lockdep_assert_held(&c->maps_lock);
+	/* Many are above all others. */
+	if (c->highest && new->iova > c->highest->last) {
+		parent = &c->highest->node;
+		link = &parent->rb_right;
+	}
+	while (*link) {
+		parent = *link;
+		m = rb_entry(parent, struct t1_map, node);
+		if (new->iova < m->iova) {
+			above = m;
+			link = &parent->rb_left;
+		} else {
+			below = m;
+			link = &parent->rb_right;
+		}
+	}
+	if ((below && below->last >= new->iova) || (above && above->iova <= new->last))
+		return -EEXIST;
+	if (!c->avail)
+		return -ENOSPC;
+	write_seqcount_begin(&c->maps_seq);
+	rb_link_node(&new->node, parent, &node);
+	/*
+	 * Inserting: write the mapping and its node, with no children; write barrier;
+	 * write links to it, this one and those that rebalancing adds. Searching
+	 * (t1_map_search()): read a link; address dependency; read what it leads to.
+	 */
+	smp_wmb();
+	WRITE_ONCE(*link, node);
+	rb_insert_color(&new->node, &c->maps);
+	write_seqcount_end(&c->maps_seq);
+	if (!above)
+		c->highest = new;
+	c->avail--;
+	c->nmaps++;
+	return 0;
+}
+
 static noinline int replace_owner(struct t1_container *c)
 {
-	struct t1_owner *owner = t1_owner_new();
+	struct t1_owner *owner = t1_owner_new(!c->owner);
 
 	if (IS_ERR(owner))
 		return PTR_ERR(owner);
@@ -49,7 +94,7 @@ static __always_inline int map_insert(struct t1_container *c, struct t1_map *m)
 	if (IS_ERR(owner))
 		return PTR_ERR(owner);
 	m->owner = owner;
-	ret = t1_tree_insert(c, m);
+	ret = tree_insert(c, m);
 	if (unlikely(ret))
 		t1_owner_put(owner);
 	return ret;
@@ -161,28 +206,11 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	return ret;
 }
 
-/* Lock a mapping that nobody may enter, with nobody in flight in it. */
-static int lock_idle(struct t1_container *c, struct t1_map *m)
-{
-	int ret;
-
-	for (;;) {
-		ret = t1_map_wait_idle(c, m);
-		if (ret)
-			return ret;
-		t1_map_lock(m);
-		if (!atomic_read_acquire(&m->inflight))
-			return 0;
-		t1_map_unlock(m);
-	}
-}
-
 /*
  * Have another task, or the same after exec, own a mapping. It has no address, so
- * nobody enters it, and t1_unmap_vaddr() has waited for those who had. There may be
+ * nobody pins or copies, and t1_unmap_vaddr() has waited for those who did. There may be
  * some who unpin, which does not change what the owner is charged for: with no
  * group of mediated devices there is a domain, and all of the mapping is backed.
- * They are waited for.
  */
 static int change_owner(struct t1_container *c, struct t1_map *m)
 {
@@ -199,11 +227,7 @@ static int change_owner(struct t1_container *c, struct t1_map *m)
 	ret = t1_owner_charge(new, charged, false);
 	if (ret)
 		goto put;
-	ret = lock_idle(c, m);
-	if (ret) {
-		t1_owner_uncharge(new, charged);
-		goto put;
-	}
+	t1_map_lock(m);
 	m->owner = new;
 	t1_map_unlock(m);
 	t1_owner_uncharge(old, charged);

@@ -4,45 +4,62 @@
  * which place and how often it is pinned, charges them to the owner's locked
  * memory, and releases them. It knows nothing of IOVAs, containers or ioctls.
  *
- *	pages_get.c	pages out of an address space
- *	pages_record.c	what is pinned where
- *	pages_owner.c	whose address space it is, and its locked memory
+ *	record.h, record.c	what is pinned where
+ *	pages_get.c		pages out of an address space
+ *	pages_owner.c		whose address space it is, and its locked memory
  */
 #ifndef _VFIO_TYPE1_PAGES_H
 #define _VFIO_TYPE1_PAGES_H
 
 #include <linux/atomic.h>
-#include <linux/bits.h>
+#include <linux/cache.h>
 #include <linux/cred.h>
+#include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/mmap_lock.h>
-#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/xarray.h>
+#include <linux/smp.h>
 
-/* Pages are recorded by stretches of 2 MiB, the size of a huge page. */
-#define STRETCH_SHIFT	9
-#define STRETCH_PAGES	BIT(STRETCH_SHIFT)
+struct seq_file;
+
+/*
+ * Pages are charged in advance, a few for each of some processors, so that most pins do
+ * not take the owner's mmap_lock. Of an amount the low bits are these, the rest is what
+ * is charged for because it is pinned.
+ */
+#define T1_AHEAD_SLOTS	2
+#define T1_AHEAD_PAGES	16
+#define T1_AHEAD_ALL	(T1_AHEAD_SLOTS * T1_AHEAD_PAGES)
+#define T1_AMOUNT_SHIFT	5
+#define T1_AMOUNT_ONE	((long)BIT(T1_AMOUNT_SHIFT))
+#define T1_AMOUNT_AHEAD	(T1_AMOUNT_ONE - 1)
 
 /**
  * struct t1_owner - whose memory it is, and who pays for locking it
  * @refs: one for each mapping
+ * @ahead: pages may be charged in advance
+ * @lock_cap: the task was capable of CAP_IPC_LOCK: no limit
  * @mm: the address space, kept from being freed but not from being emptied
  * @task: whose RLIMIT_MEMLOCK counts
  * @cred: the credentials that it had then
- * @lock_cap: the task was capable of CAP_IPC_LOCK: no limit
+ * @list: of all owners
+ * @slots: what is charged, in amounts as above, none of them negative
  */
 struct t1_owner {
 	refcount_t refs;
+	bool ahead;
+	bool lock_cap;
 	struct mm_struct *mm;
 	struct task_struct *task;
 	const struct cred *cred;
-	bool lock_cap;
+	struct list_head list;
+	struct {
+		atomic_long_t amount;
+	} ____cacheline_aligned_in_smp slots[T1_AHEAD_SLOTS];
 };
 
-struct t1_owner *t1_owner_new(void);
+struct t1_owner *t1_owner_new(bool ahead);
 
 /* Is it what the current task makes? */
 static inline bool t1_owner_is_current(const struct t1_owner *owner)
@@ -54,29 +71,59 @@ static inline bool t1_owner_is_current(const struct t1_owner *owner)
 
 void t1_owner_put(struct t1_owner *owner);
 int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force);
+void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages);
+void t1_owners_show(struct seq_file *seq);
 
-/* Is there room for a page more under the limit? The owner's mmap_lock is held. */
-static __always_inline bool t1_owner_has_room(const struct t1_owner *owner)
+/* The amount of this processor, as far as it matters. */
+static __always_inline atomic_long_t *t1_owner_amount(struct t1_owner *owner)
 {
-	return owner->lock_cap || owner->mm->locked_vm <
-	       task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	return &owner->slots[raw_smp_processor_id() % T1_AHEAD_SLOTS].amount;
 }
 
-void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages);
+/* May it have charges in advance, that near to its limit? */
+static __always_inline bool t1_owner_may_ahead(const struct t1_owner *owner)
+{
+	return owner->ahead &&
+	       (owner->lock_cap ||
+		READ_ONCE(owner->mm->locked_vm) + T1_AHEAD_ALL + T1_AHEAD_PAGES <=
+		task_rlimit(owner->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT);
+}
 
-/* Give back the charge for a page, most often to the current task's memory. */
+/**
+ * t1_owner_charge_page - a page is locked
+ * @owner: who pays
+ *
+ * Context: process context. Sleeps, may take the owner's mmap_lock.
+ * Return: as t1_owner_charge().
+ */
+static __always_inline int t1_owner_charge_page(struct t1_owner *owner)
+{
+	atomic_long_t *amount = t1_owner_amount(owner);
+	long old = atomic_long_read(amount);
+
+	while (likely(old & T1_AMOUNT_AHEAD))
+		if (likely(atomic_long_try_cmpxchg(amount, &old, old - 1 + T1_AMOUNT_ONE)))
+			return 0;
+	return t1_owner_charge(owner, 1, false);
+}
+
+/**
+ * t1_owner_uncharge_page - a page is not locked any more
+ * @owner: who paid
+ *
+ * Context: process context. Sleeps, may take the owner's mmap_lock. Cannot fail.
+ */
 static __always_inline void t1_owner_uncharge_page(struct t1_owner *owner)
 {
-	struct mm_struct *mm = owner->mm;
+	atomic_long_t *amount = t1_owner_amount(owner);
+	long old = atomic_long_read(amount);
 
-	if (unlikely(mm != current->mm)) {
-		t1_owner_uncharge(owner, 1);
+	/* Another stays charged here, so this is not the last. */
+	if (likely(old >= 2 * T1_AMOUNT_ONE && (old & T1_AMOUNT_AHEAD) < T1_AHEAD_PAGES) &&
+	    likely(t1_owner_may_ahead(owner)) &&
+	    likely(atomic_long_try_cmpxchg(amount, &old, old + 1 - T1_AMOUNT_ONE)))
 		return;
-	}
-	mmap_write_lock(mm);
-	if (!WARN_ON_ONCE(!mm->locked_vm))
-		mm->locked_vm--;
-	mmap_write_unlock(mm);
+	t1_owner_uncharge(owner, 1);
 }
 
 /**
@@ -197,67 +244,6 @@ bool t1_gup_page_of(struct mm_struct *mm, unsigned long vaddr, bool write,
 bool t1_page_is_bare(struct page *page);
 void t1_unpin(struct page **pages, unsigned long npages, bool dirty);
 
-/**
- * struct t1_record - which page backs which index, and how often it is pinned
- * @stretches: of STRETCH_PAGES indices each; its xa_lock guards all
- */
-struct t1_record {
-	struct xarray stretches;
-};
-
-/* It is held from one function to another, which sparse cannot follow. */
-static inline void t1_record_lock(struct t1_record *record)
-{
-	xa_lock(&record->stretches);
-	__release(&record->stretches.xa_lock);
-}
-
-static inline void t1_record_unlock(struct t1_record *record)
-{
-	__acquire(&record->stretches.xa_lock);
-	xa_unlock(&record->stretches);
-}
-
-/**
- * struct t1_spare - memory for a record to grow into, got outside its lock
- * @stretch: an empty stretch, or NULL
- * @wants_stretch: one was wanted
- * @form: which form it has, or shall have
- * @room: how many pages it has memory for, or shall have
- * @wants_place: a place in the array is wanted, too
- * @has_place: one is reserved
- * @place_wanted: which
- * @place: which
- */
-struct t1_spare {
-	void *stretch;
-	bool wants_stretch;
-	unsigned int form;
-	unsigned int room;
-	bool wants_place;
-	bool has_place;
-	unsigned long place_wanted;
-	unsigned long place;
-};
-
-/**
- * struct t1_batch - pages that a record let go of, to be released unlocked
- * @npages: in @pages
- * @run: the first of @nrun consecutive pages
- * @nrun: how many
- * @counted: pages that counted as locked memory, of this and earlier batches
- * @all: whatever is pinned is to go, however often
- * @pages: single pages
- */
-struct t1_batch {
-	unsigned int npages;
-	unsigned int nrun;
-	struct page *run;
-	unsigned long counted;
-	bool all;
-	struct page *pages[64];
-};
-
 /* The next pages of a source. */
 static inline void t1_source_skip(struct t1_source *src, unsigned long n)
 {
@@ -265,312 +251,6 @@ static inline void t1_source_skip(struct t1_source *src, unsigned long n)
 		src->pages += n;
 	src->pfn += n;
 	src->run = src->run > n ? src->run - n : 1;
-}
-
-static inline void t1_record_init(struct t1_record *record)
-{
-	xa_init_flags(&record->stretches, XA_FLAGS_ACCOUNT);
-}
-
-/*
- * A word stands for a slot of a full stretch: the page's number, its count, and
- * what is special about it; 0 is not pinned, and one whose highest bit is set
- * cannot be pinned more often. A full stretch is a page of words, and its entry
- * in the array is tagged; that of a lone page is no pointer at all.
- */
-#define T1_WORD_ONE		BIT_ULL(42)
-#define T1_WORD_SPECIAL_SHIFT	40
-#define T1_WORD_PFN		GENMASK_ULL(39, 0)
-#define T1_STRETCH_FULL		1UL
-#define T1_STRETCH_LONE		3UL
-
-static inline unsigned long t1_word_pfn(u64 word)
-{
-	return word & T1_WORD_PFN;
-}
-
-/* All but its count. */
-static inline u64 t1_word_what(u64 word)
-{
-	return word & (T1_WORD_ONE - 1);
-}
-
-static inline bool t1_word_is_bare(u64 word)
-{
-	return word & (u64)T1_PAGE_BARE << T1_WORD_SPECIAL_SHIFT;
-}
-
-static inline bool t1_word_is_counted(u64 word)
-{
-	return !(word & (u64)T1_PAGE_RESERVED << T1_WORD_SPECIAL_SHIFT);
-}
-
-/* Its count is neither 0 nor the highest. */
-static inline bool t1_word_can_raise(u64 word)
-{
-	return (s64)word > 0;
-}
-
-/* Find a stretch; shorter than xa_load(), which must do for all arrays. */
-static __always_inline void *t1_record_stretch(const struct t1_record *record,
-					       unsigned long index)
-{
-	unsigned long place = index >> STRETCH_SHIFT, slot;
-	void *entry = rcu_dereference_raw(record->stretches.xa_head);
-	struct xa_node *node;
-	void __rcu **slots;
-
-	if (unlikely(!xa_is_internal(entry)))
-		return place ? NULL : entry;
-	if (unlikely(!xa_is_node(entry)))
-		return NULL;
-	node = xa_to_node(entry);
-	slot = place >> node->shift;
-	if (unlikely(slot >= XA_CHUNK_SIZE))
-		return NULL;
-	slots = node->slots;
-	entry = rcu_dereference_raw(slots[slot]);
-	/* First what most are. */
-	if (likely(xa_pointer_tag(entry) == T1_STRETCH_FULL))
-		return entry;
-	while (xa_is_internal(entry)) {
-		/* It may be a place that is reserved, or about to move. */
-		if (unlikely(!xa_is_node(entry)))
-			return NULL;
-		node = xa_to_node(entry);
-		slot = (place >> node->shift) & XA_CHUNK_MASK;
-		entry = rcu_dereference_raw(node->slots[slot]);
-	}
-	return entry;
-}
-
-/* The words of a full stretch. */
-static inline u64 *t1_stretch_words(void *s)
-{
-	return (u64 *)((unsigned long)s - T1_STRETCH_FULL);
-}
-
-static inline u64 *t1_stretch_word(void *s, unsigned long index)
-{
-	return t1_stretch_words(s) + (index & (STRETCH_PAGES - 1));
-}
-
-/*
- * Their page knows how many of them are pinned, how many of those are special, and
- * how often the stretch is held: as long as any of this is not 0 it stays.
- */
-#define T1_TALLY_PINNED		1UL
-#define T1_TALLY_SPECIAL	BIT(16)
-#define T1_TALLY_HELD		BIT(32)
-#define T1_TALLY_NPINNED(tally)	((tally) & (T1_TALLY_SPECIAL - 1))
-#define T1_TALLY_NSPECIAL(tally) ((tally) >> 16 & (T1_TALLY_SPECIAL - 1))
-
-static inline atomic_long_t *t1_words_tally(u64 *words)
-{
-	return (atomic_long_t *)&virt_to_page(words)->private;
-}
-
-/**
- * t1_word_raise - pin what is pinned once more, if it can be
- * @word: of a full stretch, which others may raise meanwhile
- * @page: filled in
- *
- * Context: the record's lock is held, or in a reader's section of RCU.
- * Return: success.
- */
-static __always_inline bool t1_word_raise(u64 *word, struct page **page)
-{
-	u64 old = READ_ONCE(*word), new;
-
-	do {
-		if (unlikely(!t1_word_can_raise(old)))
-			return false;
-		new = old + T1_WORD_ONE;
-	} while (unlikely(!try_cmpxchg(word, &old, new)));
-	*page = pfn_to_page(t1_word_pfn(new));
-	return true;
-}
-
-/**
- * t1_record_raise_fast - pin what is pinned once more, if that is easy
- * @record: where
- * @index: of the first
- * @npages: how many
- * @pages: filled in
- *
- * Context: in a reader's section of RCU, without the lock.
- * Return: how many were from the first on; t1_record_raise() knows about the
- * others.
- */
-static inline unsigned long t1_record_raise_fast(struct t1_record *record,
-						 unsigned long index,
-						 unsigned long npages,
-						 struct page **pages)
-{
-	unsigned long done = 0, slot, end;
-	u64 *words;
-	void *s;
-
-	while (done < npages) {
-		s = t1_record_stretch(record, index + done);
-		if (xa_pointer_tag(s) != T1_STRETCH_FULL)
-			break;
-		slot = (index + done) & (STRETCH_PAGES - 1);
-		end = min(npages, done + STRETCH_PAGES - slot);
-		words = t1_stretch_words(s) + slot - done;
-		/* Two at a time, for the loop itself is a fifth of it. */
-		for (; done + 1 < end; done += 2) {
-			if (!t1_word_raise(words + done, pages + done))
-				return done;
-			if (!t1_word_raise(words + done + 1, pages + done + 1))
-				return done + 1;
-		}
-		if (done < end && t1_word_raise(words + done, pages + done))
-			done++;
-		if (done < end)
-			return done;
-	}
-	return done;
-}
-
-/**
- * t1_word_hold - keep a full stretch, so that a page can be recorded unlocked
- * @word: of it
- *
- * Context: in a reader's section of RCU. To be followed by t1_word_put() or
- * t1_record_unhold().
- * Return: the stretch's tally, or NULL if it is about to be freed.
- */
-static __always_inline atomic_long_t *t1_word_hold(u64 *word)
-{
-	atomic_long_t *tally = t1_words_tally(word);
-
-	return likely(atomic_long_add_unless(tally, T1_TALLY_HELD, 0)) ? tally : NULL;
-}
-
-/**
- * t1_word_put - record a page, which is not reserved, in a stretch that is held
- * @word: where
- * @tally: of the stretch, which is not held after this
- * @page: it
- *
- * Context: any, without the record's lock.
- * Return: success; if not, the word is another caller's, and t1_record_unhold()
- * is to be called.
- */
-static __always_inline bool t1_word_put(u64 *word, atomic_long_t *tally,
-					struct page *page)
-{
-	u64 old = 0;
-
-	/* First, so that who drops the page finds it counted. */
-	atomic_long_add(T1_TALLY_PINNED - T1_TALLY_HELD, tally);
-	if (likely(try_cmpxchg(word, &old, T1_WORD_ONE | page_to_pfn(page))))
-		return true;
-	atomic_long_add(T1_TALLY_HELD - T1_TALLY_PINNED, tally);
-	return false;
-}
-
-void t1_record_unhold(struct t1_record *record, unsigned long index,
-		      atomic_long_t *tally);
-
-unsigned long t1_record_hole(struct t1_record *record, unsigned long index,
-			     unsigned long npages);
-bool t1_record_holds(struct t1_record *record, unsigned long index);
-
-/* Nothing is pinned. Reliable under the lock. */
-static inline bool t1_record_empty(struct t1_record *record)
-{
-	return xa_empty(&record->stretches);
-}
-
-long t1_record_raise(struct t1_record *record, unsigned long index,
-		     unsigned long npages, struct page **pages,
-		     struct t1_spare *spare);
-bool __t1_record_put(struct t1_record *record, void *s, unsigned int slot,
-		     struct page *page);
-long t1_record_add(struct t1_record *record, unsigned long index,
-		   unsigned long npages, const struct t1_source *src,
-		   struct t1_spare *spare, unsigned long *counted);
-int t1_spare_fill(struct t1_record *record, struct t1_spare *spare);
-void t1_spare_end(struct t1_record *record, struct t1_spare *spare);
-
-unsigned long t1_record_drop(struct t1_record *record, unsigned long index,
-			     unsigned long npages, struct t1_batch *batch);
-u64 t1_record_drop_one(struct t1_record *record, unsigned long index);
-void t1_batch_release(struct t1_batch *batch, bool dirty);
-void t1_word_release(u64 word, bool dirty);
-unsigned long t1_record_release(struct t1_record *record, bool dirty);
-
-bool __t1_record_extent(struct t1_record *record, unsigned long *index,
-			unsigned long last, unsigned long *pfn,
-			unsigned long *npages, bool *bare);
-unsigned long t1_record_counted(struct t1_record *record, unsigned long index,
-				unsigned long npages);
-void t1_record_mark(struct t1_record *record, unsigned long index,
-		    unsigned long npages, unsigned long *bitmap, unsigned long bit);
-unsigned long t1_record_counted_all(struct t1_record *record);
-unsigned long t1_record_bytes(struct t1_record *record);
-
-/**
- * t1_record_put - record a page, which is not reserved, if that is easy
- * @record: where
- * @index: of it
- * @page: it
- *
- * Context: the record's lock is held.
- * Return: success; if not, t1_record_add() knows more.
- */
-static inline bool t1_record_put(struct t1_record *record, unsigned long index,
-				 struct page *page)
-{
-	unsigned int slot = index & (STRETCH_PAGES - 1);
-	void *s = t1_record_stretch(record, index);
-	u64 *words;
-
-	lockdep_assert_held(&record->stretches.xa_lock);
-	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
-		return __t1_record_put(record, s, slot, page);
-	words = t1_stretch_words(s);
-	if (unlikely(cmpxchg(words + slot, 0, T1_WORD_ONE | page_to_pfn(page))))
-		return false;
-	atomic_long_add(T1_TALLY_PINNED, t1_words_tally(words));
-	return true;
-}
-
-/**
- * t1_record_extent - find consecutive pages
- * @record: where
- * @index: from where on; the first that was found
- * @last: up to where
- * @pfn: of the first
- * @npages: how many, all alike; the next extent may go on where this one ends
- * @bare: they are, see T1_PAGE_BARE
- *
- * Context: nobody changes the record.
- * Return: false if there is none.
- */
-static inline bool t1_record_extent(struct t1_record *record, unsigned long *index,
-				    unsigned long last, unsigned long *pfn,
-				    unsigned long *npages, bool *bare)
-{
-	unsigned long slot = *index & (STRETCH_PAGES - 1), n = 1, most;
-	void *s = t1_record_stretch(record, *index);
-	u64 *words;
-
-	/* Pages that lie scattered are recorded in full: an extent of one each. */
-	if (unlikely(xa_pointer_tag(s) != T1_STRETCH_FULL))
-		return __t1_record_extent(record, index, last, pfn, npages, bare);
-	words = t1_stretch_words(s) + slot;
-	if (unlikely(!*words))
-		return __t1_record_extent(record, index, last, pfn, npages, bare);
-	most = min(last - *index + 1, STRETCH_PAGES - slot);
-	*pfn = t1_word_pfn(*words);
-	*bare = t1_word_is_bare(*words);
-	while (n < most && words[n] && t1_word_what(words[n]) == t1_word_what(*words) + n)
-		n++;
-	*npages = n;
-	return true;
 }
 
 #endif /* _VFIO_TYPE1_PAGES_H */

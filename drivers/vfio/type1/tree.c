@@ -20,16 +20,19 @@ static struct t1_map *to_map(struct rb_node *node)
 }
 
 /**
- * t1_map_get - find a mapping that may be used, and lock it
+ * t1_map_stretch - find where pages of a mapping are recorded
  * @c: the container
- * @iova: in it
- * @going: one that is about to be unmapped will do
+ * @iova: in the mapping, which may be about to be unmapped
+ * @map: the mapping
  *
- * Context: process context. Returns with the mapping's lock held.
- * Return: the mapping or NULL.
+ * Context: process context. Returns with the stretch's lock held, which keeps the memory
+ * of both; if something is pinned there, or the caller becomes busy then, they stay.
+ * Return: the stretch, or NULL: nothing was ever pinned there.
  */
-struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going)
+struct t1_stretch *t1_map_stretch(struct t1_container *c, unsigned long iova,
+				  struct t1_map **map)
 {
+	struct t1_stretch *s = NULL;
 	unsigned int seq;
 	struct t1_map *m;
 
@@ -39,14 +42,13 @@ struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going
 		t1_search_begin();
 		m = t1_map_search(c, iova);
 		if (m)
-			t1_map_lock(m);
+			s = t1_record_stretch(&m->local, t1_map_index(m, iova));
+		if (s)
+			t1_stretch_lock(s);
 		t1_search_end();
 	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
-	if (m && m->state != T1_MAP_READY && !(going && m->state == T1_MAP_GOING)) {
-		t1_map_unlock(m);
-		m = NULL;
-	}
-	return m;
+	*map = m;
+	return s;
 }
 
 /**
@@ -68,17 +70,18 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
 		seq = read_seqcount_begin(&c->maps_seq);
 		t1_search_begin();
 		m = t1_map_search(c, iova);
-		entered = m && t1_map_enter_found(c, m);
+		entered = m && t1_enter(c, m, &m->inflight);
 		t1_search_end();
 	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
 	return entered ? m : NULL;
 }
 
 /**
- * t1_map_enter_barred - be in flight in a mapping although its bars forbid it
+ * t1_enter_barred - be in flight in a mapping although its bars forbid it
  * @c: the container
- * @m: the mapping, in which the caller counts as in flight already, and does not
- *	while it waits for the lock
+ * @m: the mapping
+ * @calls: its count, or that of a stretch of it, in which the caller counts already,
+ *	and does not while it waits for the lock
  *
  * unmap_one() sets the bars, and takes them back if the mapping cannot go, within
  * one hold of the mapping's lock: a caller that has that lock does not see it.
@@ -86,17 +89,17 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
  * Context: in a reader's section of RCU.
  * Return: success; if not, the caller is not in flight any more.
  */
-bool t1_map_enter_barred(struct t1_container *c, struct t1_map *m)
+bool t1_enter_barred(struct t1_container *c, struct t1_map *m, atomic_t *calls)
 {
 	bool barred;
 
 	/* Not while it waits for the lock: an unmap waits for nobody to be in flight. */
-	t1_map_leave(c, m);
+	t1_leave(c, calls);
 	t1_map_lock(m);
 	barred = m->bars & T1_BAR_STATE;
 	/* The lock is held, so it is sure to be seen. */
 	if (!barred)
-		atomic_inc(&m->inflight);
+		atomic_inc(calls);
 	t1_map_unlock(m);
 	return !barred;
 }
@@ -152,7 +155,7 @@ struct t1_map *t1_map_next(struct t1_map *m)
  */
 unsigned long t1_map_pinned(struct t1_map *m)
 {
-	return t1_record_counted_all(&m->local);
+	return t1_record_counted(&m->local);
 }
 
 /**
@@ -207,12 +210,9 @@ int t1_map_want_extra(struct t1_map *m)
 	extra = kzalloc(sizeof(*extra), GFP_KERNEL_ACCOUNT);
 	if (!extra)
 		return -ENOMEM;
-	/* From here on nothing is recorded without the mapping's lock. */
-	mmap_write_lock(m->owner->mm);
 	t1_map_lock(m);
 	WRITE_ONCE(m->extra, extra);
 	t1_map_unlock(m);
-	mmap_write_unlock(m->owner->mm);
 	return 0;
 }
 
@@ -232,58 +232,6 @@ void t1_map_drop_extra(struct t1_map *m)
 	WRITE_ONCE(m->extra, NULL);
 	t1_map_unlock(m);
 	kfree(extra);
-}
-
-/**
- * t1_tree_insert - put a mapping into the tree
- * @c: the container
- * @new: the mapping
- *
- * Context: process context, maps_lock is held.
- * Return: 0; -EEXIST: it overlaps another; -ENOSPC: dma_entry_limit is reached.
- */
-int t1_tree_insert(struct t1_container *c, struct t1_map *new)
-{
-	struct rb_node **link = &c->maps.rb_node, *parent = NULL, *node;
-	struct t1_map *m, *below = NULL, *above = NULL;
-
-	lockdep_assert_held(&c->maps_lock);
-	/* Many are above all others. */
-	if (c->highest && new->iova > c->highest->last) {
-		parent = &c->highest->node;
-		link = &parent->rb_right;
-	}
-	while (*link) {
-		parent = *link;
-		m = rb_entry(parent, struct t1_map, node);
-		if (new->iova < m->iova) {
-			above = m;
-			link = &parent->rb_left;
-		} else {
-			below = m;
-			link = &parent->rb_right;
-		}
-	}
-	if ((below && below->last >= new->iova) || (above && above->iova <= new->last))
-		return -EEXIST;
-	if (!c->avail)
-		return -ENOSPC;
-	write_seqcount_begin(&c->maps_seq);
-	rb_link_node(&new->node, parent, &node);
-	/*
-	 * Inserting: write the mapping and its node, with no children; write barrier;
-	 * write links to it, this one and those that rebalancing adds. Searching
-	 * (t1_map_search()): read a link; address dependency; read what it leads to.
-	 */
-	smp_wmb();
-	WRITE_ONCE(*link, node);
-	rb_insert_color(&new->node, &c->maps);
-	write_seqcount_end(&c->maps_seq);
-	if (!above)
-		c->highest = new;
-	c->avail--;
-	c->nmaps++;
-	return 0;
 }
 
 /**
@@ -383,55 +331,106 @@ void t1_map_set_vaddr_invalid(struct t1_container *c, struct t1_map *m, bool inv
  */
 void t1_map_free(struct t1_map *m)
 {
-	if (unlikely(m->extra)) {
-		kvfree(m->extra->dirty);
-		kfree(m->extra);
+	struct t1_extra *extra = m->extra;
+
+	/* One who unpins, and finds nothing pinned, may look. */
+	if (unlikely(extra)) {
+		t1_map_lock(m);
+		WRITE_ONCE(m->extra, NULL);
+		t1_map_unlock(m);
+		kvfree(extra->dirty);
+		kfree(extra);
 	}
+	if (unlikely(!t1_record_is_new(&m->local)))
+		t1_record_free(&m->local);
 	t1_owner_put(m->owner);
 	kfree_rcu(m, rcu);
 }
 
-/**
- * t1_map_wait_idle - wait until nobody is in flight in a mapping
- * @c: the container
- * @m: the mapping
- *
- * Leaving (t1_map_leave()): decrement inflight; full barrier; read waiting, look into
- * the queue if it is not 0. Waiting: raise waiting, enter the queue; full barrier (of
- * set_current_state()); read inflight, sleep unless it is 0. Store buffering: at least
- * one side sees the other.
- *
- * Context: process context. Sleeps.
- * Return: 0, or -EINTR: the task was killed.
+/*
+ * Wait until a count of calls, of those in flight in a mapping or of those busy in a
+ * stretch, is 0. Leaving (t1_leave()): decrement the count; full barrier; read waiting,
+ * look into the queue if it is not 0. Waiting: raise waiting, enter the queue; full
+ * barrier (of set_current_state()); read the count, sleep unless it is 0. Store
+ * buffering: at least one side sees the other.
  */
-int t1_map_wait_idle(struct t1_container *c, struct t1_map *m)
+static int wait_for_none(struct t1_container *c, atomic_t *calls)
 {
 	int ret;
 
-	if (likely(!atomic_read_acquire(&m->inflight)))
+	if (likely(!atomic_read_acquire(calls)))
 		return 0;
 	atomic_inc(&c->waiting);
-	ret = wait_var_event_killable(&m->inflight, !atomic_read_acquire(&m->inflight));
+	ret = wait_var_event_killable(calls, !atomic_read_acquire(calls));
 	atomic_dec(&c->waiting);
 	return ret ? -EINTR : 0;
 }
 
+/* Wait until nobody is busy in a stretch; whether something is pinned there then. */
+static int stretch_wait_idle(struct t1_container *c, struct t1_stretch *s)
+{
+	bool busy;
+	int ret;
+
+	do {
+		t1_stretch_lock(s);
+		busy = atomic_read(&s->busy);
+		ret = !!s->npinned;
+		t1_stretch_unlock(s);
+		if (busy && wait_for_none(c, &s->busy))
+			return -EINTR;
+	} while (busy);
+	return ret;
+}
+
 /**
- * t1_map_is_idle - does nobody use a mapping, nor will?
+ * t1_map_wait_idle - wait until nobody uses a mapping
+ * @c: the container
+ * @m: the mapping, which is barred: nobody begins to, but to unpin
+ *
+ * Taking: write bars; full barrier; read inflight, and busy of each stretch. Entering
+ * (t1_enter()): increment one of them; full barrier; read bars, back out if they forbid
+ * it. Store buffering: at least one side sees the other. Stretches are made by those in
+ * flight alone: none comes after these have left. Those who unpin become busy under the
+ * lock under which they take a page off the record.
+ *
+ * Context: process context. Sleeps.
+ * Return: 0: nothing is pinned, or will be; 1: something is; -EINTR: the task was
+ * killed.
+ */
+int t1_map_wait_idle(struct t1_container *c, struct t1_map *m)
+{
+	struct t1_stretch *s;
+	unsigned long place;
+	int ret, pinned = 0;
+
+	smp_mb(); /* pairs with smp_mb__after_atomic() in t1_enter() */
+	if (wait_for_none(c, &m->inflight))
+		return -EINTR;
+	xa_for_each(&m->local.stretches, place, s) {
+		ret = stretch_wait_idle(c, s);
+		if (ret < 0)
+			return ret;
+		pinned |= ret;
+		cond_resched();
+	}
+	return pinned;
+}
+
+/**
+ * t1_map_is_idle - does nobody use a mapping, nor will, as far as is seen at once?
  * @m: the mapping, which is going
  *
- * Taking: write bars; full barrier; read inflight. Entering (t1_map_enter_found()):
- * increment inflight; full barrier; read bars, back out if they forbid it. Store
- * buffering: at least one side sees the other. Those who unpin are in flight from
- * under the lock on.
+ * See t1_map_wait_idle() for the order.
  *
  * Context: the mapping's lock is held.
- * Return: yes or no.
+ * Return: yes, or t1_map_wait_idle() knows more.
  */
 bool t1_map_is_idle(struct t1_map *m)
 {
-	smp_mb(); /* pairs with smp_mb__after_atomic() in t1_map_enter_found() */
-	return !atomic_read_acquire(&m->inflight) && t1_record_empty(&m->local);
+	smp_mb(); /* pairs with smp_mb__after_atomic() in t1_enter() */
+	return !atomic_read_acquire(&m->inflight) &&
+	       (likely(t1_record_is_new(&m->local)) || t1_record_is_idle(&m->local));
 }
 
 /**

@@ -31,26 +31,26 @@
  *			bitmap is copied out. Without a domain and tracking
  *			(local_only) it is all that a map or unmap takes.
  *	mmap_lock	of a mapping's owner: its locked memory.
- *	mapping		the xa_lock of its record: its record, charge, bitmap,
- *			and state for those who unpin. A spinlock.
+ *	stretch		what is pinned in 2 MiB of a mapping: a spinlock, see record.h.
+ *	mapping		the xa_lock of its record: the array of stretches, its state,
+ *			extra, bitmap and owner. A spinlock.
  *
- * A pin, an unpin or an access takes only the last two, so those of a container
+ * What is charged for because of a backing changes under both of the last.
+ *
+ * A pin, an unpin or an access takes only the last three, so those of a container
  * run in parallel, and meet a map or an unmap in the same mapping only. It
- * finds the mapping under RCU, and counts as in flight in it while it does
- * anything that sleeps. A pin of what is pinned takes none, and most others take
- * only the mmap_lock: see local.c.
+ * finds the mapping under RCU, and counts as in flight in it, or as busy in a stretch
+ * of it, while it does anything that sleeps. A pin of what is pinned takes none.
  *
- * With PREEMPT_RT, t1_map_get() and t1_map_enter() wait for maps_lock where they meet
+ * With PREEMPT_RT, t1_map_stretch() and t1_map_enter() wait for maps_lock where they meet
  * a change of the tree: the task that makes it may have been preempted. So they are
  * called with no lock that is taken under maps_lock, and in flight in no mapping.
  * They say so to lockdep on any kernel.
  *
- * To be in flight needs no lock. Entering: increment inflight; full barrier; read
- * bars, back out if they forbid it. Taking a mapping to unmap it: write bars; full
- * barrier; read inflight, wait unless it is 0. Store buffering with both barriers:
- * at least one side sees the other. A mapping without an address is barred like
- * one that is going, and VFIO_DMA_UNMAP_FLAG_VADDR waits alike: nobody has entered
- * it who may use its address or its owner when these are replaced.
+ * To be in flight or busy needs no lock: see t1_map_wait_idle() for the order. A mapping
+ * without an address is barred like one that is going, and VFIO_DMA_UNMAP_FLAG_VADDR
+ * waits alike: nobody has entered it who may use its address or its owner when these
+ * are replaced.
  *
  * devices_lock is taken for reading while drivers are told of an unmap, which
  * they answer by unpinning, below domains_lock; and for writing, by itself, to
@@ -73,7 +73,7 @@
 
 #include <vfio-compat/answers.h>
 
-#include "pages.h"
+#include "record.h"
 
 struct dentry;
 struct t1_ranges;
@@ -204,7 +204,7 @@ struct t1_extra {
  * @local: what mediated devices have pinned; its lock is the mapping's
  * @extra: what it has besides, or NULL
  * @next: in the list of what is being unmapped
- * @inflight: calls that use the mapping, or its owner, without its lock; see above
+ * @inflight: calls that use the mapping, or its owner, without a lock; see above
  * @bars: what pages cannot be pinned for by a look-up: what @prot does not have,
  *	or anything, and T1_BAR_*
  * @state: see there
@@ -289,6 +289,12 @@ static inline unsigned long t1_map_npages(const struct t1_map *m)
 	return t1_map_size(m) >> PAGE_SHIFT;
 }
 
+/* The index of an IOVA in a mapping's records. */
+static inline unsigned long t1_map_index(const struct t1_map *m, unsigned long iova)
+{
+	return ((iova - m->iova) >> PAGE_SHIFT) + m->align;
+}
+
 /* The last byte of a range that a user gave, or why it is none. */
 static inline int t1_range_last(u64 start, u64 size, unsigned long *last)
 {
@@ -322,9 +328,9 @@ static inline void t1_map_unlock(struct t1_map *m)
 
 /*
  * A mapping's extra comes and goes under domains_lock, held for writing, or while
- * the mapping is new or going; and under its lock, for those who have only that. It
- * comes under its owner's mmap_lock, too: who holds that, and sees none, may record
- * and charge for a page without the mapping's lock.
+ * the mapping is new or going; and under its lock, for those who have only that.
+ * Whoever has the lock of a stretch, and sees no extra, may record pages there: when
+ * there is one, what is pinned in a stretch is looked at under that lock.
  */
 static inline struct t1_backing *t1_map_backing(const struct t1_map *m)
 {
@@ -349,12 +355,12 @@ static inline u8 t1_map_bars(const struct t1_map *m)
 /*
  * To be done when any of that has changed in a mapping that others may have found.
  * Changing: write the mapping's address, owner and extra; release; write bars.
- * Entering (t1_map_enter_found()): read bars; acquire; read these.
+ * Entering (t1_enter()): read bars; acquire; read these.
  */
 static inline void t1_map_set_bars(struct t1_map *m)
 {
 	t1_assert_map_held(m);
-	/* pairs with smp_load_acquire() in t1_map_enter_found() */
+	/* pairs with smp_load_acquire() in t1_enter() */
 	smp_store_release(&m->bars, t1_map_bars(m));
 }
 
@@ -372,8 +378,8 @@ static inline void t1_map_set_dirty(struct t1_map *m, unsigned long *bits)
 
 /*
  * How many of @n pages from an index on are charged for because of a backing. The
- * others, which come after these, are charged for when they are pinned. It moves
- * whenever the lock is free: it is to be asked in the hold that changes the record.
+ * others, which come after these, are charged for when they are pinned. For the pages
+ * of a stretch it changes under the lock of that.
  */
 static inline unsigned long t1_map_backed(struct t1_map *m, unsigned long index,
 					  unsigned long n)
@@ -398,7 +404,7 @@ static inline bool t1_map_is_backed(struct t1_map *m)
  * it. It may be missed while the tree changes: rebalancing moves whole branches, each
  * link by itself, so a search may be led past it, but not in a circle for longer than
  * it takes for the links to be seen. What is found is right: where a mapping lies does
- * not change. For the order of what is read see t1_tree_insert().
+ * not change. For the order of what is read see tree_insert(), in map.c.
  */
 static inline struct t1_map *t1_map_search(struct t1_container *c,
 					   unsigned long iova)
@@ -450,26 +456,34 @@ static inline void t1_search_end(void)
 }
 
 /*
- * Be no longer in flight in a mapping, which may be gone after this: only its
- * address says then whom to wake. What was done there comes before, and the
- * decrement is the full barrier that wait_idle() needs.
+ * Be no longer in flight in a mapping, or busy in a stretch, which may be gone after
+ * this: only the count's address says then whom to wake. What was done there comes
+ * before, and the decrement is the full barrier that wait_for_none() needs.
  */
-static inline void t1_map_leave(struct t1_container *c, struct t1_map *m)
+static inline void t1_leave(struct t1_container *c, atomic_t *calls)
 {
-	if (atomic_dec_and_test(&m->inflight) && unlikely(atomic_read(&c->waiting)))
-		wake_up_var(&m->inflight);
+	if (atomic_dec_and_test(calls) && unlikely(atomic_read(&c->waiting)))
+		wake_up_var(calls);
 }
 
-bool t1_map_enter_barred(struct t1_container *c, struct t1_map *m);
-
-/* Be in flight in a mapping that a search has found, and that is not over. */
-static inline bool t1_map_enter_found(struct t1_container *c, struct t1_map *m)
+static inline void t1_map_leave(struct t1_container *c, struct t1_map *m)
 {
-	atomic_inc(&m->inflight);
-	smp_mb__after_atomic(); /* pairs with smp_mb() in is_idle() */
+	t1_leave(c, &m->inflight);
+}
+
+bool t1_enter_barred(struct t1_container *c, struct t1_map *m, atomic_t *calls);
+
+/*
+ * Be in flight in a mapping that a search has found, or busy in a stretch of it, unless
+ * that is over.
+ */
+static inline bool t1_enter(struct t1_container *c, struct t1_map *m, atomic_t *calls)
+{
+	atomic_inc(calls);
+	smp_mb__after_atomic(); /* pairs with smp_mb() in t1_map_is_idle() and _wait_idle() */
 	if (likely(!(smp_load_acquire(&m->bars) & T1_BAR_STATE)))
 		return true;
-	return t1_map_enter_barred(c, m);
+	return t1_enter_barred(c, m, calls);
 }
 
 /* Why a mapping cannot be entered; its address may have been taken just now. */
@@ -486,7 +500,8 @@ static inline void t1_unscoped(struct t1_container *c, int more)
 }
 
 /* tree.c */
-struct t1_map *t1_map_get(struct t1_container *c, unsigned long iova, bool going);
+struct t1_stretch *t1_map_stretch(struct t1_container *c, unsigned long iova,
+				  struct t1_map **map);
 struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
@@ -494,7 +509,6 @@ unsigned long t1_map_pinned(struct t1_map *m);
 unsigned long t1_maps_pinned(struct t1_container *c);
 int t1_map_want_extra(struct t1_map *m);
 void t1_map_drop_extra(struct t1_map *m);
-int t1_tree_insert(struct t1_container *c, struct t1_map *new);
 void t1_tree_erase(struct t1_container *c, struct t1_map *m);
 void t1_map_let_go(struct t1_container *c, struct t1_map *m);
 void t1_map_change_state(struct t1_map *m, enum t1_map_state state);

@@ -203,18 +203,12 @@ static void warn_busy(struct t1_container *c, struct t1_map *m)
 /* Have drivers let go of a mapping that is going. */
 static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 {
-	bool pinned;
-	int round;
+	int round, ret;
 
 	for (round = 0; ; round++) {
-		if (t1_map_wait_idle(c, m))
-			return -EINTR;
-		t1_map_lock(m);
-		pinned = !t1_record_empty(&m->local);
-		t1_map_unlock(m);
-		/* The call that unpins the last page is in flight, and none after it. */
-		if (!pinned)
-			return t1_map_wait_idle(c, m);
+		ret = t1_map_wait_idle(c, m);
+		if (ret <= 0)
+			return ret;
 		if (round == UNMAP_ROUNDS) {
 			warn_busy(c, m);
 			return -EBUSY;
@@ -252,7 +246,7 @@ static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 /*
  * Most calls are for one mapping, which nobody uses and no domain maps. Return
  * it, out of the tree, or NULL if it is not so, or anything is wrong. Nobody sees
- * that it was taken if it was not idle, see t1_map_enter_barred().
+ * that it was taken if it was not idle, see t1_enter_barred().
  */
 static struct t1_map *unmap_one(struct t1_container *c, u64 iova, u64 size)
 {
@@ -428,7 +422,7 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 	if (ret)
 		goto unlock;
 	for (m = going; m && !ret; m = m->next)
-		ret = t1_map_wait_idle(c, m);
+		ret = min(t1_map_wait_idle(c, m), 0);
 	done = unmap_vaddr_finish(c, going, ret);
 	if (!ret)
 		*size = done;
@@ -464,7 +458,7 @@ void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 	}
 	mutex_unlock(&c->maps_lock);
 	for (m = going; m; m = m->next) {
-		if (t1_record_empty(&m->local))
+		if (!t1_map_wait_idle(c, m))
 			continue;
 		warn_pinned(c, m, "they are unpinned now, repair the driver", group);
 		counted = t1_record_release(&m->local, m->prot & IOMMU_WRITE);

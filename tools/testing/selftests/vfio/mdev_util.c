@@ -244,9 +244,43 @@ long long pages_held(void)
 	       value_of(text, "nr_foll_pin_released");
 }
 
+/* Pages that our type1 has charged a process for, but not pinned. */
+static long long pages_ahead(pid_t pid)
+{
+	static const char * const files[] = {
+		"/sys/kernel/debug/vfio_iommu_type1/charged_in_advance",
+		"/sys/kernel/debug/vfio_iommu_type1_mdev/charged_in_advance",
+	};
+	long long ahead = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		char text[4096], *line, *next = text;
+
+		if (read_file(files[i], text, sizeof(text)) < 0)
+			continue;
+		while ((line = strsep(&next, "\n"))) {
+			long long n;
+			int of;
+
+			if (sscanf(line, "%d %lld", &of, &n) == 2 && of == pid)
+				ahead += n;
+		}
+	}
+	return ahead;
+}
+
+long long pages_locked_by(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return proc_value(path, "VmLck") * 1024 / PAGE_BYTES - pages_ahead(pid);
+}
+
 long long pages_locked(void)
 {
-	return proc_value("/proc/self/status", "VmLck") * 1024 / PAGE_BYTES;
+	return pages_locked_by(getpid());
 }
 
 /* Modules */

@@ -71,8 +71,9 @@ int count_entries(const char *dir);
 long long proc_value(const char *path, const char *key);
 /* Pages that somebody in the machine has pinned. */
 long long pages_held(void);
-/* Locked pages of this process. */
+/* Locked pages of this process, or of one, but for those charged in advance. */
 long long pages_locked(void);
+long long pages_locked_by(pid_t pid);
 
 /*
  * A process that does something meanwhile, with no descriptor but the standard

@@ -16,15 +16,6 @@
 #define ALL		(T1_PAGES * PAGE)
 #define AFTER_EXEC	"after-exec"
 
-/* Of another process */
-static long long locked_of(pid_t pid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	return proc_value(path, "VmLck") * 1024 / (long long)PAGE;
-}
-
 static int exit_of(pid_t pid)
 {
 	int status;
@@ -133,6 +124,7 @@ TEST_F(type1, row_29_one_line)
 {
 	const int dev = self->use.t.device[0];
 	const unsigned int tries = 300;
+	uint64_t iova = T1_IOVA;
 	char limit[64], wish[64], task[64];
 	int kmsg, lines, named;
 	unsigned int i;
@@ -148,11 +140,13 @@ TEST_F(type1, row_29_one_line)
 	expect_dmesg("RLIMIT_MEMLOCK");
 	expect_dmesg("callbacks suppressed");
 	ASSERT_EQ(0, use_map(&self->use));
+	/* Pages of one huge page of the address space are charged for at once. */
+	iova += -(uintptr_t)self->use.mem % (512 * PAGE);
 	/* Those of the tests before count, too. */
 	sleep_ms(5500);
 	kmsg = kmsg_open();
 	for (i = 0; i < tries; i++)
-		ASSERT_EQ(-ENOMEM, pin(dev, T1_IOVA, 512, BOTH));
+		ASSERT_EQ(-ENOMEM, pin(dev, iova, 512, BOTH));
 	lines = kmsg_count(kmsg, "RLIMIT_MEMLOCK");
 	EXPECT_LE(1, lines);
 	EXPECT_GE(15, lines);
@@ -196,13 +190,13 @@ TEST_F(type1, two_owners)
 	ASSERT_EQ(5, pin(a, 2 * T1_IOVA, 5, BOTH));
 	EXPECT_EQ(4711, load(a, 2 * T1_IOVA));
 	EXPECT_EQ(0, LOCKED(&self->use));
-	EXPECT_EQ(5, locked_of(pid));
+	EXPECT_EQ(5, pages_locked_by(pid));
 	ASSERT_EQ(3, pin(a, T1_IOVA, 3, BOTH));
 	EXPECT_EQ(T1_MARK(0), load(a, T1_IOVA));
 	EXPECT_EQ(3, LOCKED(&self->use));
-	EXPECT_EQ(5, locked_of(pid));
+	EXPECT_EQ(5, pages_locked_by(pid));
 	EXPECT_EQ(64 * PAGE, dma_unmap(fd, 2 * T1_IOVA, 64 * PAGE));
-	EXPECT_EQ(0, locked_of(pid));
+	EXPECT_EQ(0, pages_locked_by(pid));
 	EXPECT_EQ(3, LOCKED(&self->use));
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-2, exit_of(pid));
@@ -407,6 +401,76 @@ TEST_F(type1, killed_with_pins)
 		EXPECT_EQ(-2, exit_of(pid));
 		EXPECT_TRUE(WAIT_FOR(!HELD(&self->use), SOON));
 	}
+}
+
+/* Pages charged for beside those that are pinned, with what a limit forbids */
+static long long charged_ahead(long long pinned, unsigned long limit)
+{
+	long long all = proc_value("/proc/self/status", "VmLck") * 1024 / (long long)PAGE;
+	long long ahead = all - pinned;
+
+	if (ahead < 0 || ahead > 32)
+		return -1;
+	/* Near the limit there are none. */
+	return all > (long long)limit - 32 && ahead ? -2 : ahead;
+}
+
+/*
+ * Single pages are charged for in advance: few, only while others are pinned, and
+ * without anybody being refused for it, in another container neither.
+ */
+TEST_F(type1, charged_in_advance)
+{
+	const int dev = self->use.t.device[0];
+	const unsigned int limit = 100;
+	long long ahead, most = 0;
+	struct type1 other;
+	unsigned int i;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's charges for each page by itself");
+	type1_leave(&self->use.t, 1);
+	ASSERT_EQ(0, type1_bare(&other));
+	ASSERT_EQ(0, type1_join(&other, 1));
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, limit_memlock(limit));
+	ASSERT_EQ(0, dma_map(other.container, self->use.mem, T1_IOVA, ALL, T1_RW));
+	expect_dmesg("RLIMIT_MEMLOCK");
+	ASSERT_EQ(0, use_map(&self->use));
+	for (i = 0; i < limit; i++) {
+		ASSERT_EQ(1, pin(dev, T1_IOVA + i * PAGE, 1, BOTH));
+		ahead = charged_ahead(i + 1, limit);
+		ASSERT_LE(0, ahead);
+		EXPECT_TRUE(i || !ahead);
+		most = ahead > most ? ahead : most;
+	}
+	EXPECT_LT(0, most);
+	EXPECT_EQ(-ENOMEM, pin(dev, T1_IOVA + i * PAGE, 1, BOTH));
+	while (i--) {
+		EXPECT_EQ(1, unpin(dev, T1_IOVA + i * PAGE, 1));
+		EXPECT_LE(0, charged_ahead(i, limit));
+	}
+	EXPECT_EQ(0, charged_ahead(0, limit));
+
+	/* Many at once come near the limit. */
+	ASSERT_EQ(1, pin(dev, T1_IOVA, 1, BOTH));
+	ASSERT_EQ(1, pin(dev, T1_IOVA + PAGE, 1, BOTH));
+	EXPECT_LT(0, charged_ahead(2, limit));
+	ASSERT_EQ(60, pin(dev, T1_IOVA + 10 * PAGE, 60, BOTH));
+	EXPECT_EQ(0, charged_ahead(62, limit));
+	EXPECT_EQ(60, unpin(dev, T1_IOVA + 10 * PAGE, 60));
+
+	/* What one container has charged in advance the other may have. */
+	ASSERT_EQ(1, pin(dev, T1_IOVA + 2 * PAGE, 1, BOTH));
+	EXPECT_LT(0, charged_ahead(3, limit));
+	ASSERT_EQ((int)limit - 3, pin(other.device[1], T1_IOVA, limit - 3, BOTH));
+	EXPECT_EQ(0, charged_ahead(limit, limit));
+	EXPECT_EQ(-ENOMEM, pin(dev, T1_IOVA + 3 * PAGE, 1, BOTH));
+	EXPECT_EQ((int)limit - 3, unpin(other.device[1], T1_IOVA, limit - 3));
+	EXPECT_EQ(3, unpin(dev, T1_IOVA, 3));
+	EXPECT_EQ(0, charged_ahead(0, limit));
+	type1_close(&other);
+	EXPECT_EQ(0, HELD(&self->use));
 }
 
 /* By order of coming and going of devices the charge is that of the pages. */

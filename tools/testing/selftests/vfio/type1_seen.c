@@ -25,7 +25,7 @@ static int folders(char *name, size_t size)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
+		if (entry->d_name[0] == '.' || entry->d_type != DT_DIR)
 			continue;
 		snprintf(name, size, "%s", entry->d_name);
 		n++;

@@ -462,17 +462,6 @@ static long unmap_dma(int container, __u64 iova, __u64 size)
 	return ret ? ret : (long)unmap.size;
 }
 
-/* VmLck of this process, in KiB */
-static long locked_memory(void)
-{
-	char text[4096], *line;
-
-	if (read_file("/proc/self/status", text, sizeof(text)) < 0)
-		return -1;
-	line = strstr(text, "VmLck:");
-	return line ? atol(line + 6) : -1;
-}
-
 FIXTURE_SETUP(memory)
 {
 	ASSERT_EQ(0, open_device_setup(&self->dev, PIN));
@@ -489,7 +478,7 @@ FIXTURE_SETUP(memory)
 FIXTURE_TEARDOWN(memory)
 {
 	EXPECT_EQ(0, open_device_teardown(&self->dev));
-	EXPECT_EQ(0, locked_memory());
+	EXPECT_EQ(0, pages_locked());
 }
 
 /* Answers the line of modules/mdev_test_pin.c whose answer is wrong. */
@@ -503,13 +492,13 @@ TEST_F(memory, unmapped_under_a_pin)
 {
 	ASSERT_EQ(0, file_ioctl(self->fd, MDEV_TEST_PIN,
 				(void *)(IOVA + 5 * PAGE)));
-	EXPECT_EQ(PAGE / 1024, locked_memory());
+	EXPECT_EQ(1, pages_locked());
 	EXPECT_EQ(0, vendor_calls(PIN, "dma_unmap"));
 	EXPECT_EQ(LENGTH, unmap_dma(self->container, IOVA, LENGTH));
 	EXPECT_EQ(1, vendor_calls(PIN, "dma_unmap"));
 	EXPECT_EQ(IOVA, vendor_get(PIN, "dma_unmap/arg0"));
 	EXPECT_EQ(LENGTH, vendor_get(PIN, "dma_unmap/arg1"));
-	EXPECT_EQ(0, locked_memory());
+	EXPECT_EQ(0, pages_locked());
 	EXPECT_EQ(-EINVAL, file_ioctl(self->fd, MDEV_TEST_PIN,
 				      (void *)(IOVA + 5 * PAGE)));
 	ASSERT_EQ(0, file_ioctl(self->fd, MDEV_TEST_PIN,
@@ -523,7 +512,7 @@ TEST_F(memory, closed_with_a_pin)
 	ASSERT_EQ(0, file_ioctl(self->fd, MDEV_TEST_PIN, (void *)IOVA));
 	close(self->dev.user.device);
 	self->dev.user.device = -1;
-	EXPECT_EQ(0, locked_memory());
+	EXPECT_EQ(0, pages_locked());
 	EXPECT_EQ(2 * LENGTH, unmap_dma(self->container, IOVA, 2 * LENGTH));
 	EXPECT_EQ(0, vendor_calls(PIN, "dma_unmap"));
 }

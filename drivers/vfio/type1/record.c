@@ -1,0 +1,965 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is pinned where, and how often
+ *
+ * A stretch has one of four forms, by what is pinned in it:
+ *
+ *	lone	a page, or none: all is in the stretch itself
+ *	few	some pages, sorted by their slot: 10 bytes each
+ *	run	physically consecutive pages, each pinned once: a bit for each slot
+ *	full	a word for each slot, pinned or not: a page of them
+ *
+ * It is lone at first, and again when nothing is pinned in it any more. Else its form
+ * changes only when pages are added, or when a page of a run is pinned a second
+ * time, so dropping needs no memory.
+ *
+ * A function that finds memory lacking says in a struct t1_spare how much it wants
+ * and returns -EAGAIN; the caller unlocks, has it filled, and calls again. What is
+ * dropped is collected in a struct t1_batch and released unlocked, as that may sleep.
+ */
+#include <linux/bitmap.h>
+#include <linux/slab.h>
+
+#include "record.h"
+
+/* What a run takes, and few at least; each size is four times the one before it. */
+#define LEAST_BYTES	(STRETCH_PAGES / BITS_PER_BYTE)
+/* More are better off in a full one. */
+#define FEW_MOST_BYTES	(PAGE_SIZE / 4)
+#define FEW_ROOM(bytes)	((bytes) / (sizeof(u64) + sizeof(u16)))
+
+static u64 word_make(unsigned long pfn, unsigned int special)
+{
+	return T1_WORD_ONE | (u64)special << T1_WORD_SPECIAL_SHIFT | pfn;
+}
+
+static unsigned int page_special(struct page *page)
+{
+	if (likely(!PageReserved(page)))
+		return 0;
+	return t1_page_is_bare(page) ? T1_PAGE_RESERVED | T1_PAGE_BARE : T1_PAGE_RESERVED;
+}
+
+static u64 source_word(const struct t1_source *src, unsigned long i)
+{
+	if (!src->pages)
+		return word_make(src->pfn + i, T1_PAGE_RESERVED | T1_PAGE_BARE);
+	return word_make(page_to_pfn(src->pages[i]),
+			 src->nreserved ? page_special(src->pages[i]) : 0);
+}
+
+/*
+ * Few: words, followed by the slot of each.
+ */
+
+static u64 *few_words(const struct t1_stretch *s)
+{
+	return s->pages;
+}
+
+static u16 *few_slots(const struct t1_stretch *s)
+{
+	return (u16 *)(few_words(s) + s->room);
+}
+
+/* The first that is not below a slot. */
+static unsigned int few_find(const struct t1_stretch *s, unsigned int slot)
+{
+	u16 *slots = few_slots(s);
+	unsigned int low = 0, high = s->npinned;
+
+	/* Most come in order. */
+	if (high && slots[high - 1] < slot)
+		return high;
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (slots[mid] < slot)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The word of a slot, or NULL. */
+static u64 *few_word(const struct t1_stretch *s, unsigned int slot)
+{
+	unsigned int at = few_find(s, slot);
+
+	return at < s->npinned && few_slots(s)[at] == slot ? few_words(s) + at : NULL;
+}
+
+static void few_insert(struct t1_stretch *s, unsigned int at, unsigned int slot, u64 word)
+{
+	unsigned int behind = s->npinned - at;
+
+	if (behind) {
+		memmove(few_words(s) + at + 1, few_words(s) + at, behind * sizeof(u64));
+		memmove(few_slots(s) + at + 1, few_slots(s) + at, behind * sizeof(u16));
+	}
+	few_words(s)[at] = word;
+	few_slots(s)[at] = slot;
+}
+
+static void few_delete(struct t1_stretch *s, unsigned int at)
+{
+	unsigned int behind = s->npinned - at - 1;
+
+	if (!behind)
+		return;
+	memmove(few_words(s) + at, few_words(s) + at + 1, behind * sizeof(u64));
+	memmove(few_slots(s) + at, few_slots(s) + at + 1, behind * sizeof(u16));
+}
+
+/*
+ * All forms. The lock is held, or nobody else uses the record.
+ */
+
+/* The next slot from one on and before @end that is pinned, or @end; its word. */
+static unsigned int next(const struct t1_stretch *s, unsigned int slot,
+			 unsigned int end, u64 *word)
+{
+	unsigned int at;
+	u64 *words;
+
+	switch (s->form) {
+	case T1_LONE:
+		*word = s->word;
+		return s->npinned && slot <= s->slot && s->slot < end ? s->slot : end;
+	case T1_FEW:
+		at = few_find(s, slot);
+		if (at == s->npinned || few_slots(s)[at] >= end)
+			return end;
+		*word = few_words(s)[at];
+		return few_slots(s)[at];
+	case T1_RUN:
+		slot = find_next_bit(s->pages, end, slot);
+		*word = s->word + slot;
+		return slot;
+	default:
+		words = t1_stretch_words(s);
+		while (slot < end && !READ_ONCE(words[slot]))
+			slot++;
+		if (slot < end)
+			*word = READ_ONCE(words[slot]);
+		return slot;
+	}
+}
+
+static void free_words(struct rcu_head *rcu)
+{
+	__free_page(container_of(rcu, struct page, rcu_head));
+}
+
+/*
+ * Nothing is pinned any more. Who looks at the words of a full one without the lock
+ * finds none to raise, and has found them before the grace period.
+ */
+static void become_lone(struct t1_stretch *s)
+{
+	u64 *words = t1_stretch_words(s);
+	void *pages = s->pages;
+
+	WRITE_ONCE(s->pages, NULL);
+	s->form = T1_LONE;
+	if (words)
+		call_rcu(&virt_to_page(words)->rcu_head, free_words);
+	else
+		kfree(pages);
+}
+
+/* Slots are pinned no more; what they were is gone already. */
+static void count_out(struct t1_stretch *s, unsigned int n, unsigned int nspecial)
+{
+	s->npinned -= n;
+	s->nspecial -= nspecial;
+	if (!s->npinned && s->form != T1_LONE)
+		become_lone(s);
+}
+
+/*
+ * Take another form, with memory for it: room for as many, or zeroes. A run's first
+ * word is @base.
+ */
+static void move(struct t1_stretch *s, unsigned int form, void *to, size_t bytes,
+		 u64 base)
+{
+	unsigned int room = form == T1_FEW ? FEW_ROOM(bytes) : 0, slot, n = 0;
+	u16 *slots = (u16 *)((u64 *)to + room);
+	void *from = s->pages;
+	u64 word;
+
+	if (form == T1_FEW && s->form == T1_FEW) {
+		memcpy(to, from, s->npinned * sizeof(u64));
+		memcpy(slots, few_slots(s), s->npinned * sizeof(u16));
+		goto moved;
+	}
+	if (form == T1_FULL && s->form == T1_FEW) {
+		for (; n < s->npinned; n++)
+			((u64 *)to)[few_slots(s)[n]] = few_words(s)[n];
+		goto moved;
+	}
+	for (slot = 0; (slot = next(s, slot, STRETCH_PAGES, &word)) < STRETCH_PAGES; slot++) {
+		if (form == T1_RUN) {
+			__set_bit(slot, to);
+		} else if (form == T1_FULL) {
+			((u64 *)to)[slot] = word;
+		} else {
+			((u64 *)to)[n] = word;
+			slots[n++] = slot;
+		}
+	}
+moved:
+	s->word = base;
+	s->room = room;
+	s->form = form;
+	/* Pairs with the address dependency behind t1_stretch_words(). */
+	smp_store_release(&s->pages, form == T1_FULL ? to + T1_STRETCH_FULL : to);
+	kfree(from);
+}
+
+/* Say what is wanted, unless it is there already. */
+static bool spare_lacks(struct t1_spare *spare, size_t bytes)
+{
+	if (spare->pages && spare->bytes == bytes)
+		return false;
+	t1_spare_end(spare);
+	spare->bytes = bytes;
+	return true;
+}
+
+/* The memory for so many, of which some have counts. */
+static size_t bytes_for(unsigned int npinned)
+{
+	size_t bytes = LEAST_BYTES;
+
+	while (FEW_ROOM(bytes) < npinned)
+		bytes *= 4;
+	return bytes <= FEW_MOST_BYTES ? bytes : PAGE_SIZE;
+}
+
+/* Are they few that were pinned one behind the other? Then there are more to come. */
+static bool is_dense(const struct t1_stretch *s)
+{
+	return s->form == T1_FEW && s->npinned > FEW_ROOM(LEAST_BYTES) &&
+	       few_slots(s)[s->npinned - 1] - few_slots(s)[0] + 1 == s->npinned;
+}
+
+/* Have room for @npinned pages in a form that has counts. */
+static int widen(struct t1_stretch *s, unsigned int npinned, struct t1_spare *spare)
+{
+	size_t bytes = is_dense(s) ? PAGE_SIZE : bytes_for(npinned);
+
+	if (spare_lacks(spare, bytes))
+		return -EAGAIN;
+	move(s, bytes == PAGE_SIZE ? T1_FULL : T1_FEW, spare->pages, bytes, 0);
+	spare->pages = NULL;
+	return 0;
+}
+
+/* Would all its pages and @n more from a slot on be one run? */
+static bool makes_run(const struct t1_stretch *s, unsigned int slot,
+		      const struct t1_source *src, unsigned long n)
+{
+	u64 base = source_word(src, 0) - slot, word;
+	unsigned int at;
+
+	if (src->run < n || s->form == T1_FULL)
+		return false;
+	if (s->form == T1_RUN)
+		return s->word == base;
+	for (at = 0; (at = next(s, at, STRETCH_PAGES, &word)) < STRETCH_PAGES; at++)
+		if (word != base + at)
+			return false;
+	return true;
+}
+
+/* Have room for @n pages more from a slot on, none of which is pinned. */
+static int make_room(struct t1_stretch *s, unsigned int slot,
+		     const struct t1_source *src, unsigned long n,
+		     struct t1_spare *spare)
+{
+	if (s->form == T1_FULL || (s->form == T1_LONE && s->npinned + n == 1) ||
+	    (s->form == T1_FEW && s->npinned + n <= s->room))
+		return 0;
+	if (!makes_run(s, slot, src, n))
+		return widen(s, s->npinned + n, spare);
+	if (s->form == T1_RUN)
+		return 0;
+	if (spare_lacks(spare, LEAST_BYTES))
+		return -EAGAIN;
+	move(s, T1_RUN, spare->pages, LEAST_BYTES, source_word(src, 0) - slot);
+	spare->pages = NULL;
+	return 0;
+}
+
+/* Put a word where none is; there is room for it. */
+static void put(struct t1_stretch *s, unsigned int slot, u64 word)
+{
+	switch (s->form) {
+	case T1_LONE:
+		s->word = word;
+		s->slot = slot;
+		break;
+	case T1_FEW:
+		few_insert(s, few_find(s, slot), slot, word);
+		break;
+	case T1_RUN:
+		__set_bit(slot, s->pages);
+		break;
+	default:
+		WRITE_ONCE(t1_stretch_words(s)[slot], word);
+	}
+	s->npinned++;
+	s->nspecial += !!t1_word_special(word);
+}
+
+/* What t1_stretch_put() does where a stretch is not full. */
+bool __t1_stretch_put(struct t1_stretch *s, unsigned int slot, u64 word)
+{
+	unsigned int at;
+
+	if (s->form == T1_LONE) {
+		if (s->npinned)
+			return false;
+		s->word = word;
+		s->slot = slot;
+	} else if (s->form == T1_FEW) {
+		at = few_find(s, slot);
+		if (s->npinned == s->room || (at < s->npinned && few_slots(s)[at] == slot))
+			return false;
+		few_insert(s, at, slot, word);
+	} else if (word != s->word + slot || __test_and_set_bit(slot, s->pages)) {
+		return false;
+	}
+	s->npinned++;
+	return true;
+}
+
+/**
+ * t1_stretch_add - record pages that are not pinned
+ * @s: where
+ * @slot: of the first
+ * @n: how many, in the stretch
+ * @src: them
+ * @spare: memory to grow into
+ * @counted: grows by how many of those that were count as locked memory
+ *
+ * Context: the stretch's lock is held.
+ * Return: how many were, up to one that is pinned; 0: the first is;
+ * -EAGAIN: call again after t1_spare_fill().
+ */
+long t1_stretch_add(struct t1_stretch *s, unsigned int slot, unsigned long n,
+		    const struct t1_source *src, struct t1_spare *spare,
+		    unsigned long *counted)
+{
+	unsigned int nspecial = s->nspecial;
+	unsigned long i;
+	int ret;
+
+	lockdep_assert_held(&s->lock);
+	n = t1_stretch_hole(s, slot, n);
+	if (!n)
+		return 0;
+	/* What goes on with a run is added to it first. */
+	if (s->form == T1_RUN && source_word(src, 0) == s->word + slot)
+		n = min(n, src->run);
+	ret = make_room(s, slot, src, n, spare);
+	if (ret)
+		return ret;
+	if (s->form == T1_RUN) {
+		bitmap_set(s->pages, slot, n);
+		s->npinned += n;
+		s->nspecial += t1_word_special(s->word) ? n : 0;
+	} else if (s->form == T1_FULL && !src->nreserved) {
+		u64 *words = t1_stretch_words(s) + slot;
+
+		for (i = 0; i < n; i++)
+			WRITE_ONCE(words[i], t1_word_of(src->pages[i]));
+		s->npinned += n;
+	} else {
+		for (i = 0; i < n; i++)
+			put(s, slot + i, source_word(src, i));
+	}
+	*counted += n - (s->nspecial - nspecial);
+	return n;
+}
+
+/**
+ * t1_stretch_raise - pin what is pinned once more
+ * @s: where
+ * @slot: of the first
+ * @n: how many, in the stretch
+ * @pages: filled in
+ * @spare: memory to grow into
+ *
+ * Context: the stretch's lock is held.
+ * Return: how many were, up to one that is not pinned; -EAGAIN: call again after
+ * t1_spare_fill(); -EOVERFLOW: the first is pinned two million times.
+ */
+long t1_stretch_raise(struct t1_stretch *s, unsigned int slot, unsigned long n,
+		      struct page **pages, struct t1_spare *spare)
+{
+	unsigned long i;
+	u64 *word;
+	int ret;
+
+	lockdep_assert_held(&s->lock);
+	if (!t1_stretch_holds(s, slot))
+		return 0;
+	if (s->form == T1_RUN) {
+		ret = widen(s, s->npinned, spare);
+		if (ret)
+			return ret;
+	}
+	for (i = 0; i < n; i++) {
+		if (s->form == T1_FULL)
+			word = t1_stretch_words(s) + slot + i;
+		else if (s->form == T1_FEW)
+			word = few_word(s, slot + i);
+		else
+			word = s->npinned && s->slot == slot + i ? &s->word : NULL;
+		if (!word || !t1_word_raise(word, pages + i))
+			break;
+	}
+	return i ?: -EOVERFLOW;
+}
+
+/**
+ * t1_stretch_holds - is it pinned?
+ * @s: where
+ * @slot: of it
+ *
+ * Context: the stretch's lock is held.
+ * Return: yes or no.
+ */
+bool t1_stretch_holds(struct t1_stretch *s, unsigned int slot)
+{
+	lockdep_assert_held(&s->lock);
+	switch (s->form) {
+	case T1_LONE:
+		return s->npinned && s->slot == slot;
+	case T1_FEW:
+		return few_word(s, slot);
+	case T1_RUN:
+		return test_bit(slot, s->pages);
+	default:
+		return READ_ONCE(t1_stretch_words(s)[slot]);
+	}
+}
+
+/**
+ * t1_stretch_hole - what is not pinned
+ * @s: where
+ * @slot: of the first
+ * @n: how many to look at, in the stretch
+ *
+ * Context: the stretch's lock is held.
+ * Return: how many are not, up to one that is.
+ */
+unsigned long t1_stretch_hole(struct t1_stretch *s, unsigned int slot, unsigned long n)
+{
+	u64 word;
+
+	lockdep_assert_held(&s->lock);
+	return next(s, slot, slot + n, &word) - slot;
+}
+
+/* Undo one pin of a word, or all. Return what it was if that was the last, or 0. */
+static u64 word_drop(u64 *word, bool all)
+{
+	u64 old = READ_ONCE(*word), new;
+
+	do {
+		new = old < 2 * T1_WORD_ONE || all ? 0 : old - T1_WORD_ONE;
+	} while (unlikely(!try_cmpxchg(word, &old, new)));
+	return new ? 0 : old;
+}
+
+/* What t1_stretch_drop() does in general. */
+u64 __t1_stretch_drop(struct t1_stretch *s, unsigned int slot)
+{
+	u64 *at, word = 0;
+
+	lockdep_assert_held(&s->lock);
+	switch (s->form) {
+	case T1_LONE:
+		if (s->npinned && s->slot == slot)
+			word = word_drop(&s->word, false);
+		break;
+	case T1_FEW:
+		at = few_word(s, slot);
+		if (at)
+			word = word_drop(at, false);
+		if (word)
+			few_delete(s, at - few_words(s));
+		break;
+	case T1_RUN:
+		if (__test_and_clear_bit(slot, s->pages))
+			word = s->word + slot;
+		break;
+	default:
+		at = t1_stretch_words(s) + slot;
+		if (READ_ONCE(*at))
+			word = word_drop(at, false);
+	}
+	if (word)
+		count_out(s, 1, !!t1_word_special(word));
+	return word;
+}
+
+/* So many at once are released without a chance to reschedule. */
+#define BATCH_RUN	BIT(16)
+
+/* Let go of @n consecutive pages; false if there is no room for them. */
+static bool batch_add(struct t1_batch *batch, u64 word, unsigned int n)
+{
+	unsigned int special = t1_word_special(word);
+	struct page *page = pfn_to_page(t1_word_pfn(word));
+
+	if (special & T1_PAGE_BARE)
+		return true;
+	if (n == 1 && batch->npages < ARRAY_SIZE(batch->pages)) {
+		batch->pages[batch->npages++] = page;
+	} else if (!batch->nrun) {
+		batch->run = page;
+		batch->nrun = n;
+	} else if (page_to_pfn(page) == page_to_pfn(batch->run) + batch->nrun &&
+		   batch->nrun < BATCH_RUN) {
+		batch->nrun += n;
+	} else {
+		return false;
+	}
+	if (!special)
+		batch->counted += n;
+	return true;
+}
+
+static unsigned int drop_lone(struct t1_stretch *s, unsigned int slot,
+			      unsigned int end, struct t1_batch *batch)
+{
+	if (!s->npinned || s->slot < slot || s->slot >= end)
+		return end;
+	if (!batch->all && s->word >= 2 * T1_WORD_ONE) {
+		s->word -= T1_WORD_ONE;
+		return end;
+	}
+	if (!batch_add(batch, s->word, 1))
+		return s->slot;
+	count_out(s, 1, !!t1_word_special(s->word));
+	return end;
+}
+
+static unsigned int drop_few(struct t1_stretch *s, unsigned int slot,
+			     unsigned int end, struct t1_batch *batch)
+{
+	unsigned int at = few_find(s, slot), to = at, n = s->npinned, nspecial = 0;
+	u16 *slots = few_slots(s);
+	u64 *words = few_words(s);
+
+	/* What stays moves to where what went was. */
+	for (; at < n && slots[at] < end; at++) {
+		if (!batch->all && words[at] >= 2 * T1_WORD_ONE) {
+			words[to] = words[at] - T1_WORD_ONE;
+			slots[to++] = slots[at];
+			continue;
+		}
+		if (!batch_add(batch, words[at], 1)) {
+			end = slots[at];
+			break;
+		}
+		nspecial += !!t1_word_special(words[at]);
+	}
+	if (at == to)
+		return end;
+	memmove(words + to, words + at, (n - at) * sizeof(u64));
+	memmove(slots + to, slots + at, (n - at) * sizeof(u16));
+	count_out(s, at - to, nspecial);
+	return end;
+}
+
+static unsigned int drop_run(struct t1_stretch *s, unsigned int slot,
+			     unsigned int end, struct t1_batch *batch)
+{
+	unsigned int from, n = 0;
+
+	while ((from = find_next_bit(s->pages, end, slot)) < end) {
+		slot = find_next_zero_bit(s->pages, end, from);
+		if (!batch_add(batch, s->word + from, slot - from)) {
+			end = from;
+			break;
+		}
+		bitmap_clear(s->pages, from, slot - from);
+		n += slot - from;
+	}
+	count_out(s, n, t1_word_special(s->word) ? n : 0);
+	return end;
+}
+
+static unsigned int drop_full(struct t1_stretch *s, unsigned int slot,
+			      unsigned int end, struct t1_batch *batch)
+{
+	u64 *words = t1_stretch_words(s), *word = words + slot, *last = words + end, old;
+	unsigned int special = 0, bare = 0, n = batch->npages;
+
+	for (; word < last; word++) {
+		if (unlikely(n == ARRAY_SIZE(batch->pages)))
+			break;
+		old = READ_ONCE(*word);
+		if (unlikely(!T1_WORD_IS_PLAIN(old) || !try_cmpxchg(word, &old, 0))) {
+			old = old ? word_drop(word, batch->all) : 0;
+			if (!old)
+				continue;
+			special += !!t1_word_special(old);
+			if (t1_word_special(old) & T1_PAGE_BARE) {
+				bare++;
+				continue;
+			}
+		}
+		batch->pages[n++] = pfn_to_page(t1_word_pfn(old));
+	}
+	end = word - words;
+	n -= batch->npages;
+	batch->npages += n;
+	batch->counted += n + bare - special;
+	count_out(s, n + bare, special);
+	return end;
+}
+
+/**
+ * t1_stretch_drop_some - undo one pin of each
+ * @s: where
+ * @slot: of the first
+ * @n: how many, in the stretch; those that are not pinned are passed over
+ * @batch: takes those that nobody pins any more
+ *
+ * Context: the stretch's lock is held. Needs no memory.
+ * Return: how many were looked at: fewer when the batch is full, which is then
+ * to be released before the rest is dropped.
+ */
+unsigned long t1_stretch_drop_some(struct t1_stretch *s, unsigned int slot,
+				   unsigned long n, struct t1_batch *batch)
+{
+	lockdep_assert_held(&s->lock);
+	switch (s->form) {
+	case T1_LONE:
+		return drop_lone(s, slot, slot + n, batch) - slot;
+	case T1_FEW:
+		return drop_few(s, slot, slot + n, batch) - slot;
+	case T1_RUN:
+		return drop_run(s, slot, slot + n, batch) - slot;
+	default:
+		return drop_full(s, slot, slot + n, batch) - slot;
+	}
+}
+
+/**
+ * t1_stretch_counted - how many pages count as locked memory
+ * @s: where
+ * @slot: of the first
+ * @n: how many to look at, in the stretch
+ *
+ * Context: the stretch's lock is held.
+ * Return: how many, each once.
+ */
+unsigned int t1_stretch_counted(struct t1_stretch *s, unsigned int slot,
+				unsigned long n)
+{
+	unsigned int counted = 0, end = slot + n;
+	u64 word;
+
+	lockdep_assert_held(&s->lock);
+	if (!s->npinned || n == STRETCH_PAGES)
+		return s->npinned - s->nspecial;
+	for (; (slot = next(s, slot, end, &word)) < end; slot++)
+		counted += t1_word_is_counted(word);
+	return counted;
+}
+
+/**
+ * t1_stretch_mark - set the bits of what is pinned
+ * @s: where
+ * @slot: of the first
+ * @n: how many to look at, in the stretch
+ * @bitmap: its bits
+ * @bit: that of the first
+ *
+ * Context: the stretch's lock is held.
+ */
+void t1_stretch_mark(struct t1_stretch *s, unsigned int slot, unsigned long n,
+		     unsigned long *bitmap, unsigned long bit)
+{
+	unsigned int end = slot + n, at;
+	u64 word, *words;
+
+	lockdep_assert_held(&s->lock);
+	bit -= slot;
+	if (s->npinned == STRETCH_PAGES) {
+		bitmap_set(bitmap, bit + slot, n);
+	} else if (s->form == T1_FULL) {
+		for (words = t1_stretch_words(s); slot < end; slot++)
+			if (READ_ONCE(words[slot]))
+				__set_bit(bit + slot, bitmap);
+	} else if (s->form == T1_FEW) {
+		for (at = few_find(s, slot); at < s->npinned && few_slots(s)[at] < end; at++)
+			__set_bit(bit + few_slots(s)[at], bitmap);
+	} else {
+		for (; (slot = next(s, slot, end, &word)) < end; slot++)
+			__set_bit(bit + slot, bitmap);
+	}
+}
+
+/**
+ * t1_spare_fill - get the memory that a stretch wanted
+ * @spare: says how much
+ *
+ * Context: process context, the stretch's lock is not held. Sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int t1_spare_fill(struct t1_spare *spare)
+{
+	if (spare->bytes == PAGE_SIZE)
+		spare->pages = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	else
+		spare->pages = kzalloc(spare->bytes, GFP_KERNEL_ACCOUNT);
+	return spare->pages ? 0 : -ENOMEM;
+}
+
+/**
+ * t1_spare_end - no more is wanted
+ * @spare: what t1_spare_fill() may have filled
+ *
+ * Context: any that may not hold a lock of the scheduler's.
+ */
+void t1_spare_end(struct t1_spare *spare)
+{
+	if (likely(!spare->pages))
+		return;
+	if (spare->bytes == PAGE_SIZE)
+		free_page((unsigned long)spare->pages);
+	else
+		kfree(spare->pages);
+	spare->pages = NULL;
+}
+
+/**
+ * t1_record_make - find a stretch, or make it
+ * @record: where
+ * @index: in it
+ *
+ * Context: process context; the record stays meanwhile. Sleeps.
+ * Return: the stretch, or NULL: out of memory.
+ */
+struct t1_stretch *t1_record_make(struct t1_record *record, unsigned long index)
+{
+	struct t1_stretch *s, *other;
+
+	BUILD_BUG_ON(STRETCH_PAGES > U16_MAX || LEAST_BYTES < sizeof(long));
+	rcu_read_lock();
+	s = t1_record_stretch(record, index);
+	rcu_read_unlock();
+	if (s)
+		return s;
+	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return NULL;
+	spin_lock_init(&s->lock);
+	other = xa_cmpxchg(&record->stretches, index >> STRETCH_SHIFT, NULL, s,
+			   GFP_KERNEL_ACCOUNT);
+	if (likely(!other))
+		return s;
+	kfree(s);
+	return xa_is_err(other) ? NULL : other;
+}
+
+/**
+ * t1_record_is_idle - is nothing pinned, nor about to be, as far as is seen at once?
+ * @record: where; it gets no new stretches meanwhile
+ *
+ * Context: the record's lock is held, inside of which that of a stretch is only tried.
+ * Return: yes, or perhaps not.
+ */
+bool t1_record_is_idle(struct t1_record *record)
+{
+	struct t1_stretch *s = rcu_dereference_raw(record->stretches.xa_head);
+	bool idle;
+
+	lockdep_assert_held(&record->stretches.xa_lock);
+	if (!s)
+		return true;
+	if (xa_is_internal(s) || !spin_trylock(&s->lock))
+		return false;
+	idle = !s->npinned && !atomic_read(&s->busy);
+	spin_unlock(&s->lock);
+	return idle;
+}
+
+/**
+ * t1_word_release - release a page that was dropped
+ * @word: its
+ * @dirty: it may have been written to
+ *
+ * Context: process context. Sleeps.
+ */
+void t1_word_release(u64 word, bool dirty)
+{
+	struct page *page = pfn_to_page(t1_word_pfn(word));
+
+	if (unlikely(t1_word_special(word) & T1_PAGE_BARE))
+		return;
+	if (dirty && !PageDirty(page))
+		set_page_dirty_lock(page);
+	unpin_user_page(page);
+}
+
+/**
+ * t1_batch_release - release what was dropped
+ * @batch: empty again after this; its count of locked pages goes on
+ * @dirty: the pages may have been written to
+ *
+ * Context: process context. Sleeps.
+ */
+void t1_batch_release(struct t1_batch *batch, bool dirty)
+{
+	if (batch->nrun)
+		unpin_user_page_range_dirty_lock(batch->run, batch->nrun, dirty);
+	if (batch->npages)
+		unpin_user_pages_dirty_lock(batch->pages, batch->npages, dirty);
+	batch->nrun = 0;
+	batch->npages = 0;
+}
+
+/**
+ * t1_record_release - release everything, however often it is pinned
+ * @record: nothing is pinned in it after this
+ * @dirty: the pages may have been written to
+ *
+ * Context: process context, nobody else pins or unpins. Sleeps. Needs no memory.
+ * Return: how many of its pages counted as locked memory.
+ */
+unsigned long t1_record_release(struct t1_record *record, bool dirty)
+{
+	struct t1_batch batch = { .all = true };
+	struct t1_stretch *s;
+	unsigned long place;
+
+	xa_for_each(&record->stretches, place, s) {
+		unsigned int slot = 0;
+
+		while (slot < STRETCH_PAGES) {
+			t1_stretch_lock(s);
+			slot += t1_stretch_drop_some(s, slot, STRETCH_PAGES - slot, &batch);
+			t1_stretch_unlock(s);
+			if (slot < STRETCH_PAGES)
+				t1_batch_release(&batch, dirty);
+		}
+		cond_resched();
+	}
+	t1_batch_release(&batch, dirty);
+	return batch.counted;
+}
+
+/**
+ * t1_record_free - free the memory of a record
+ * @record: in which nothing is pinned
+ *
+ * Context: process context, nobody who does not find it under RCU uses it. Sleeps if
+ * it is large.
+ */
+void t1_record_free(struct t1_record *record)
+{
+	struct t1_stretch *s;
+	unsigned long place;
+
+	xa_for_each(&record->stretches, place, s) {
+		kfree_rcu(s, rcu);
+		cond_resched();
+	}
+	xa_destroy(&record->stretches);
+}
+
+/**
+ * t1_record_counted - how many pages count as locked memory
+ * @record: where; pages may come and go meanwhile
+ *
+ * Context: process context, the record stays. Sleeps.
+ * Return: how many, each once.
+ */
+unsigned long t1_record_counted(struct t1_record *record)
+{
+	unsigned long place, counted = 0;
+	struct t1_stretch *s;
+
+	xa_for_each(&record->stretches, place, s) {
+		t1_stretch_lock(s);
+		counted += t1_stretch_counted(s, 0, STRETCH_PAGES);
+		t1_stretch_unlock(s);
+		cond_resched();
+	}
+	return counted;
+}
+
+/**
+ * t1_record_bytes - the memory that a record takes
+ * @record: it
+ *
+ * Context: process context, the record stays. Sleeps.
+ * Return: bytes, without those of the array.
+ */
+unsigned long t1_record_bytes(struct t1_record *record)
+{
+	unsigned long place, bytes = 0;
+	struct t1_stretch *s;
+
+	xa_for_each(&record->stretches, place, s) {
+		t1_stretch_lock(s);
+		bytes += sizeof(*s);
+		if (s->form == T1_FULL)
+			bytes += PAGE_SIZE;
+		else if (s->pages)
+			bytes += ksize(s->pages);
+		t1_stretch_unlock(s);
+		cond_resched();
+	}
+	return bytes;
+}
+
+/* What t1_record_extent() does, of any form. */
+bool __t1_record_extent(struct t1_record *record, unsigned long *index,
+			unsigned long last, unsigned long *pfn,
+			unsigned long *npages, bool *bare)
+{
+	unsigned long place = *index >> STRETCH_SHIFT;
+	unsigned int slot = t1_slot(*index), first = 0;
+	struct t1_stretch *s;
+	u64 word, base;
+
+	for (s = xa_find(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT); s;
+	     s = xa_find_after(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT)) {
+		if (place != *index >> STRETCH_SHIFT)
+			slot = 0;
+		first = next(s, slot, STRETCH_PAGES, &word);
+		if (first < STRETCH_PAGES)
+			break;
+	}
+	if (!s || (place << STRETCH_SHIFT) + first > last)
+		return false;
+	*index = (place << STRETCH_SHIFT) + first;
+	*pfn = t1_word_pfn(word);
+	*bare = t1_word_special(word) & T1_PAGE_BARE;
+	base = t1_word_what(word) - first;
+	slot = first + 1;
+	if (s->form == T1_RUN)
+		slot = find_next_zero_bit(s->pages, STRETCH_PAGES, first);
+	else
+		while (slot < STRETCH_PAGES && next(s, slot, slot + 1, &word) == slot &&
+		       t1_word_what(word) == base + slot)
+			slot++;
+	*npages = min_t(unsigned long, slot - first, last - *index + 1);
+	return true;
+}
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "record_test.c"
+#endif
