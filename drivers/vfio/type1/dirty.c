@@ -116,7 +116,7 @@ static int track(struct t1_map *m)
 	t1_map_lock(m);
 	t1_map_set_dirty(m, bits);
 	t1_map_unlock(m);
-	/* Who pins or unpins from here on marks that. */
+	/* Calls that pin or unpin from here on mark that. */
 	mark_pinned(m, 0, t1_map_npages(m));
 	return 0;
 }

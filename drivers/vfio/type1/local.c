@@ -649,16 +649,15 @@ static unsigned long unpin_some(struct t1_map *m, struct t1_stretch *s,
 static unsigned long unpin_stretch(struct t1_container *c, unsigned long iova,
 				   unsigned long npages)
 {
-	unsigned long index, done = 0, n;
+	unsigned long index, done = 0, n = npages;
 	struct t1_batch batch;
 	struct t1_stretch *s;
 	struct t1_map *m;
 
-	s = t1_map_stretch(c, iova, &m);
+	s = t1_map_stretch(c, iova, &m, &n);
 	if (!s)
-		return 1;
+		return n;
 	index = t1_map_index(m, iova);
-	n = t1_in_stretch(index, min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1));
 	/* The mapping may have been unmapped by now. */
 	if (!s->npinned) {
 		t1_stretch_unlock(s);
@@ -709,7 +708,7 @@ static noinline void unpin_last(struct t1_container *c, struct t1_map *m,
 static void unpin_one(struct t1_container *c, unsigned long iova)
 {
 	struct t1_stretch *s = NULL;
-	unsigned long index;
+	unsigned long index, n = 1;
 	struct t1_map *m;
 	u64 *word;
 
@@ -730,7 +729,7 @@ static void unpin_one(struct t1_container *c, unsigned long iova)
 	t1_search_end();
 	/* The search may have missed it. */
 	if (unlikely(!s))
-		s = t1_map_stretch(c, iova, &m);
+		s = t1_map_stretch(c, iova, &m, &n);
 	if (likely(s))
 		unpin_last(c, m, s, iova);
 }
@@ -756,6 +755,8 @@ void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 	}
 	/* What would be past the end of the address space is not pinned. */
 	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
-	while (done < npages)
+	while (done < npages) {
 		done += unpin_stretch(c, iova + (done << PAGE_SHIFT), npages - done);
+		cond_resched();
+	}
 }

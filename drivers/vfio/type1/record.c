@@ -153,8 +153,8 @@ static void free_words(struct rcu_head *rcu)
 }
 
 /*
- * Nothing is pinned any more. Who looks at the words of a full one without the lock
- * finds none to raise, and has found them before the grace period.
+ * Nothing is pinned any more. A call that looks at the words of a full one without the
+ * lock finds none to raise, and has found them before the grace period.
  */
 static void become_lone(struct t1_stretch *s)
 {

@@ -24,15 +24,18 @@ static struct t1_map *to_map(struct rb_node *node)
  * @c: the container
  * @iova: in the mapping, which may be about to be unmapped
  * @map: the mapping
+ * @npages: how many pages are wanted from there on; how many of these the stretch has,
+ *	or would have, or one where nothing is mapped
  *
  * Context: process context. Returns with the stretch's lock held, which keeps the memory
  * of both; if something is pinned there, or the caller becomes busy then, they stay.
  * Return: the stretch, or NULL: nothing was ever pinned there.
  */
 struct t1_stretch *t1_map_stretch(struct t1_container *c, unsigned long iova,
-				  struct t1_map **map)
+				  struct t1_map **map, unsigned long *npages)
 {
 	struct t1_stretch *s = NULL;
+	unsigned long index, n = 1;
 	unsigned int seq;
 	struct t1_map *m;
 
@@ -41,13 +44,18 @@ struct t1_stretch *t1_map_stretch(struct t1_container *c, unsigned long iova,
 		seq = read_seqcount_begin(&c->maps_seq);
 		t1_search_begin();
 		m = t1_map_search(c, iova);
-		if (m)
-			s = t1_record_stretch(&m->local, t1_map_index(m, iova));
+		if (m) {
+			index = t1_map_index(m, iova);
+			n = min(*npages, ((m->last - iova) >> PAGE_SHIFT) + 1);
+			n = t1_in_stretch(index, n);
+			s = t1_record_stretch(&m->local, index);
+		}
 		if (s)
 			t1_stretch_lock(s);
 		t1_search_end();
 	} while (!m && read_seqcount_retry(&c->maps_seq, seq));
 	*map = m;
+	*npages = n;
 	return s;
 }
 
@@ -333,7 +341,7 @@ void t1_map_free(struct t1_map *m)
 {
 	struct t1_extra *extra = m->extra;
 
-	/* One who unpins, and finds nothing pinned, may look. */
+	/* A call that unpins, and finds nothing pinned, may look. */
 	if (unlikely(extra)) {
 		t1_map_lock(m);
 		WRITE_ONCE(m->extra, NULL);

@@ -501,7 +501,7 @@ static inline void t1_unscoped(struct t1_container *c, int more)
 
 /* tree.c */
 struct t1_stretch *t1_map_stretch(struct t1_container *c, unsigned long iova,
-				  struct t1_map **map);
+				  struct t1_map **map, unsigned long *npages);
 struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
