@@ -264,6 +264,10 @@ static void record_test_run(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, record_test_pin(t, 7, 10, 0, 1), 10L);
 	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 17, 1), 1L);
 	KUNIT_EXPECT_EQ(test, record_test_counted(test), 11UL);
+	index = 17;
+	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, all, &pfn, &n, &bare));
+	KUNIT_EXPECT_EQ(test, index, 17UL);
+	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages) + 1);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, all), 11UL);
 	record_test_is_empty(test);
 }
