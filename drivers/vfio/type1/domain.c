@@ -19,6 +19,7 @@
  * who pin and unpin meanwhile charge for what is not live, and for nothing else.
  */
 #include <linux/iommu.h>
+#include <linux/log2.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -30,6 +31,9 @@
 
 /* So long an extent gets: the largest page of most IOMMUs. */
 #define EXTENT_PAGES	BIT(30 - PAGE_SHIFT)
+
+/* So much is unmapped at once, so that others get their turns, unless it is one page. */
+#define UNMAP_PAGES	BIT(24 - PAGE_SHIFT)
 
 /* So many extents are mapped by one call of the IOMMU's driver. */
 #define FILL_EXTENTS	16
@@ -80,6 +84,32 @@ static unsigned long stretch_room(struct t1_map *m, unsigned long page)
 		   t1_map_npages(m) - page);
 }
 
+static unsigned long page_pfn(struct t1_map *m, unsigned long page)
+{
+	unsigned long index = page + m->align, pfn = 0, n;
+	bool bare;
+
+	t1_record_extent(&t1_map_backing(m)->record, &index, index, &pfn, &n, &bare);
+	return pfn;
+}
+
+/*
+ * How many pages from one on are unmapped at once. A page of an IOMMU is unmapped whole:
+ * it can go on where the memory does, up to the end of an extent.
+ */
+static unsigned long unmap_room(struct t1_domain *d, struct t1_map *m, unsigned long page)
+{
+	unsigned long most = extent_room(m, page, EXTENT_PAGES), n;
+
+	for (n = extent_room(m, page, UNMAP_PAGES); n < most; n += UNMAP_PAGES) {
+		if (page + n >= t1_map_npages(m) ||
+		    __fls(d->domain->pgsize_bitmap) <= PAGE_SHIFT + ilog2(UNMAP_PAGES) ||
+		    page_pfn(m, page + n) != page_pfn(m, page + n - 1) + 1)
+			return n;
+	}
+	return most;
+}
+
 /* Unmap pages; how many were. */
 static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
 				  unsigned long npages)
@@ -87,7 +117,7 @@ static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
 	unsigned long done = 0, n;
 
 	while (done < npages) {
-		n = min(extent_room(m, done, EXTENT_PAGES), npages - done);
+		n = min(unmap_room(d, m, done), npages - done);
 		if (iommu_unmap(d->domain, page_iova(m, done), n << PAGE_SHIFT) !=
 		    n << PAGE_SHIFT)
 			break;

@@ -640,6 +640,40 @@ TEST_F(iommu, hugetlb)
 	EXPECT_EQ(0, write_file("/proc/sys/vm/nr_hugepages", was));
 }
 
+/*
+ * One page of the IOMMU is unmapped whole, however large. Linux finds a GiB for one
+ * shortly after boot, or with hugepagesz=1G hugepages=1 at its command line.
+ */
+TEST_F(iommu, gigantic_page)
+{
+	const char *count = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages";
+	const size_t size = 1UL << 30;
+	char was[32];
+	char *mem;
+
+	if (read_file(count, was, sizeof(was)) <= 0)
+		SKIP(return, "the processor has no pages of 1 GiB");
+	if (!atoi(was))
+		write_file(count, "1");
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_HUGETLB | 30 << MAP_HUGE_SHIFT, -1, 0);
+	if (mem == MAP_FAILED) {
+		write_file(count, was);
+		SKIP(return, "there is no page of 1 GiB to be had");
+	}
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, dma_map(CONTAINER, mem, ELSEWHERE, size, T1_RW));
+	EXPECT_EQ(T1_PAGES + size / PAGE, LOCKED(&self->use));
+	*word_of(mem, 200000) = T1_MARK(4);
+	EXPECT_TRUE(lands(&self->pci[EDU0], ELSEWHERE + 200000 * PAGE, iova_of(3),
+			  word_of(MEM, 3), T1_MARK(4)));
+	EXPECT_EQ(size, dma_unmap(CONTAINER, ELSEWHERE, size));
+	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
+	EXPECT_EQ(T1_PAGES, HELD(&self->use));
+	munmap(mem, size);
+	EXPECT_EQ(0, write_file(count, was));
+}
+
 /* Locked memory */
 
 /* No more than that: a failure costs nothing, and says so once. */
