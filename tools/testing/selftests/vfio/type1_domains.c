@@ -508,6 +508,8 @@ TEST_F(domains, join_that_fails)
 {
 	unsigned int i;
 
+	if (stock_differs())
+		SKIP(return, "the kernel's unmaps what it has not mapped, too");
 	ASSERT_EQ(0, join(self, SMALL));
 	ASSERT_EQ(0, join_mdev(self, 0));
 	ASSERT_EQ(0, map_some(self, T1_IOVA));
