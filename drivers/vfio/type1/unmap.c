@@ -244,31 +244,50 @@ static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 }
 
 /*
- * Most calls are for one mapping, which nobody uses and no domain maps. Return
- * it, out of the tree, or NULL if it is not so, or anything is wrong. Nobody sees
- * that it was taken if it was not idle, see t1_enter_barred().
+ * Take a mapping out of the tree if nobody uses it; return it, or NULL. Nobody sees that
+ * it was taken if it was not idle, see t1_enter_barred().
  */
+static __always_inline struct t1_map *erase_idle(struct t1_container *c, struct t1_map *m)
+{
+	bool idle;
+
+	if (unlikely(m->state != T1_MAP_READY))
+		return NULL;
+	t1_map_lock(m);
+	t1_map_set_state(m, T1_MAP_GOING);
+	idle = t1_map_is_idle(m);
+	if (!idle)
+		t1_map_set_state(m, T1_MAP_READY);
+	t1_map_unlock(m);
+	/* It was never seen as going under maps_lock: nobody waits for it. */
+	if (idle)
+		t1_tree_erase(c, m);
+	return idle ? m : NULL;
+}
+
+/* Most calls are for one mapping, which nobody uses and no domain maps. */
 static struct t1_map *unmap_one(struct t1_container *c, u64 iova, u64 size)
 {
 	struct t1_map *m;
-	bool idle = false;
 
 	mutex_lock(&c->maps_lock);
 	m = likely(c->local_only) ? t1_map_search(c, iova) : NULL;
-	if (m && m->iova == iova && t1_map_size(m) == size && size &&
-	    m->state == T1_MAP_READY) {
-		t1_map_lock(m);
-		t1_map_set_state(m, T1_MAP_GOING);
-		idle = t1_map_is_idle(m);
-		if (!idle)
-			t1_map_set_state(m, T1_MAP_READY);
-		t1_map_unlock(m);
-		/* It was never seen as going under maps_lock: nobody waits for it. */
-		if (idle)
-			t1_tree_erase(c, m);
-	}
+	if (m)
+		m = m->iova == iova && t1_map_size(m) == size && size ?
+		    erase_idle(c, m) : NULL;
 	mutex_unlock(&c->maps_lock);
-	return idle ? m : NULL;
+	return m;
+}
+
+/* Or for all, of which there is one alone. */
+static struct t1_map *unmap_only(struct t1_container *c)
+{
+	struct t1_map *m;
+
+	mutex_lock(&c->maps_lock);
+	m = c->local_only && c->nmaps == 1 ? erase_idle(c, c->highest) : NULL;
+	mutex_unlock(&c->maps_lock);
+	return m;
 }
 
 /*
@@ -306,17 +325,18 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 {
 	bool all = flags & VFIO_DMA_UNMAP_FLAG_ALL;
 	bool dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	struct t1_map *m, *going;
+	struct t1_map *m = NULL, *going;
 	unsigned long last;
 	bool simple;
 	int ret;
 
-	if (likely(!flags)) {
+	if (likely(!flags))
 		m = unmap_one(c, iova, *size);
-		if (likely(m)) {
-			*size = map_unmapped(c, m);
-			return 0;
-		}
+	else if (flags == VFIO_DMA_UNMAP_FLAG_ALL && !iova && !*size)
+		m = unmap_only(c);
+	if (likely(m)) {
+		*size = map_unmapped(c, m);
+		return 0;
 	}
 	down_read(&c->domains_lock);
 	simple = !dirty && list_empty(&c->domains);
