@@ -81,8 +81,9 @@ static long map_dma(struct t1_container *c, void __user *arg)
 	size_t least = offsetofend(struct vfio_iommu_type1_dma_map, size);
 	struct vfio_iommu_type1_dma_map map;
 	unsigned long last;
-	int prot = 0;
 
+	BUILD_BUG_ON((VFIO_DMA_MAP_FLAG_READ ^ IOMMU_READ) |
+		     (VFIO_DMA_MAP_FLAG_WRITE ^ IOMMU_WRITE));
 	if (copy_from_user(&map, arg, least))
 		return -EFAULT;
 	if (map.argsz < least)
@@ -95,11 +96,7 @@ static long map_dma(struct t1_container *c, void __user *arg)
 	if (!map.flags || map.flags & VFIO_DMA_MAP_FLAG_VADDR)
 		return t1_range_last(map.iova, map.size, &last) ?:
 		       t1_range_last(map.vaddr, map.size, &last) ?: -EINVAL;
-	if (map.flags & VFIO_DMA_MAP_FLAG_READ)
-		prot |= IOMMU_READ;
-	if (map.flags & VFIO_DMA_MAP_FLAG_WRITE)
-		prot |= IOMMU_WRITE;
-	return t1_map(c, map.iova, map.vaddr, map.size, prot);
+	return t1_map(c, map.iova, map.vaddr, map.size, map.flags);
 }
 
 static int do_unmap(struct t1_container *c, struct vfio_iommu_type1_dma_unmap *unmap,

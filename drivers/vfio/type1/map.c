@@ -11,35 +11,48 @@
 #include "type1.h"
 #include "trace.h"
 
-/* Put a mapping into the tree, unless it overlaps another. */
-static __always_inline int tree_insert(struct t1_container *c, struct t1_map *new)
+/*
+ * Find a place in the tree for a mapping, unless it overlaps another: the link to it, and
+ * the mapping that has that; whether it is above all others.
+ */
+static __always_inline struct rb_node **
+find_place(struct t1_container *c, unsigned long iova, unsigned long last,
+	   struct rb_node **parent, bool *highest)
 {
-	struct rb_node **link = &c->maps.rb_node, *parent = NULL, *node;
+	struct rb_node **link = &c->maps.rb_node;
 	struct t1_map *m, *below = NULL, *above = NULL;
 
 	lockdep_assert_held(&c->maps_lock);
+	*parent = NULL;
 	/* Many are above all others. */
-	if (c->highest && new->iova > c->highest->last) {
-		parent = &c->highest->node;
-		link = &parent->rb_right;
+	if (c->highest && iova > c->highest->last) {
+		*parent = &c->highest->node;
+		link = &c->highest->node.rb_right;
 	}
 	while (*link) {
-		parent = *link;
-		m = rb_entry(parent, struct t1_map, node);
-		if (new->iova < m->iova) {
+		*parent = *link;
+		m = rb_entry(*link, struct t1_map, node);
+		if (iova < m->iova) {
 			above = m;
-			link = &parent->rb_left;
+			link = &m->node.rb_left;
 		} else {
 			below = m;
-			link = &parent->rb_right;
+			link = &m->node.rb_right;
 		}
 	}
-	if ((below && below->last >= new->iova) || (above && above->iova <= new->last))
-		return -EEXIST;
-	if (!c->avail)
-		return -ENOSPC;
+	*highest = !above;
+	if ((below && below->last >= iova) || (above && above->iova <= last))
+		return ERR_PTR(-EEXIST);
+	return c->avail ? link : ERR_PTR(-ENOSPC);
+}
+
+static __always_inline void tree_insert(struct t1_container *c, struct t1_map *m,
+					struct rb_node *parent, struct rb_node **link)
+{
+	struct rb_node *node;
+
 	write_seqcount_begin(&c->maps_seq);
-	rb_link_node(&new->node, parent, &node);
+	rb_link_node(&m->node, parent, &node);
 	/*
 	 * Inserting: write the mapping and its node, with no children; write barrier;
 	 * write links to it, this one and those that rebalancing adds. Searching
@@ -47,13 +60,10 @@ static __always_inline int tree_insert(struct t1_container *c, struct t1_map *ne
 	 */
 	smp_wmb();
 	WRITE_ONCE(*link, node);
-	rb_insert_color(&new->node, &c->maps);
+	rb_insert_color(&m->node, &c->maps);
 	write_seqcount_end(&c->maps_seq);
-	if (!above)
-		c->highest = new;
 	c->avail--;
 	c->nmaps++;
-	return 0;
 }
 
 static noinline int replace_owner(struct t1_container *c)
@@ -82,22 +92,45 @@ static __always_inline struct t1_owner *map_owner(struct t1_container *c)
 	return c->owner;
 }
 
-static __always_inline int map_insert(struct t1_container *c, struct t1_map *m)
+/* Make a mapping, and put it into the tree, which does not change meanwhile. */
+static __always_inline struct t1_map *
+map_insert(struct t1_container *c, unsigned long iova, unsigned long last,
+	   unsigned long vaddr, int prot, enum t1_map_state state)
 {
-	unsigned long rest = t1_pgsize(c) - 1;
+	struct rb_node *parent, **link;
 	struct t1_owner *owner;
-	int ret;
+	struct t1_map *m;
+	bool highest;
 
-	if (unlikely((m->iova | m->vaddr | (m->last + 1)) & rest))
-		return -EINVAL;
+	if (unlikely((iova | vaddr | (last + 1)) & (t1_pgsize(c) - 1)))
+		return ERR_PTR(-EINVAL);
+	link = find_place(c, iova, last, &parent, &highest);
+	if (IS_ERR(link))
+		return ERR_CAST(link);
+	m = kmalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	if (!m)
+		return ERR_PTR(-ENOMEM);
 	owner = map_owner(c);
-	if (IS_ERR(owner))
-		return PTR_ERR(owner);
+	if (IS_ERR(owner)) {
+		kfree(m);
+		return ERR_CAST(owner);
+	}
+	m->iova = iova;
+	m->last = last;
+	m->vaddr = vaddr;
 	m->owner = owner;
-	ret = tree_insert(c, m);
-	if (unlikely(ret))
-		t1_owner_put(owner);
-	return ret;
+	t1_record_init(&m->local);
+	m->extra = NULL;
+	atomic_set(&m->inflight, 0);
+	m->align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1);
+	m->prot = prot;
+	m->state = state;
+	m->vaddr_invalid = false;
+	m->bars = t1_map_bars(m);
+	tree_insert(c, m, parent, link);
+	if (highest)
+		c->highest = m;
+	return m;
 }
 
 /* Have what a mapping needs before it is ready. */
@@ -122,27 +155,23 @@ static int map_complete(struct t1_container *c, struct t1_map *m)
 	return ret;
 }
 
-/* Insert a mapping where there may be domains, or something is tracked. */
-static noinline int map_not_only_local(struct t1_container *c, struct t1_map *m)
+/* Make a mapping where there may be domains, or something is tracked. */
+static noinline int map_not_only_local(struct t1_container *c, unsigned long iova,
+				       unsigned long last, unsigned long vaddr, int prot)
 {
+	struct t1_map *m = ERR_PTR(-EINVAL);
 	bool complete;
 	int ret;
 
 	down_read(&c->domains_lock);
 	complete = c->tracking || !list_empty(&c->domains);
-	if (complete) {
-		m->state = T1_MAP_NEW;
-		m->bars = t1_map_bars(m);
-	}
 	mutex_lock(&c->maps_lock);
-	if (c->ranges && !t1_ranges_hold(c->ranges, m->iova, m->last))
-		ret = -EINVAL;
-	else
-		ret = map_insert(c, m);
+	if (!c->ranges || t1_ranges_hold(c->ranges, iova, last))
+		m = map_insert(c, iova, last, vaddr, prot,
+			       complete ? T1_MAP_NEW : T1_MAP_READY);
 	mutex_unlock(&c->maps_lock);
-	if (ret)
-		kfree(m);
-	else if (complete)
+	ret = PTR_ERR_OR_ZERO(m);
+	if (!ret && complete)
 		ret = map_complete(c, m);
 	up_read(&c->domains_lock);
 	return ret;
@@ -167,37 +196,18 @@ int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	   unsigned long size, int prot)
 {
 	unsigned long last, end;
-	struct t1_map *m;
 	int ret;
 
 	ret = t1_range_last(iova, size, &last) ?: t1_range_last(vaddr, size, &end);
 	if (ret)
 		return ret;
-	m = kmalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
-	if (!m)
-		return -ENOMEM;
-
-	m->iova = iova;
-	m->last = last;
-	m->vaddr = vaddr;
-	t1_record_init(&m->local);
-	m->extra = NULL;
-	atomic_set(&m->inflight, 0);
-	m->align = (vaddr >> PAGE_SHIFT) & (STRETCH_PAGES - 1);
-	m->prot = prot;
-	m->state = T1_MAP_READY;
-	m->vaddr_invalid = false;
-	m->bars = t1_map_bars(m);
-
 	mutex_lock(&c->maps_lock);
 	if (likely(c->local_only)) {
-		ret = map_insert(c, m);
+		ret = PTR_ERR_OR_ZERO(map_insert(c, iova, last, vaddr, prot, T1_MAP_READY));
 		mutex_unlock(&c->maps_lock);
-		if (unlikely(ret))
-			kfree(m);
 	} else {
 		mutex_unlock(&c->maps_lock);
-		ret = map_not_only_local(c, m);
+		ret = map_not_only_local(c, iova, last, vaddr, prot);
 	}
 
 	if (!ret && unlikely(!READ_ONCE(c->debugfs)))
