@@ -290,6 +290,11 @@ static int write_bits(u64 __user *bitmap, unsigned long at, unsigned long *bits,
 		if (get_user(word, bitmap))
 			return -EFAULT;
 		word &= GENMASK_ULL(shift - 1, 0);
+	} else {
+		i = round_down(n, 64);
+		if (copy_to_user(bitmap, bits, i / BITS_PER_BYTE))
+			return -EFAULT;
+		bitmap += i / 64;
 	}
 	for (; i < n; i += 64) {
 		u64 next = bits[i / 64];

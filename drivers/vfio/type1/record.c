@@ -463,7 +463,7 @@ unsigned long t1_stretch_hole(struct t1_stretch *s, unsigned int slot, unsigned 
 	u64 word;
 
 	lockdep_assert_held(&s->lock);
-	return next(s, slot, slot + n, &word) - slot;
+	return s->npinned ? next(s, slot, slot + n, &word) - slot : n;
 }
 
 /* Undo one pin of a word, or all. Return what it was if that was the last, or 0. */
@@ -702,8 +702,11 @@ void t1_stretch_mark(struct t1_stretch *s, unsigned int slot, unsigned long n,
 			if (READ_ONCE(words[slot]))
 				__set_bit(bit + slot, bitmap);
 	} else if (s->form == T1_FEW) {
-		for (at = few_find(s, slot); at < s->npinned && few_slots(s)[at] < end; at++)
-			__set_bit(bit + few_slots(s)[at], bitmap);
+		const u16 *slots = few_slots(s);
+		unsigned int npinned = s->npinned;
+
+		for (at = few_find(s, slot); at < npinned && slots[at] < end; at++)
+			__set_bit(bit + slots[at], bitmap);
 	} else {
 		for (; (slot = next(s, slot, end, &word)) < end; slot++)
 			__set_bit(bit + slot, bitmap);
