@@ -35,6 +35,9 @@
 /* So much is unmapped at once, so that others get their turns, unless it is one page. */
 #define UNMAP_PAGES	BIT(24 - PAGE_SHIFT)
 
+/* A mapping of no more takes no page for the addresses of its pages. */
+#define FEW_PAGES	32
+
 /* So many extents are mapped by one call of the IOMMU's driver. */
 #define FILL_EXTENTS	16
 
@@ -130,10 +133,14 @@ static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
 static void fill_begin(struct fill *f, struct t1_container *c, struct t1_map *m,
 		       struct t1_domain *only)
 {
-	memset(f, 0, sizeof(*f));
 	f->c = c;
 	f->only = only;
 	f->m = m;
+	f->first = 0;
+	f->npages = 0;
+	f->pfn = 0;
+	f->bare = false;
+	f->n = 0;
 	f->most = EXTENT_PAGES;
 	if (t1_disable_hugepages)
 		f->most = max(t1_pgsize(c), only ? t1_domain_pgsize(only) : 0) >> PAGE_SHIFT;
@@ -374,9 +381,9 @@ static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
 static int back_new(struct t1_container *c, struct t1_map *m,
 		    struct t1_domain *only)
 {
+	struct page *few[FEW_PAGES], **pages = few;
 	struct t1_spare spare = { };
 	struct t1_backing *b;
-	struct page **pages;
 	struct t1_gup gup;
 	struct fill f;
 	int ret;
@@ -385,17 +392,17 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	ret = t1_map_want_extra(m);
 	if (ret)
 		return ret;
-	ret = -ENOMEM;
-	pages = (struct page **)__get_free_page(GFP_KERNEL);
-	b = kzalloc(sizeof(*b), GFP_KERNEL_ACCOUNT);
-	if (!pages || !b) {
-		kfree(b);
-		goto free;
-	}
+	if (t1_map_npages(m) > FEW_PAGES)
+		pages = (struct page **)__get_free_page(GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+	b = &m->extra->backing;
 	t1_record_init(&b->record);
+	b->nmapped = 0;
 	b->live = m->align;
+	b->charged = 0;
 	t1_map_lock(m);
-	m->extra->backing = b;
+	m->extra->backed = true;
 	t1_map_unlock(m);
 	ret = -ESRCH;
 	if (t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m)))
@@ -406,7 +413,8 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	ret = fill_end(&f, ret);
 	t1_spare_end(&spare);
 free:
-	free_page((unsigned long)pages);
+	if (pages != few)
+		free_page((unsigned long)pages);
 	return ret;
 }
 
@@ -527,9 +535,8 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 			unmapped &= domain_unmap(d, m, b->nmapped) == b->nmapped;
 	go_local(m);
 	t1_map_lock(m);
-	m->extra->backing = NULL;
+	m->extra->backed = false;
 	t1_map_unlock(m);
-	t1_map_drop_extra(m);
 	/* Rather lose the memory than have a device write to what is another's. */
 	if (unmapped)
 		t1_record_release(&b->record, m->prot & IOMMU_WRITE);
@@ -538,7 +545,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 			  m->iova, m->last);
 	t1_record_free(&b->record);
 	t1_owner_uncharge(m->owner, b->charged);
-	kfree(b);
+	t1_map_drop_extra(m);
 }
 
 /* The mappings of a container whose domains_lock is held for writing. */

@@ -234,7 +234,7 @@ void t1_map_drop_extra(struct t1_map *m)
 {
 	struct t1_extra *extra = m->extra;
 
-	if (!extra || extra->backing || extra->dirty)
+	if (!extra || extra->backed || extra->dirty)
 		return;
 	t1_map_lock(m);
 	WRITE_ONCE(m->extra, NULL);

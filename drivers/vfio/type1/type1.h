@@ -183,11 +183,13 @@ struct t1_backing {
 
 /**
  * struct t1_extra - what most mappings do without
- * @backing: what IOMMU domains map, NULL without a domain
+ * @backing: what IOMMU domains map
+ * @backed: that is used, as there is a domain
  * @dirty: a bit for each page, while dirty pages are tracked
  */
 struct t1_extra {
-	struct t1_backing *backing;
+	struct t1_backing backing;
+	bool backed;
 	unsigned long *dirty;
 };
 
@@ -334,7 +336,7 @@ static inline void t1_map_unlock(struct t1_map *m)
  */
 static inline struct t1_backing *t1_map_backing(const struct t1_map *m)
 {
-	return m->extra ? m->extra->backing : NULL;
+	return m->extra && m->extra->backed ? &m->extra->backing : NULL;
 }
 
 static inline unsigned long *t1_map_dirty(const struct t1_map *m)
