@@ -258,7 +258,7 @@ static bool mdev_ask(struct device *dev, unsigned int count, int *answer)
 	if (!device_trylock(dev))
 		return false;
 
-	drv = mdev_classic_driver(dev);
+	drv = mdev_bus_classic_driver(dev);
 	*answer = drv && drv->prepare_remove ? drv->prepare_remove(dev, count) :
 					       0;
 	device_unlock(dev);

@@ -15,11 +15,11 @@
  * @drv: the driver
  *
  * Context: process context.
- * Return: 0 or a negative errno.
+ * Return: 0, -EINVAL without a device_api, or what driver_register() says.
  */
 int mdev_register_driver(struct mdev_driver *drv)
 {
-	return mdev_modern_driver_add(drv);
+	return drv->device_api ? mdev_bus_add_modern(&drv->driver) : -EINVAL;
 }
 EXPORT_SYMBOL(mdev_register_driver);
 
@@ -31,6 +31,6 @@ EXPORT_SYMBOL(mdev_register_driver);
  */
 void mdev_unregister_driver(struct mdev_driver *drv)
 {
-	mdev_modern_driver_del(drv);
+	driver_unregister(&drv->driver);
 }
 EXPORT_SYMBOL(mdev_unregister_driver);

@@ -7,7 +7,8 @@
  *	mdev_debugfs.c                     what there is, for an admin
  *	mdev_user.c                        who has a device open
  *	mdev_leave.c                       getting a device's user to leave it
- *	mdev_sysfs.c, mdev_driver.c        the files, the bus
+ *	mdev_classic_driver.c              bus drivers, their bind and unbind files
+ *	mdev_sysfs.c, mdev_bus.c           the files, the bus
  *	mdev_failure.c, trace.h            what failed and why, what happened
  */
 #ifndef MDEV_PRIVATE_H
@@ -280,12 +281,13 @@ void mdev_types_dir_put(struct mdev_types_dir *dir);
 int mdev_sysfs_add_links(struct mdev_instance *inst);
 void mdev_sysfs_remove_links(struct mdev_instance *inst);
 
-/* mdev_driver.c */
+/* mdev_bus.c */
 extern struct bus_type mdev_bus_type;
-int mdev_modern_driver_add(struct mdev_driver *drv);
-void mdev_modern_driver_del(struct mdev_driver *drv);
+bool mdev_bus_allows(struct device *dev, const struct device_driver *drv);
+int mdev_bus_add_modern(struct device_driver *drv);
+int mdev_bus_add_classic(struct device_driver *drv);
 bool mdev_bus_has_driver(const char *name);
-struct mdev_bus_driver *mdev_classic_driver(struct device *dev);
+struct mdev_bus_driver *mdev_bus_classic_driver(struct device *dev);
 
 /* mdev_leave.c */
 int mdev_leave_prepare(struct mdev_instance *inst, int state);
