@@ -5,7 +5,7 @@
  * The driver core's unbind file waits for the device's user with the device's
  * lock held, and nothing can stop it. Classic bus drivers have bind and unbind
  * files of our own in its place: an unbinding asks first, like a removal does
- * (mdev_leave.c), and the device's lock is taken when nobody uses it any more.
+ * (mdev_request.c), and the device's lock is taken when nobody uses it any more.
  */
 #include <linux/mdev_classic.h>
 #include <linux/module.h>
@@ -20,13 +20,13 @@ static int mdev_unbind(struct mdev_instance *inst, struct device_driver *drv)
 
 	if (READ_ONCE(dev->driver) != drv)
 		return -ENODEV;
-	ret = mdev_leave_prepare(inst, MDEV_UNBINDING);
+	ret = mdev_request_admin(inst, MDEV_UNBINDING);
 	if (ret)
 		return ret;
 
 	if (READ_ONCE(dev->driver) == drv)
 		device_release_driver(dev);
-	mdev_leave_cancel(inst, MDEV_UNBINDING);
+	mdev_state_reopen(inst, MDEV_UNBINDING);
 	return 0;
 }
 

@@ -66,16 +66,16 @@ static int types_show(struct seq_file *seq, void *unused)
 DEFINE_SHOW_ATTRIBUTE(types);
 
 /* Process, name and for how many seconds, or as many dashes */
-static void mdev_show_who(struct seq_file *seq, const struct mdev_who *who,
+static void mdev_show_process(struct seq_file *seq, const struct mdev_process *process,
 			  bool there)
 {
 	if (!there) {
 		seq_puts(seq, " - - -");
 		return;
 	}
-	seq_printf(seq, " %d ", who->pid);
-	seq_escape(seq, who->comm, " \t\n\\");
-	seq_printf(seq, " %llu", div_u64(ktime_get_ns() - who->since,
+	seq_printf(seq, " %d ", process->pid);
+	seq_escape(seq, process->comm, " \t\n\\");
+	seq_printf(seq, " %llu", div_u64(ktime_get_ns() - process->since,
 					 NSEC_PER_SEC));
 }
 
@@ -96,7 +96,7 @@ static int mdev_show_device(struct device *dev, void *data)
 	enum mdev_presence presence;
 	struct seq_file *seq = data;
 	struct mdev_instance *inst;
-	struct mdev_who user;
+	struct mdev_process user;
 	struct mdev_wait wait;
 	int state;
 
@@ -115,10 +115,10 @@ static int mdev_show_device(struct device *dev, void *data)
 	seq_escape(seq, inst->mdev.type->sysfs_name, " \t\n\\");
 	seq_printf(seq, " %s %s", states[state],
 		   inst->kind == &mdev_classic_kind ? uses[presence] : "unknown");
-	mdev_show_who(seq, &user, presence != MDEV_USER_NONE);
+	mdev_show_process(seq, &user, presence != MDEV_USER_NONE);
 	if (state <= MDEV_ACTIVE)
 		wait.what = NULL;
-	mdev_show_who(seq, &wait.who, wait.what);
+	mdev_show_process(seq, &wait.waiter, wait.what);
 	if (wait.what)
 		seq_printf(seq, " %s %u\n", wait.what, wait.asked);
 	else

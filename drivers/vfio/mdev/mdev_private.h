@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of mdev.ko share. Layers, each calling downwards only:
+ * What the files of mdev.ko share. Calls go downwards only:
  *
- *	mdev_modern*.c, mdev_parent_ops.c  the two generations' registration
- *	mdev_core.c                        parents, devices, their life cycle
- *	mdev_debugfs.c                     what there is, for an admin
- *	mdev_user.c                        who has a device open
- *	mdev_leave.c                       getting a device's user to leave it
- *	mdev_classic_driver.c              bus drivers, their bind and unbind files
- *	mdev_sysfs.c, mdev_bus.c           the files, the bus
- *	mdev_failure.c, trace.h            what failed and why, what happened
+ *	mdev_modern*.c, mdev_classic*.c  the two generations' registration
+ *	mdev_parent.c     parents, and the module
+ *	mdev_debugfs.c    what there is, for an admin
+ *	mdev_sysfs.c      the files
+ *	mdev_device.c     the life of a device
+ *	mdev_request.c    requesting a device from its user
+ *	mdev_user.c       the user of a device
+ *	mdev_state.c      the state of a device
+ *	mdev_bus.c        the bus
+ *	mdev_failure.c    what failed and why; trace.h, what happened
  */
 #ifndef MDEV_PRIVATE_H
 #define MDEV_PRIVATE_H
@@ -122,16 +124,28 @@ static inline struct mdev_types_dir *mdev_types_dir(struct mdev_parent *parent)
 			    kset);
 }
 
+static inline void mdev_types_dir_get(struct mdev_types_dir *dir)
+{
+	refcount_inc(&dir->users);
+}
+
+static inline void mdev_types_dir_put(struct mdev_types_dir *dir)
+{
+	if (refcount_dec_and_test(&dir->users))
+		complete(&dir->released);
+}
+
 static inline struct mdev_type *to_mdev_type(struct kobject *kobj)
 {
 	return container_of(kobj, struct mdev_type, kobj);
 }
 
 /*
- * CREATING -> ACTIVE <-> REMOVING -> DEAD, and ACTIVE <-> UNBINDING. The admin
- * gets a device to REMOVING and UNBINDING, and it may turn back; a parent's
- * unregistration goes to DEAD from anywhere. Who is who in a wait between two of
- * them is in mdev_leave.c.
+ *	CREATING -> ACTIVE <-> REMOVING -> DEAD
+ *	            ACTIVE <-> UNBINDING
+ *
+ * The admin gets a device to REMOVING and UNBINDING, and it may turn back; a parent's
+ * unregistration goes to DEAD from anywhere. See mdev_state.c.
  */
 enum mdev_state {
 	MDEV_CREATING,
@@ -168,16 +182,21 @@ struct mdev_away {
 };
 
 /**
- * struct mdev_who - a process
+ * struct mdev_process - a process
  * @pid: its ID
  * @comm: name of the thread that came
  * @since: when it came, CLOCK_MONOTONIC
  */
-struct mdev_who {
+struct mdev_process {
 	pid_t pid;
 	char comm[16];
 	u64 since;
 };
+
+/* How long a user is left alone before the next question */
+#define MDEV_REQUEST_INTERVAL	(10 * HZ)
+/* When to try again for a lock that another task has for a moment */
+#define MDEV_RETRY_INTERVAL	(HZ / 50)
 
 enum mdev_presence {
 	MDEV_USER_NONE,
@@ -187,12 +206,12 @@ enum mdev_presence {
 
 /**
  * struct mdev_wait - what a removal, unbinding or unregistration waits for
- * @who: waits
+ * @waiter: the process that waits
  * @what: for what, NULL when none waits
  * @asked: how often the device's user has been asked
  */
 struct mdev_wait {
-	struct mdev_who who;
+	struct mdev_process waiter;
 	const char *what;
 	unsigned int asked;
 };
@@ -201,10 +220,10 @@ struct mdev_wait {
  * struct mdev_instance - a mediated device, with what the public struct lacks
  * @mdev: public part
  * @uuid_entry: in the table of UUIDs, from reservation to destruction
- * @rcu: frees it when nobody looks it up any more
+ * @rcu: frees it when no look-up can find it any more
  * @kind: generation it belongs to
  * @failures: its parent's
- * @state: an enum mdev_state, changed by cmpxchg() and xchg() only
+ * @state: an enum mdev_state, changed by mdev_state_try() and mdev_state_set() only
  * @idle: a pending removal waits here for @idle_seq or @state to change
  * @idle_seq: bumped when the last user has gone
  * @matched: a classic bus driver was found that may have it
@@ -215,16 +234,16 @@ struct mdev_wait {
  * @drvdata: the classic vendor's pointer
  * @busdata: vfio_mdev's pointer
  * @lock: protects @away, @driver_override, @presence, @user, @wait,
- *	  @remove_on_close, @due
+ *	  @remove_on_close, @removal_due
  * @away: a removal or unbinding that goes on when its writer does
  * @look: runs from time to time while there is such a writer
  * @driver_override: name of the only bus driver that may bind, or NULL
  * @presence: is there a user, as far as the bus driver says
- * @user: who
- * @wait: who waits for the user to go
- * @remove_on_close: it is to go when its last user has gone
- * @due: that is the case
- * @go: then removes it
+ * @user: the process that opened the device
+ * @wait: what is waited for, until the user goes
+ * @remove_on_close: it is to be removed when its last user has gone
+ * @removal_due: the last user has gone
+ * @removal: then removes it
  */
 struct mdev_instance {
 	struct mdev_device mdev;
@@ -248,11 +267,11 @@ struct mdev_instance {
 	struct delayed_work look;
 	char *driver_override;
 	enum mdev_presence presence;
-	struct mdev_who user;
+	struct mdev_process user;
 	struct mdev_wait wait;
 	bool remove_on_close;
-	bool due;
-	struct delayed_work go;
+	bool removal_due;
+	struct delayed_work removal;
 };
 
 static inline struct mdev_instance *to_mdev_instance(struct device *dev)
@@ -260,13 +279,29 @@ static inline struct mdev_instance *to_mdev_instance(struct device *dev)
 	return container_of(dev, struct mdev_instance, mdev.dev);
 }
 
-/* mdev_core.c */
-int mdev_parent_refuse_device(struct device *dev);
-int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind);
-void mdev_parent_del(struct mdev_parent *parent);
+/* The state of a device changes here alone. Both are full barriers, see mdev_state.c. */
+static inline int mdev_state_try(struct mdev_instance *inst, int from, int to)
+{
+	return cmpxchg(&inst->state, from, to);
+}
+
+static inline void mdev_state_set(struct mdev_instance *inst, int to)
+{
+	xchg(&inst->state, to);
+}
+
+/* mdev_device.c */
+int mdev_device_init(void);
+void mdev_device_exit(void);
 int mdev_device_create(struct mdev_type *type, const guid_t *uuid);
 int mdev_device_remove(struct mdev_instance *inst,
 		       struct device_attribute *attr);
+void mdev_device_remove_taken(struct mdev_instance *inst);
+
+/* mdev_parent.c */
+int mdev_parent_refuse_device(struct device *dev);
+int mdev_parent_add(struct mdev_parent *parent, const struct mdev_kind *kind);
+void mdev_parent_del(struct mdev_parent *parent);
 
 /* mdev_sysfs.c */
 extern const struct attribute_group *mdev_device_groups[];
@@ -276,10 +311,6 @@ int mdev_sysfs_add_dir(struct mdev_parent *parent,
 void mdev_sysfs_remove_dir(struct mdev_parent *parent);
 int mdev_sysfs_add_types(struct mdev_parent *parent);
 void mdev_sysfs_remove_types(struct mdev_parent *parent);
-void mdev_types_dir_get(struct mdev_types_dir *dir);
-void mdev_types_dir_put(struct mdev_types_dir *dir);
-int mdev_sysfs_add_links(struct mdev_instance *inst);
-void mdev_sysfs_remove_links(struct mdev_instance *inst);
 
 /* mdev_bus.c */
 extern struct bus_type mdev_bus_type;
@@ -289,27 +320,35 @@ int mdev_bus_add_classic(struct device_driver *drv);
 bool mdev_bus_has_driver(const char *name);
 struct mdev_bus_driver *mdev_bus_classic_driver(struct device *dev);
 
-/* mdev_leave.c */
-int mdev_leave_prepare(struct mdev_instance *inst, int state);
-void mdev_leave_cancel(struct mdev_instance *inst, int state);
-/* How long a user is left alone before the next question */
-#define MDEV_REQUEST_INTERVAL	(10 * HZ)
-
-void mdev_leave_init(struct mdev_instance *inst);
-void mdev_leave_end(struct mdev_instance *inst);
-bool mdev_leave_pending(struct mdev_instance *inst);
-int mdev_leave_unused(struct mdev_instance *inst);
-void mdev_leave_start(struct mdev_instance *inst);
-bool mdev_leave_ask(struct mdev_instance *inst);
-void mdev_leave_retry(struct mdev_instance *inst);
-void mdev_leave_wait(struct mdev_instance *inst);
+/* mdev_state.c */
+void mdev_note_process(struct mdev_process *process);
+void mdev_state_init(struct mdev_instance *inst);
+void mdev_state_end(struct mdev_instance *inst);
+bool mdev_state_bars_users(struct mdev_instance *inst);
+bool mdev_state_changed(struct mdev_instance *inst, int seq, int state);
+void mdev_state_waits_for(struct mdev_instance *inst, int state,
+			  const char *what, unsigned int asked);
+int mdev_state_claim(struct mdev_instance *inst, int wanted,
+		     struct mdev_progress *progress, enum mdev_cause *why);
+void mdev_state_suspend(struct mdev_instance *inst,
+			const struct mdev_progress *progress);
+void mdev_state_reopen(struct mdev_instance *inst, int state);
+void mdev_state_take(struct mdev_instance *inst);
 
 /* mdev_user.c */
 int mdev_user_init(void);
 void mdev_user_exit(void);
-void mdev_who_is_it(struct mdev_who *who);
-void mdev_user_go(struct mdev_instance *inst, unsigned long delay);
-void mdev_user_put(struct mdev_instance *inst);
+void mdev_user_queue_removal(struct mdev_instance *inst, unsigned long delay);
+void mdev_user_put_removal(struct mdev_instance *inst);
+void mdev_user_cancel_removal(struct mdev_instance *inst);
+bool mdev_user_claim_unused(struct mdev_instance *inst);
+
+/* mdev_request.c */
+int mdev_request_admin(struct mdev_instance *inst, int state);
+int mdev_request_self(struct mdev_instance *inst);
+bool mdev_request_first(struct mdev_instance *inst);
+void mdev_request_retry(struct mdev_instance *inst);
+void mdev_request_wait(struct mdev_instance *inst);
 
 /* mdev_failure.c */
 struct mdev_failures *mdev_failures_alloc(struct device *parent);
@@ -326,7 +365,7 @@ void mdev_debugfs_remove(struct mdev_parent *parent);
 void mdev_debugfs_init(void);
 void mdev_debugfs_exit(void);
 
-/* mdev_parent_ops.c */
+/* mdev_classic.c */
 extern const struct mdev_kind mdev_classic_kind;
 
 /* mdev_modern.c */

@@ -27,17 +27,6 @@
 
 #include "mdev_private.h"
 
-void mdev_types_dir_get(struct mdev_types_dir *dir)
-{
-	refcount_inc(&dir->users);
-}
-
-void mdev_types_dir_put(struct mdev_types_dir *dir)
-{
-	if (refcount_dec_and_test(&dir->users))
-		complete(&dir->released);
-}
-
 /* Types: attributes */
 
 static int mdev_parse_uuid(const char *buf, size_t count, guid_t *uuid)
@@ -517,7 +506,7 @@ static ssize_t mdev_remove_on_close_store(struct device *dev,
 	spin_lock(&inst->lock);
 	inst->remove_on_close = set;
 	if (!set)
-		inst->due = false;
+		inst->removal_due = false;
 	spin_unlock(&inst->lock);
 	return count;
 }
@@ -535,38 +524,6 @@ ATTRIBUTE_GROUPS(mdev_classic_device);
 const struct device_type mdev_classic_device_type = {
 	.groups = mdev_classic_device_groups,
 };
-
-/**
- * mdev_sysfs_add_links - link a device with its type
- * @inst: the device, bound: programs that see mdev_type expect iommu_group
- *
- * Return: 0, or an error and no link is left.
- */
-int mdev_sysfs_add_links(struct mdev_instance *inst)
-{
-	struct mdev_type *type = inst->mdev.type;
-	struct device *dev = &inst->mdev.dev;
-	int ret;
-
-	ret = sysfs_create_link(type->devices_kobj, &dev->kobj, dev_name(dev));
-	if (ret)
-		return ret;
-
-	ret = sysfs_create_link(&dev->kobj, &type->kobj, "mdev_type");
-	if (ret)
-		sysfs_remove_link(type->devices_kobj, dev_name(dev));
-	return ret;
-}
-
-/**
- * mdev_sysfs_remove_links - opposite of mdev_sysfs_add_links()
- * @inst: the device; the link to its type goes with its directory
- */
-void mdev_sysfs_remove_links(struct mdev_instance *inst)
-{
-	sysfs_remove_link(inst->mdev.type->devices_kobj,
-			  dev_name(&inst->mdev.dev));
-}
 
 #if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
 #include "mdev_sysfs_test.c"

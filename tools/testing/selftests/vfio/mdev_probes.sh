@@ -368,7 +368,7 @@ registration()
 	cat >"$work/more/linux/mdev_classic.h"
 	# shellcheck disable=SC2046 # a list of words
 	(cd "$kdir" && gcc -E -D__GENKSYMS__ -I"$work/more" $(<"$work/flags") \
-		"$top/drivers/vfio/mdev/mdev_parent_ops.c" | scripts/genksyms/genksyms) |
+		"$top/drivers/vfio/mdev/mdev_classic.c" | scripts/genksyms/genksyms) |
 		grep -oE 'mdev_register_device_sized.*0x[0-9a-f]*' | grep -oE '0x[0-9a-f]*'
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit tests of mdev_parent_ops.c, which includes this file. */
+/* KUnit tests of mdev_classic.c, which includes this file. */
 #include <kunit/test.h>
 
 static int mdev_test_create(struct kobject *kobj, struct mdev_device *mdev)
@@ -157,7 +157,7 @@ static void mdev_test_attributes(struct kunit *test)
 						"device_api"));
 }
 
-static struct kunit_case mdev_parent_ops_cases[] = {
+static struct kunit_case mdev_classic_cases[] = {
 	KUNIT_CASE(mdev_test_check),
 	KUNIT_CASE(mdev_test_copy),
 	KUNIT_CASE(mdev_test_alloc),
@@ -165,9 +165,9 @@ static struct kunit_case mdev_parent_ops_cases[] = {
 	{}
 };
 
-static struct kunit_suite mdev_parent_ops_suite = {
-	.name = "mdev-parent-ops",
-	.test_cases = mdev_parent_ops_cases,
+static struct kunit_suite mdev_classic_suite = {
+	.name = "mdev-classic",
+	.test_cases = mdev_classic_cases,
 };
 
-kunit_test_suite(mdev_parent_ops_suite);
+kunit_test_suite(mdev_classic_suite);

@@ -541,5 +541,5 @@ struct device *mdev_get_iommu_device(struct device *dev)
 EXPORT_SYMBOL(mdev_get_iommu_device);
 
 #if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
-#include "mdev_parent_ops_test.c"
+#include "mdev_classic_test.c"
 #endif
