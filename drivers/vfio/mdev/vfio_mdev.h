@@ -37,6 +37,25 @@ struct vfio_mdev_layout {
 	struct vfio_mdev_region *regions;
 };
 
+/*
+ *	CLOSED <-> ENTERED -> OPENING -> OPEN
+ *	            ^   ^       |  |       |
+ *	            |   '-------'  v       |
+ *	            '-------- RELEASING <--'
+ *
+ * The VFIO core opens and closes a device once at a time, and so the state has one
+ * writer. From ENTERED on a user has the device. Its vendor may pin in OPENING, which
+ * is the vendor's open, and OPEN; RELEASING is the vendor's release. An open that the
+ * vendor refuses goes back to ENTERED, one whose layout is refused is released.
+ */
+enum vfio_mdev_state {
+	VFIO_MDEV_CLOSED,
+	VFIO_MDEV_ENTERED,
+	VFIO_MDEV_OPENING,
+	VFIO_MDEV_OPEN,
+	VFIO_MDEV_RELEASING,
+};
+
 /**
  * struct vfio_mdev - the VFIO device of a mediated device
  * @vdev: what the VFIO core works with
@@ -47,16 +66,15 @@ struct vfio_mdev_layout {
  * @put_kvm: gives @kvm back
  * @iommu_notifier: classic vendor's, told when the user unmaps
  * @group_notifier: classic vendor's, told of @kvm
- * @lock: protects @opening and @leaving
- * @opening: number of the open that lasts, from open_device to close_device;
- *	  0 while the device is closed. No two opens have the same
- * @pinnable: the vendor may pin, from the start of his open to the start of
- *	  his release
- * @ready: his open is done, and his release not begun
- * @releasing: his release runs
+ * @lock: orders a user that comes or goes against a removal: protects @unbinding,
+ *	  and @state where it becomes or was %VFIO_MDEV_CLOSED
+ * @unbinding: the driver is being unbound, in whatever state
+ * @state: an enum vfio_mdev_state, set with a release by vfio_mdev_set_state(), read
+ *	  with an acquire by vfio_mdev_state()
+ * @open_nr: number of the last open, written before its %VFIO_MDEV_ENTERED. No two
+ *	  opens have the same
  * @calls: calls from the vendor's side and of the user's unmappings under way
- * @wait: for @calls to end, and for @releasing
- * @leaving: the driver is being unbound
+ * @wait: for @calls to end, and for the end of %VFIO_MDEV_RELEASING
  */
 struct vfio_mdev {
 	struct vfio_device vdev;
@@ -67,15 +85,13 @@ struct vfio_mdev {
 	void (*put_kvm)(struct kvm *kvm);
 	struct blocking_notifier_head iommu_notifier;
 	struct blocking_notifier_head group_notifier;
-	/* protects opening, leaving */
+	/* protects unbinding, and state at its ends */
 	spinlock_t lock;
-	unsigned long opening;
-	bool pinnable;
-	bool ready;
-	bool releasing;
+	bool unbinding;
+	int state;
+	unsigned long open_nr;
 	atomic_t calls;
 	wait_queue_head_t wait;
-	bool leaving;
 };
 
 static inline struct vfio_mdev *to_vfio_mdev(struct vfio_device *vdev)
@@ -83,18 +99,32 @@ static inline struct vfio_mdev *to_vfio_mdev(struct vfio_device *vdev)
 	return container_of(vdev, struct vfio_mdev, vdev);
 }
 
+/* Publication: a caller that reads a state sees what was written before it was set. */
+static inline void vfio_mdev_set_state(struct vfio_mdev *vm,
+				       enum vfio_mdev_state state)
+{
+	/* Pairs with vfio_mdev_state() */
+	smp_store_release(&vm->state, state);
+}
+
+static inline enum vfio_mdev_state vfio_mdev_state(const struct vfio_mdev *vm)
+{
+	/* Pairs with vfio_mdev_set_state() */
+	return smp_load_acquire(&vm->state);
+}
+
 /* vfio_mdev_call.c */
 enum vfio_mdev_need {
-	VFIO_MDEV_ANY,		/* bound */
-	VFIO_MDEV_OPEN,		/* until the end of the vendor's release */
-	VFIO_MDEV_PINNABLE,	/* until its start */
+	VFIO_MDEV_NEEDS_BOUND,
+	VFIO_MDEV_NEEDS_USER,		/* any state but CLOSED */
+	VFIO_MDEV_NEEDS_PINNABLE,	/* OPENING, OPEN */
 };
 
 struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
 				      enum vfio_mdev_need need);
-struct vfio_mdev *vfio_mdev_begin_opening(struct device *dev,
+struct vfio_mdev *vfio_mdev_begin_open_nr(struct device *dev,
 					  enum vfio_mdev_need need,
-					  unsigned long opening);
+					  unsigned long open_nr);
 bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need);
 void vfio_mdev_end(struct vfio_mdev *vm);
 void vfio_mdev_wait_calls(struct vfio_mdev *vm);
@@ -118,6 +148,7 @@ int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info
 
 /* vfio_mdev_kvm.c */
 void vfio_mdev_get_kvm(struct vfio_mdev *vm);
+void vfio_mdev_tell_kvm(struct vfio_mdev *vm, struct notifier_block *nb);
 void vfio_mdev_put_kvm(struct vfio_mdev *vm);
 
 #endif /* VFIO_MDEV_H */

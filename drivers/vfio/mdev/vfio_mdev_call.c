@@ -7,12 +7,13 @@
  * call is begun and ended here. Beginning it finds the device, sees that it is
  * in the state that is needed, and counts the call, all in a section of
  * vfio_mdev_srcu; closing and unbinding change the state, wait for the
- * sections, and then for the calls of their own device.
+ * sections, and then for the calls of their own device. So either a call sees the
+ * new state and does not begin, or it is waited for.
  *
- * pinnable and opening are published with a release when a device is opened and
- * read with an acquire here, with no lock in common: a call that finds one set
- * sees that the VFIO core counts the device as open. mdev_set_busdata() and
- * mdev_get_busdata() do the same for the device itself.
+ * The state is set with a release when a device is opened and read with an acquire
+ * here, with no lock in common: a call that finds the device open sees that the VFIO
+ * core counts it as open, too. mdev_set_busdata() and mdev_get_busdata() do the same
+ * for the device itself.
  *
  * The sections are short: what a call does may take as long as the user wants,
  * whose memory it touches, and other users' devices must not wait for that.
@@ -25,13 +26,13 @@ DEFINE_STATIC_SRCU(vfio_mdev_srcu);
 
 static bool vfio_mdev_is(const struct vfio_mdev *vm, enum vfio_mdev_need need)
 {
+	enum vfio_mdev_state state = vfio_mdev_state(vm);
+
 	switch (need) {
-	case VFIO_MDEV_PINNABLE:
-		/* Pairs with vfio_mdev_open_device() */
-		return smp_load_acquire(&vm->pinnable);
-	case VFIO_MDEV_OPEN:
-		/* Pairs with vfio_mdev_enter() */
-		return smp_load_acquire(&vm->opening);
+	case VFIO_MDEV_NEEDS_PINNABLE:
+		return state == VFIO_MDEV_OPENING || state == VFIO_MDEV_OPEN;
+	case VFIO_MDEV_NEEDS_USER:
+		return state != VFIO_MDEV_CLOSED;
 	default:
 		return true;
 	}
@@ -76,27 +77,29 @@ struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
 }
 
 /**
- * vfio_mdev_begin_opening - begin a call that belongs to one open of a device
+ * vfio_mdev_begin_open_nr - begin a call that belongs to one open of a device
  * @dev: a mediated device's struct device
  * @need: state it has to be in
- * @opening: number of the open
+ * @open_nr: number of the open
  *
  * An open ends, and another begins, with a wait for all sections in between.
- * So within a section the state and the number are of the same open.
+ * So within a section the state and the number, which is read after it, are of
+ * the same open.
  *
  * Context: process context.
  * Return: its VFIO device, for vfio_mdev_end(); NULL when it is not in the
  * state, or that open has ended.
  */
-struct vfio_mdev *vfio_mdev_begin_opening(struct device *dev,
+struct vfio_mdev *vfio_mdev_begin_open_nr(struct device *dev,
 					  enum vfio_mdev_need need,
-					  unsigned long opening)
+					  unsigned long open_nr)
 {
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
 	struct vfio_mdev *vm = vfio_mdev_find(dev);
 
-	if (vm && (READ_ONCE(vm->opening) != opening ||
-		   !vfio_mdev_enter_call(vm, need)))
+	if (vm && vfio_mdev_is(vm, need) && READ_ONCE(vm->open_nr) == open_nr)
+		atomic_inc(&vm->calls);
+	else
 		vm = NULL;
 	srcu_read_unlock(&vfio_mdev_srcu, idx);
 	return vm;
@@ -127,7 +130,7 @@ bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need)
  */
 void vfio_mdev_end(struct vfio_mdev *vm)
 {
-	/* Who waits may free the device, but not before the section ends */
+	/* A caller that waits may free the device, but not before the section ends */
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
 
 	if (atomic_dec_and_test(&vm->calls))

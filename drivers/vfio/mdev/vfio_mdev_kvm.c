@@ -8,9 +8,18 @@
  * need not be loaded for a device to be used, and it is held as long as the
  * reference.
  *
- * vm->kvm is set in an open and cleared when that fails or at its end, after all
- * calls that may tell somebody of it. So whoever opens the device next, without a
- * virtual machine, has none.
+ * What a vendor is told of it, and when:
+ *
+ *	set_kvm			before the vendor's open
+ *	SET_KVM, with it	a notifier, within its registration, which can only
+ *				be in OPENING or OPEN
+ *	SET_KVM, with NULL	all notifiers, after the vendor's release or when its
+ *				open has failed
+ *
+ * vm->kvm is written in OPENING, ahead of the vendor's open, and so ahead of any
+ * registration that this, or a later callback, makes. It is cleared in ENTERED, when
+ * all registrations that began before have ended (vfio_mdev_wait_calls()). So the next
+ * user of the device, without a virtual machine, has none.
  */
 #include <linux/mdev_vfio.h>
 #include <linux/module.h>
@@ -78,10 +87,23 @@ void vfio_mdev_get_kvm(struct vfio_mdev *vm)
 }
 
 /**
- * vfio_mdev_put_kvm - opposite of vfio_mdev_get_kvm()
+ * vfio_mdev_tell_kvm - tell a new notifier of the device's virtual machine
  * @vm: device
+ * @nb: the notifier
  *
- * Context: from close_device.
+ * Context: within a call that needs %VFIO_MDEV_NEEDS_PINNABLE.
+ */
+void vfio_mdev_tell_kvm(struct vfio_mdev *vm, struct notifier_block *nb)
+{
+	if (vm->kvm)
+		nb->notifier_call(nb, VFIO_GROUP_NOTIFY_SET_KVM, vm->kvm);
+}
+
+/**
+ * vfio_mdev_put_kvm - opposite of vfio_mdev_get_kvm()
+ * @vm: device, no call under way that needs %VFIO_MDEV_NEEDS_PINNABLE
+ *
+ * Context: from close_device, or open_device where it fails.
  */
 void vfio_mdev_put_kvm(struct vfio_mdev *vm)
 {

@@ -5,33 +5,46 @@
  * A bound device has a struct vfio_mdev, allocated by the VFIO core, which
  * holds it until it is unregistered and the last file is closed. What a user
  * does with the file goes to the vendor's callbacks; where the vendor describes
- * his regions and interrupts (structured ops) it is checked first, in
+ * its regions and interrupts (structured ops) it is checked first, in
  * vfio_mdev_layout.c and vfio_mdev_ioctl.c.
  *
  * Opening and closing. The core serialises open_device and close_device of a
- * device and calls them for the first and the last file only. Between them
- * vm->opening is set, the vendor's module is held, and layout and kvm do not
- * change: read, write, mmap and ioctl use them without a lock. The core also
- * holds this module then.
+ * device and calls them for the first and the last file only. The state goes through
+ * the drawing in vfio_mdev.h. While it is open the vendor's module is held, and layout
+ * and kvm do not change: read, write, mmap and ioctl use them without a lock. The core
+ * also holds this module then.
  *
  * Calls from the vendor's side (vfio_mdev_call.c) may come at any time. Pins
- * end before the vendor's release, in which he gives back what he has, all
+ * end before the vendor's release, in which it gives back what it has, all
  * others before the device counts as closed. Unmappings by the user reach the
- * vendor from his open to his release; one that comes while release runs waits
- * for its end, as the IOMMU driver takes an answer to mean that he has unpinned.
+ * vendor from its open to its release; one that comes while release runs waits
+ * for its end, as the IOMMU driver takes an answer to mean that all is unpinned.
  *
- * Removal. vm->lock orders new users against the question whether there is
- * one: a user sets opening and a removal reads it under the lock, each having
- * made itself visible to the other first. mdev.ko is told when a user comes, is here and
- * has left: it does the same under its own lock for a device that removes itself, and
- * tells others. A further file of an open device passes
- * open_device by, so the door is also kept at the match callback, which the
- * core asks before it opens a file by name. The wait for the user happens in
- * mdev.ko, which close_device wakes. The VFIO core has a wait of its own, with
- * the device's lock held and not to be interrupted, for the last file. It is met
- * only if somebody unbinds the driver without mdev.ko, or opens a file of the
- * device's own (not a group's) after the question and never binds it to an
- * iommufd. Who has such a file before cannot be asked.
+ * Removal. mdev.ko changes the state of the mediated device, then asks whether there
+ * is a user (vfio_mdev_prepare_remove()); a user that comes leaves CLOSED. Both are
+ * under vm->lock, so a user that is not seen sees the removal: the two sides stand in
+ * mdev_state.c. mdev.ko is told when a user comes, is here and has left: it does the
+ * same under its own lock for a device that removes itself. A further file of an open
+ * device passes open_device by, so users are also refused at the match callback,
+ * which the core asks before it opens a file by name.
+ *
+ * A user that is on its way in or out cannot be asked: the removal is told to ask
+ * again. Store buffering:
+ *
+ *	it is opened:	write vm->state OPEN; lock and unlock inst->lock, in
+ *			mdev_user_here(); read inst->state, and wake a removal
+ *	it is removed:	write inst->state; lock and unlock inst->lock, in
+ *			mdev_state_claim() or mdev_state_take(); read vm->state, and
+ *			wait unless it is OPEN
+ *
+ * One holds the lock after the other: either the removal asks, or it is woken.
+ *
+ * The wait for the user happens in mdev.ko, which close_device wakes. The VFIO core
+ * has a wait of its own, with the device's lock held and not to be interrupted, for
+ * the last file. This wait is reached only when the driver is unbound behind
+ * mdev.ko's back, or when a file of the device's own (not a group's) is opened after
+ * the question and never bound to an iommufd. The holder of such a file that was
+ * opened before cannot be asked.
  *
  * There is no state machine of a migration here, nor a file of one: the VFIO core
  * refuses what belongs to them, as no mig_ops are set, and a vendor's
@@ -47,14 +60,7 @@
 #define VFIO_MDEV_FILE_INTERVAL	20
 
 /* Opens of all devices so far */
-static atomic_long_t vfio_mdev_openings;
-
-/* May the vendor be asked? It sees then what its open wrote. */
-static bool vfio_mdev_is_ready(const struct vfio_mdev *vm)
-{
-	/* Pairs with vfio_mdev_open_device() */
-	return smp_load_acquire(&vm->ready);
-}
+static atomic_long_t vfio_mdev_opens;
 
 static int vfio_mdev_enter(struct vfio_mdev *vm, enum mdev_cause *why)
 {
@@ -62,15 +68,16 @@ static int vfio_mdev_enter(struct vfio_mdev *vm, enum mdev_cause *why)
 
 	spin_lock(&vm->lock);
 	*why = MDEV_CAUSE_BEING_UNBOUND;
-	ret = vm->leaving ? -ENODEV : 0;
+	ret = vm->unbinding ? -ENODEV : 0;
 	if (!ret) {
 		*why = MDEV_CAUSE_BEING_REMOVED;
 		ret = mdev_user_comes(vm->vdev.dev);
 	}
-	if (!ret)
-		/* Pairs with vfio_mdev_is() */
-		smp_store_release(&vm->opening,
-				  atomic_long_inc_return(&vfio_mdev_openings));
+	if (!ret) {
+		WRITE_ONCE(vm->open_nr,
+			   atomic_long_inc_return(&vfio_mdev_opens));
+		vfio_mdev_set_state(vm, VFIO_MDEV_ENTERED);
+	}
 	spin_unlock(&vm->lock);
 	return ret;
 }
@@ -78,7 +85,7 @@ static int vfio_mdev_enter(struct vfio_mdev *vm, enum mdev_cause *why)
 static void vfio_mdev_leave(struct vfio_mdev *vm)
 {
 	spin_lock(&vm->lock);
-	WRITE_ONCE(vm->opening, 0);
+	vfio_mdev_set_state(vm, VFIO_MDEV_CLOSED);
 	spin_unlock(&vm->lock);
 	vfio_mdev_wait_calls(vm);
 	mdev_user_left(vm->vdev.dev);
@@ -87,15 +94,11 @@ static void vfio_mdev_leave(struct vfio_mdev *vm)
 /* From here on the vendor gives back what is pinned, and pins no more. */
 static void vfio_mdev_release_vendor(struct vfio_mdev *vm)
 {
-	WRITE_ONCE(vm->ready, false);
-	WRITE_ONCE(vm->releasing, true);
-	/* Who finds it not pinnable finds it releasing */
-	smp_wmb();
-	WRITE_ONCE(vm->pinnable, false);
+	vfio_mdev_set_state(vm, VFIO_MDEV_RELEASING);
 	vfio_mdev_wait_calls(vm);
 	if (vm->ops->release)
 		vm->ops->release(vm->mdev);
-	WRITE_ONCE(vm->releasing, false);
+	vfio_mdev_set_state(vm, VFIO_MDEV_ENTERED);
 	wake_up_all(&vm->wait);
 }
 
@@ -117,8 +120,7 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 		goto leave;
 	}
 
-	/* Pairs with vfio_mdev_is() */
-	smp_store_release(&vm->pinnable, true);
+	vfio_mdev_set_state(vm, VFIO_MDEV_OPENING);
 	vfio_mdev_get_kvm(vm);
 	why = MDEV_CAUSE_PARENT_DRIVER;
 	ret = vm->ops->open(vm->mdev);
@@ -129,10 +131,10 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 	if (ret)
 		goto release;
 
-	/* With all that the vendor's open wrote: pairs with vfio_mdev_is_ready() */
-	smp_store_release(&vm->ready, true);
+	/* A removal that reads it sees what the vendor's open wrote. */
+	vfio_mdev_set_state(vm, VFIO_MDEV_OPEN);
 	mdev_user_here(vdev->dev);
-	/* A removal that came meanwhile has not asked yet */
+	/* A removal that came meanwhile has not asked yet: see the essay */
 	if (mdev_removal_pending(vdev->dev))
 		mdev_device_idle(vdev->dev);
 	return 0;
@@ -140,8 +142,7 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 release:
 	vfio_mdev_release_vendor(vm);
 put_kvm:
-	WRITE_ONCE(vm->pinnable, false);
-	/* A notifier that is being registered may be told of kvm */
+	vfio_mdev_set_state(vm, VFIO_MDEV_ENTERED);
 	vfio_mdev_wait_calls(vm);
 	vfio_mdev_put_kvm(vm);
 	module_put(vm->ops->owner);
@@ -226,7 +227,7 @@ static void vfio_mdev_request(struct vfio_device *vdev, unsigned int count)
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
 
 	/* The core also waits for a moment for a device that is closed */
-	if (!vfio_mdev_is_ready(vm))
+	if (vfio_mdev_state(vm) != VFIO_MDEV_OPEN)
 		return;
 	if (vm->ops->request)
 		vm->ops->request(vm->mdev, count);
@@ -244,7 +245,7 @@ static int vfio_mdev_match(struct vfio_device *vdev, char *buf)
 		return 0;
 
 	spin_lock(&vm->lock);
-	if (vm->leaving) {
+	if (vm->unbinding) {
 		why = MDEV_CAUSE_BEING_UNBOUND;
 		ret = -ENODEV;
 	} else if (mdev_removal_pending(vdev->dev)) {
@@ -260,10 +261,8 @@ static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct vfio_mdev *vm = to_vfio_mdev(vdev);
 
-	if (!vfio_mdev_begin(vm, VFIO_MDEV_PINNABLE)) {
-		/* Pairs with vfio_mdev_release_vendor() */
-		smp_rmb();
-		wait_event(vm->wait, !READ_ONCE(vm->releasing));
+	if (!vfio_mdev_begin(vm, VFIO_MDEV_NEEDS_PINNABLE)) {
+		wait_event(vm->wait, vfio_mdev_state(vm) != VFIO_MDEV_RELEASING);
 		return;
 	}
 	if (vm->ops->dma_unmap)
@@ -304,7 +303,7 @@ static const struct vfio_device_ops vfio_mdev_ops = {
 	.device_feature = vfio_mdev_device_feature,
 };
 
-/* Nobody finds it any more; it goes when the last reference does. */
+/* No call finds it any more; it goes when the last reference does. */
 static void vfio_mdev_forget(struct vfio_mdev *vm)
 {
 	mdev_set_busdata(vm->mdev, NULL);
@@ -348,7 +347,7 @@ static void vfio_mdev_remove(struct device *dev)
 	struct vfio_mdev *vm = dev_get_drvdata(dev);
 
 	spin_lock(&vm->lock);
-	vm->leaving = true;
+	vm->unbinding = true;
 	spin_unlock(&vm->lock);
 
 	vfio_unregister_group_dev(&vm->vdev);
@@ -371,18 +370,18 @@ static int vfio_mdev_wait_file(struct vfio_mdev *vm)
 static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
 {
 	struct vfio_mdev *vm = dev_get_drvdata(dev);
-	bool open;
+	bool closed;
 
 	spin_lock(&vm->lock);
-	open = vm->opening;
+	closed = vfio_mdev_state(vm) == VFIO_MDEV_CLOSED;
 	spin_unlock(&vm->lock);
 
-	if (!open)
+	if (closed)
 		return vfio_mdev_wait_file(vm);
 	if (!vm->ops->request)
 		return -EBUSY;
 	/* Being opened, or closed: either ends, and says so */
-	if (!vfio_mdev_is_ready(vm))
+	if (vfio_mdev_state(vm) != VFIO_MDEV_OPEN)
 		return -EAGAIN;
 	if (vm->ops->can_request && !vm->ops->can_request(vm->mdev))
 		return -EBUSY;

@@ -2,9 +2,9 @@
 /*
  * vfio_mdev: notifiers of the classic interface
  *
- * A vendor registers them when his device is opened and takes them back when
+ * A vendor registers them when its device is opened and takes them back when
  * it is released. Each device has one chain for what its user unmaps and one
- * for its virtual machine; the chains' own locks protect them. A notifier may
+ * for its virtual machine (vfio_mdev_kvm.c); the chains' own locks protect them. A notifier may
  * not change the chain it is called from.
  */
 #include <linux/mdev_vfio.h>
@@ -31,8 +31,8 @@ static int vfio_mdev_add_notifier(struct vfio_mdev *vm,
 	int ret;
 
 	ret = blocking_notifier_chain_register(vfio_mdev_chain(vm, type), nb);
-	if (!ret && type == VFIO_GROUP_NOTIFY && vm->kvm)
-		nb->notifier_call(nb, VFIO_GROUP_NOTIFY_SET_KVM, vm->kvm);
+	if (!ret && type == VFIO_GROUP_NOTIFY)
+		vfio_mdev_tell_kvm(vm, nb);
 	return ret;
 }
 
@@ -64,8 +64,8 @@ int vfio_register_notifier(struct device *dev, enum vfio_notify_type type,
 	if (*events)
 		return -EINVAL;
 
-	/* Until release: from then on nobody would take it back */
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_PINNABLE);
+	/* Until release: later the vendor would not take it back */
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_PINNABLE);
 	if (!vm)
 		return -ENODEV;
 	ret = vfio_mdev_add_notifier(vm, type, nb);
@@ -93,7 +93,7 @@ int vfio_unregister_notifier(struct device *dev, enum vfio_notify_type type,
 	    (unsigned int)type >= ARRAY_SIZE(vfio_mdev_known_events))
 		return -EINVAL;
 
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_ANY);
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_BOUND);
 	if (!vm)
 		return -ENODEV;
 	ret = blocking_notifier_chain_unregister(vfio_mdev_chain(vm, type), nb);

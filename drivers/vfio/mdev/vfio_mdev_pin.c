@@ -9,11 +9,11 @@
  * one call of the core's. A call pins all of its pages or none.
  *
  * An external user's struct vfio_group is a struct vfio_mdev_handle. It stands
- * for one open of one device: whoever opens the device next is somebody else,
- * with other memory, so from the end of that open on the handle answers ENODEV.
+ * for one open of one device: the next open is another user's, with other
+ * memory, so from the end of that open on the handle answers ENODEV.
  * It holds references to the struct device, so that giving it back takes no
  * lock, and to this module. The open is named by its number, not held: a handle
- * that is kept keeps nobody from closing the device.
+ * that is kept keeps no user from closing the device.
  *
  * What was pinned through a handle is a pin of the device like any other. It is
  * to be given back by the end of the vendor's release: later the handle cannot,
@@ -173,7 +173,7 @@ int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
 	if (ret)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_ARGUMENTS, ret);
 
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_PINNABLE);
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_PINNABLE);
 	if (!vm)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_NOT_OPEN, -ENODEV);
 	ret = vfio_mdev_pin(vm, user_pfn, npage, prot, phys_pfn);
@@ -205,7 +205,7 @@ int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
 	if (ret)
 		return ret;
 
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
+	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
 	if (!vm)
 		return -ENODEV;
 	vfio_mdev_unpin_runs(vm, user_pfn, npage);
@@ -217,11 +217,11 @@ EXPORT_SYMBOL(vfio_mdev_unpin_pages);
 /**
  * struct vfio_mdev_handle - an external user's handle
  * @dev: mediated device, held
- * @opening: number of the open that it was got in
+ * @open_nr: number of the open that it was got in
  */
 struct vfio_mdev_handle {
 	struct device *dev;
-	unsigned long opening;
+	unsigned long open_nr;
 };
 
 static struct vfio_mdev_handle *to_handle(struct vfio_group *group)
@@ -234,7 +234,7 @@ static struct vfio_mdev *vfio_mdev_begin_handle(struct vfio_group *group,
 {
 	struct vfio_mdev_handle *handle = to_handle(group);
 
-	return vfio_mdev_begin_opening(handle->dev, need, handle->opening);
+	return vfio_mdev_begin_open_nr(handle->dev, need, handle->open_nr);
 }
 
 /**
@@ -249,25 +249,20 @@ static struct vfio_mdev *vfio_mdev_begin_handle(struct vfio_group *group,
  */
 struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
+	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
 	struct vfio_mdev_handle *handle;
-	unsigned long opening;
+	unsigned long open_nr;
 
 	if (!vm)
 		return ERR_PTR(-ENODEV);
-	/* The call keeps the next open away; this one may just have ended. */
-	opening = READ_ONCE(vm->opening);
-	if (!opening) {
-		vfio_mdev_end(vm);
-		return ERR_PTR(-ENODEV);
-	}
-
+	/* Of this open, even where that is just ending: the call keeps the next away. */
+	open_nr = READ_ONCE(vm->open_nr);
 	handle = kmalloc(sizeof(*handle), GFP_KERNEL);
 	if (handle) {
 		/* Open, it holds this module. */
 		__module_get(THIS_MODULE);
 		handle->dev = get_device(dev);
-		handle->opening = opening;
+		handle->open_nr = open_nr;
 	}
 	vfio_mdev_end(vm);
 	return handle ? (struct vfio_group *)handle : ERR_PTR(-ENOMEM);
@@ -276,7 +271,7 @@ EXPORT_SYMBOL_GPL(vfio_group_get_external_user_from_dev);
 
 static int vfio_mdev_match_group(struct device *dev, const void *file)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_OPEN);
+	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
 	bool has;
 
 	if (!vm)
@@ -356,7 +351,7 @@ int vfio_group_pin_pages(struct vfio_group *group,
 	if (ret)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_ARGUMENTS, ret);
 
-	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_PINNABLE);
+	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_PINNABLE);
 	if (!vm)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_NOT_OPEN, -ENODEV);
 	ret = vfio_mdev_pin(vm, user_iova_pfn, npage, prot, phys_pfn);
@@ -387,7 +382,7 @@ int vfio_group_unpin_pages(struct vfio_group *group,
 	if (ret)
 		return ret;
 
-	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
+	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_USER);
 	if (!vm)
 		return -ENODEV;
 	vfio_mdev_unpin_runs(vm, user_iova_pfn, npage);
@@ -418,7 +413,7 @@ int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
 
 	if (!group || !data || !len)
 		return -EINVAL;
-	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_OPEN);
+	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_USER);
 	if (!vm)
 		return -ENODEV;
 	ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);
