@@ -66,8 +66,8 @@ static int types_show(struct seq_file *seq, void *unused)
 DEFINE_SHOW_ATTRIBUTE(types);
 
 /* Process, name and for how many seconds, or as many dashes */
-static void mdev_show_process(struct seq_file *seq, const struct mdev_process *process,
-			  bool there)
+static void mdev_show_process(struct seq_file *seq,
+			      const struct mdev_process *process, bool there)
 {
 	if (!there) {
 		seq_puts(seq, " - - -");

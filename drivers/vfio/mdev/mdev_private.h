@@ -325,7 +325,7 @@ void mdev_note_process(struct mdev_process *process);
 void mdev_state_init(struct mdev_instance *inst);
 void mdev_state_end(struct mdev_instance *inst);
 bool mdev_state_bars_users(struct mdev_instance *inst);
-bool mdev_state_changed(struct mdev_instance *inst, int seq, int state);
+bool mdev_has_news(struct mdev_instance *inst, int seq, int state);
 void mdev_state_waits_for(struct mdev_instance *inst, int state,
 			  const char *what, unsigned int asked);
 int mdev_state_claim(struct mdev_instance *inst, int wanted,

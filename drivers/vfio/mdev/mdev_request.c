@@ -140,7 +140,7 @@ static enum mdev_cause mdev_why_busy(struct mdev_instance *inst, int answer)
 
 /* -EAGAIN: asked. -ERESTARTNOHAND: something pends. Else that is the answer. */
 static int mdev_request_step(struct mdev_instance *inst, int state,
-			   struct mdev_progress *progress, enum mdev_cause *why)
+			     struct mdev_progress *progress, enum mdev_cause *why)
 {
 	struct device *dev = &inst->mdev.dev;
 	long left = max_t(long, progress->due - jiffies, 0);
@@ -148,8 +148,7 @@ static int mdev_request_step(struct mdev_instance *inst, int state,
 
 	mdev_state_waits_for(inst, state, "user", progress->count);
 	if (wait_event_interruptible_timeout(inst->idle,
-					     mdev_state_changed(inst, progress->seq,
-						       state),
+					     mdev_has_news(inst, progress->seq, state),
 					     left) < 0)
 		return -ERESTARTNOHAND;
 	*why = MDEV_CAUSE_GOING;
@@ -296,7 +295,7 @@ static void mdev_clear_freezers_mark(void)
 /* Sleeps until there is news of a device that is MDEV_DEAD, or for @timeout. */
 static void mdev_request_sleep(struct mdev_instance *inst, int seq, long timeout)
 {
-	while (timeout && !mdev_state_changed(inst, seq, MDEV_DEAD)) {
+	while (timeout && !mdev_has_news(inst, seq, MDEV_DEAD)) {
 		unsigned int state = TASK_UNINTERRUPTIBLE;
 		long slice = min_t(long, timeout, MDEV_FREEZE_INTERVAL);
 
@@ -304,9 +303,7 @@ static void mdev_request_sleep(struct mdev_instance *inst, int seq, long timeout
 			state |= TASK_FREEZABLE_UNSAFE;
 		timeout -= slice;
 		timeout += ___wait_event(inst->idle,
-					 ___wait_cond_timeout(mdev_state_changed(inst,
-									seq,
-									MDEV_DEAD)),
+					 ___wait_cond_timeout(mdev_has_news(inst, seq, MDEV_DEAD)),
 					 state, 0, slice,
 					 __ret = schedule_timeout(__ret));
 	}
@@ -338,7 +335,7 @@ bool mdev_request_first(struct mdev_instance *inst)
 void mdev_request_retry(struct mdev_instance *inst)
 {
 	mdev_request_sleep(inst, atomic_read(&inst->idle_seq),
-			 MDEV_RETRY_INTERVAL);
+			   MDEV_RETRY_INTERVAL);
 }
 
 /**

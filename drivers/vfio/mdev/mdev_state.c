@@ -177,14 +177,14 @@ bool mdev_state_bars_users(struct mdev_instance *inst)
 }
 
 /**
- * mdev_state_changed - is there what a wait waits for?
+ * mdev_has_news - is there what a wait waits for?
  * @inst: the device
  * @seq: its idle_seq at the last look
  * @state: its state then
  *
  * Return: true when the user has gone since, or the device has left @state.
  */
-bool mdev_state_changed(struct mdev_instance *inst, int seq, int state)
+bool mdev_has_news(struct mdev_instance *inst, int seq, int state)
 {
 	return atomic_read(&inst->idle_seq) != seq ||
 	       READ_ONCE(inst->state) != state;

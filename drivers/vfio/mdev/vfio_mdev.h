@@ -100,17 +100,17 @@ static inline struct vfio_mdev *to_vfio_mdev(struct vfio_device *vdev)
 }
 
 /* Publication: a caller that reads a state sees what was written before it was set. */
-static inline void vfio_mdev_set_state(struct vfio_mdev *vm,
+static inline void vfio_mdev_set_state(struct vfio_mdev *vmdev,
 				       enum vfio_mdev_state state)
 {
 	/* Pairs with vfio_mdev_state() */
-	smp_store_release(&vm->state, state);
+	smp_store_release(&vmdev->state, state);
 }
 
-static inline enum vfio_mdev_state vfio_mdev_state(const struct vfio_mdev *vm)
+static inline enum vfio_mdev_state vfio_mdev_state(const struct vfio_mdev *vmdev)
 {
 	/* Pairs with vfio_mdev_set_state() */
-	return smp_load_acquire(&vm->state);
+	return smp_load_acquire(&vmdev->state);
 }
 
 /* vfio_mdev_call.c */
@@ -125,19 +125,19 @@ struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
 struct vfio_mdev *vfio_mdev_begin_open_nr(struct device *dev,
 					  enum vfio_mdev_need need,
 					  unsigned long open_nr);
-bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need);
-void vfio_mdev_end(struct vfio_mdev *vm);
-void vfio_mdev_wait_calls(struct vfio_mdev *vm);
+bool vfio_mdev_begin(struct vfio_mdev *vmdev, enum vfio_mdev_need need);
+void vfio_mdev_end(struct vfio_mdev *vmdev);
+void vfio_mdev_wait_calls(struct vfio_mdev *vmdev);
 
 /* vfio_mdev_notify.c */
-void vfio_mdev_notify_unmap(struct vfio_mdev *vm, u64 iova, u64 length);
+void vfio_mdev_notify_unmap(struct vfio_mdev *vmdev, u64 iova, u64 length);
 
 /* vfio_mdev_layout.c */
-int vfio_mdev_get_layout(struct vfio_mdev *vm);
-void vfio_mdev_put_layout(struct vfio_mdev *vm);
-ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
+int vfio_mdev_get_layout(struct vfio_mdev *vmdev);
+void vfio_mdev_put_layout(struct vfio_mdev *vmdev);
+ssize_t vfio_mdev_clamp(const struct vfio_mdev *vmdev, loff_t pos, size_t count,
 			u32 access);
-int vfio_mdev_check_mmap(const struct vfio_mdev *vm,
+int vfio_mdev_check_mmap(const struct vfio_mdev *vmdev,
 			 struct vm_area_struct *vma);
 
 /* vfio_mdev_ioctl.c */
@@ -147,8 +147,8 @@ int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info
 			       struct vfio_info_cap *caps);
 
 /* vfio_mdev_kvm.c */
-void vfio_mdev_get_kvm(struct vfio_mdev *vm);
-void vfio_mdev_tell_kvm(struct vfio_mdev *vm, struct notifier_block *nb);
-void vfio_mdev_put_kvm(struct vfio_mdev *vm);
+void vfio_mdev_get_kvm(struct vfio_mdev *vmdev);
+void vfio_mdev_tell_kvm(struct vfio_mdev *vmdev, struct notifier_block *nb);
+void vfio_mdev_put_kvm(struct vfio_mdev *vmdev);
 
 #endif /* VFIO_MDEV_H */

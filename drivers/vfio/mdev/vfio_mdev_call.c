@@ -24,9 +24,9 @@
 
 DEFINE_STATIC_SRCU(vfio_mdev_srcu);
 
-static bool vfio_mdev_is(const struct vfio_mdev *vm, enum vfio_mdev_need need)
+static bool vfio_mdev_is(const struct vfio_mdev *vmdev, enum vfio_mdev_need need)
 {
-	enum vfio_mdev_state state = vfio_mdev_state(vm);
+	enum vfio_mdev_state state = vfio_mdev_state(vmdev);
 
 	switch (need) {
 	case VFIO_MDEV_NEEDS_PINNABLE:
@@ -38,12 +38,12 @@ static bool vfio_mdev_is(const struct vfio_mdev *vm, enum vfio_mdev_need need)
 	}
 }
 
-static bool vfio_mdev_enter_call(struct vfio_mdev *vm,
+static bool vfio_mdev_enter_call(struct vfio_mdev *vmdev,
 				 enum vfio_mdev_need need)
 {
-	if (!vfio_mdev_is(vm, need))
+	if (!vfio_mdev_is(vmdev, need))
 		return false;
-	atomic_inc(&vm->calls);
+	atomic_inc(&vmdev->calls);
 	return true;
 }
 
@@ -68,12 +68,12 @@ struct vfio_mdev *vfio_mdev_begin_dev(struct device *dev,
 				      enum vfio_mdev_need need)
 {
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
-	struct vfio_mdev *vm = vfio_mdev_find(dev);
+	struct vfio_mdev *vmdev = vfio_mdev_find(dev);
 
-	if (vm && !vfio_mdev_enter_call(vm, need))
-		vm = NULL;
+	if (vmdev && !vfio_mdev_enter_call(vmdev, need))
+		vmdev = NULL;
 	srcu_read_unlock(&vfio_mdev_srcu, idx);
-	return vm;
+	return vmdev;
 }
 
 /**
@@ -95,28 +95,28 @@ struct vfio_mdev *vfio_mdev_begin_open_nr(struct device *dev,
 					  unsigned long open_nr)
 {
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
-	struct vfio_mdev *vm = vfio_mdev_find(dev);
+	struct vfio_mdev *vmdev = vfio_mdev_find(dev);
 
-	if (vm && vfio_mdev_is(vm, need) && READ_ONCE(vm->open_nr) == open_nr)
-		atomic_inc(&vm->calls);
+	if (vmdev && vfio_mdev_is(vmdev, need) && READ_ONCE(vmdev->open_nr) == open_nr)
+		atomic_inc(&vmdev->calls);
 	else
-		vm = NULL;
+		vmdev = NULL;
 	srcu_read_unlock(&vfio_mdev_srcu, idx);
-	return vm;
+	return vmdev;
 }
 
 /**
  * vfio_mdev_begin - begin a call for a device that is held
- * @vm: the device
+ * @vmdev: the device
  * @need: state it has to be in
  *
  * Context: process context.
  * Return: false when it is not in the state.
  */
-bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need)
+bool vfio_mdev_begin(struct vfio_mdev *vmdev, enum vfio_mdev_need need)
 {
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
-	bool begun = vfio_mdev_enter_call(vm, need);
+	bool begun = vfio_mdev_enter_call(vmdev, need);
 
 	srcu_read_unlock(&vfio_mdev_srcu, idx);
 	return begun;
@@ -124,32 +124,32 @@ bool vfio_mdev_begin(struct vfio_mdev *vm, enum vfio_mdev_need need)
 
 /**
  * vfio_mdev_end - end a call
- * @vm: device; not to be touched afterwards
+ * @vmdev: device; not to be touched afterwards
  *
  * Context: process context.
  */
-void vfio_mdev_end(struct vfio_mdev *vm)
+void vfio_mdev_end(struct vfio_mdev *vmdev)
 {
 	/* A caller that waits may free the device, but not before the section ends */
 	int idx = srcu_read_lock(&vfio_mdev_srcu);
 
-	if (atomic_dec_and_test(&vm->calls))
-		wake_up_all(&vm->wait);
+	if (atomic_dec_and_test(&vmdev->calls))
+		wake_up_all(&vmdev->wait);
 	srcu_read_unlock(&vfio_mdev_srcu, idx);
 }
 
 /**
  * vfio_mdev_wait_calls - wait for the calls that have begun
- * @vm: device; its state was changed so that no others begin
+ * @vmdev: device; its state was changed so that no others begin
  *
  * Context: process context.
  */
-void vfio_mdev_wait_calls(struct vfio_mdev *vm)
+void vfio_mdev_wait_calls(struct vfio_mdev *vmdev)
 {
 	synchronize_srcu_expedited(&vfio_mdev_srcu);
-	if (!atomic_read(&vm->calls))
+	if (!atomic_read(&vmdev->calls))
 		return;
-	wait_event(vm->wait, !atomic_read(&vm->calls));
+	wait_event(vmdev->wait, !atomic_read(&vmdev->calls));
 	/* Past the end of the last call */
 	synchronize_srcu_expedited(&vfio_mdev_srcu);
 }

@@ -43,10 +43,10 @@ static long vfio_mdev_copy_info(void __user *arg, u32 argsz,
 	return 0;
 }
 
-static long vfio_mdev_get_info(struct vfio_mdev *vm, void __user *arg)
+static long vfio_mdev_get_info(struct vfio_mdev *vmdev, void __user *arg)
 {
-	const struct vfio_info_cap *caps = &vm->layout.caps;
-	struct vfio_device_info info = vm->layout.info;
+	const struct vfio_info_cap *caps = &vmdev->layout.caps;
+	struct vfio_device_info info = vmdev->layout.info;
 	bool room = false;
 	u32 argsz;
 
@@ -68,10 +68,10 @@ static long vfio_mdev_get_info(struct vfio_mdev *vm, void __user *arg)
 	return vfio_mdev_copy_info(arg, argsz, &info, sizeof(info), caps, room);
 }
 
-static long vfio_mdev_get_region_info(struct vfio_mdev *vm, void __user *arg)
+static long vfio_mdev_get_region_info(struct vfio_mdev *vmdev, void __user *arg)
 {
 	const size_t minsz = offsetofend(struct vfio_region_info, offset);
-	const u32 num_regions = vm->layout.info.num_regions;
+	const u32 num_regions = vmdev->layout.info.num_regions;
 	const struct vfio_mdev_region *region;
 	const struct vfio_info_cap *caps;
 	struct vfio_region_info info;
@@ -85,7 +85,7 @@ static long vfio_mdev_get_region_info(struct vfio_mdev *vm, void __user *arg)
 		return -EINVAL;
 
 	info.index = array_index_nospec(info.index, num_regions);
-	region = &vm->layout.regions[info.index];
+	region = &vmdev->layout.regions[info.index];
 	caps = &region->caps;
 	info = region->info;
 	info.argsz = argsz;
@@ -102,10 +102,10 @@ static long vfio_mdev_get_region_info(struct vfio_mdev *vm, void __user *arg)
 }
 
 /* The user's index is one that the vendor can use for an array afterwards. */
-static long vfio_mdev_ask_irq(struct vfio_mdev *vm, u32 *index,
+static long vfio_mdev_ask_irq(struct vfio_mdev *vmdev, u32 *index,
 			      struct vfio_irq_info *info)
 {
-	const u32 num_irqs = vm->layout.info.num_irqs;
+	const u32 num_irqs = vmdev->layout.info.num_irqs;
 
 	if (*index >= num_irqs)
 		return -EINVAL;
@@ -115,10 +115,10 @@ static long vfio_mdev_ask_irq(struct vfio_mdev *vm, u32 *index,
 		.argsz = sizeof(*info),
 		.index = *index,
 	};
-	return vm->ops->get_irq_info(vm->mdev, info);
+	return vmdev->ops->get_irq_info(vmdev->mdev, info);
 }
 
-static long vfio_mdev_get_irq_info(struct vfio_mdev *vm, void __user *arg)
+static long vfio_mdev_get_irq_info(struct vfio_mdev *vmdev, void __user *arg)
 {
 	const size_t minsz = offsetofend(struct vfio_irq_info, count);
 	struct vfio_irq_info info, answer;
@@ -129,7 +129,7 @@ static long vfio_mdev_get_irq_info(struct vfio_mdev *vm, void __user *arg)
 	if (info.argsz < minsz)
 		return -EINVAL;
 
-	ret = vfio_mdev_ask_irq(vm, &info.index, &answer);
+	ret = vfio_mdev_ask_irq(vmdev, &info.index, &answer);
 	if (ret)
 		return ret;
 
@@ -154,7 +154,7 @@ static long vfio_mdev_check_irq_action(u32 flags, u32 irq_flags)
 	return 0;
 }
 
-static long vfio_mdev_set_irqs(struct vfio_mdev *vm, void __user *arg)
+static long vfio_mdev_set_irqs(struct vfio_mdev *vmdev, void __user *arg)
 {
 	const size_t minsz = offsetofend(struct vfio_irq_set, count);
 	struct vfio_irq_info info;
@@ -166,14 +166,14 @@ static long vfio_mdev_set_irqs(struct vfio_mdev *vm, void __user *arg)
 
 	if (copy_from_user(&hdr, arg, minsz))
 		return -EFAULT;
-	ret = vfio_mdev_ask_irq(vm, &hdr.index, &info);
+	ret = vfio_mdev_ask_irq(vmdev, &hdr.index, &info);
 	if (ret)
 		return ret;
 
 	/* Bounds start, count and argsz by the vendor's count, at most 2^31 */
 	nr = min_t(u32, info.count, INT_MAX);
 	ret = vfio_set_irqs_validate_and_prepare(&hdr, nr,
-						 vm->layout.info.num_irqs,
+						 vmdev->layout.info.num_irqs,
 						 &size);
 	if (ret)
 		return ret;
@@ -187,15 +187,15 @@ static long vfio_mdev_set_irqs(struct vfio_mdev *vm, void __user *arg)
 		if (IS_ERR(data))
 			return PTR_ERR(data);
 	}
-	ret = vm->ops->set_irqs(vm->mdev, hdr.flags, hdr.index, hdr.start,
-				hdr.count, data);
+	ret = vmdev->ops->set_irqs(vmdev->mdev, hdr.flags, hdr.index, hdr.start,
+				   hdr.count, data);
 	kfree(data);
 	return ret;
 }
 
-static long vfio_mdev_reset(struct vfio_mdev *vm, void __user *arg)
+static long vfio_mdev_reset(struct vfio_mdev *vmdev, void __user *arg)
 {
-	return vm->ops->reset(vm->mdev);
+	return vmdev->ops->reset(vmdev->mdev);
 }
 
 /**
@@ -207,7 +207,7 @@ static long vfio_mdev_reset(struct vfio_mdev *vm, void __user *arg)
 struct vfio_mdev_command {
 	unsigned int cmd;
 	size_t op;
-	long (*handler)(struct vfio_mdev *vm, void __user *arg);
+	long (*handler)(struct vfio_mdev *vmdev, void __user *arg);
 };
 
 #define VFIO_MDEV_COMMAND(_cmd, _op, _handler)				\
@@ -224,9 +224,9 @@ static const struct vfio_mdev_command vfio_mdev_commands[] = {
 	VFIO_MDEV_COMMAND(VFIO_DEVICE_RESET, reset, vfio_mdev_reset),
 };
 
-static bool vfio_mdev_has_op(const struct vfio_mdev *vm, size_t offset)
+static bool vfio_mdev_has_op(const struct vfio_mdev *vmdev, size_t offset)
 {
-	return *(void **)((void *)vm->ops + offset);
+	return *(void **)((void *)vmdev->ops + offset);
 }
 
 /**
@@ -242,22 +242,22 @@ static bool vfio_mdev_has_op(const struct vfio_mdev *vm, size_t offset)
 long vfio_mdev_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		     unsigned long arg)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 	unsigned int i;
 
-	if (vm->ops->get_device_info || vm->ops->reset) {
+	if (vmdev->ops->get_device_info || vmdev->ops->reset) {
 		for (i = 0; i < ARRAY_SIZE(vfio_mdev_commands); i++) {
 			const struct vfio_mdev_command *c =
 				&vfio_mdev_commands[i];
 
-			if (c->cmd == cmd && vfio_mdev_has_op(vm, c->op))
-				return c->handler(vm, (void __user *)arg);
+			if (c->cmd == cmd && vfio_mdev_has_op(vmdev, c->op))
+				return c->handler(vmdev, (void __user *)arg);
 		}
 	}
 
-	if (vm->ops->ioctl)
-		return vm->ops->ioctl(vm->mdev, cmd, arg);
-	if (!vm->ops->get_device_info || cmd == VFIO_DEVICE_RESET)
+	if (vmdev->ops->ioctl)
+		return vmdev->ops->ioctl(vmdev->mdev, cmd, arg);
+	if (!vmdev->ops->get_device_info || cmd == VFIO_DEVICE_RESET)
 		return -EINVAL;
 	return -ENOTTY;
 }
@@ -275,13 +275,13 @@ int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info
 			       struct vfio_info_cap *caps)
 {
 	const unsigned int cmd = VFIO_DEVICE_GET_REGION_INFO;
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 	const struct vfio_mdev_region *region;
 	u32 argsz = info->argsz, index;
 	void __user *arg;
 	long ret;
 
-	if (!vm->ops->get_device_info || !vm->ops->get_region_info) {
+	if (!vmdev->ops->get_device_info || !vmdev->ops->get_region_info) {
 		arg = vfio_compat_ioctl_arg(cmd);
 		if (!arg)
 			return -EINVAL;
@@ -291,10 +291,10 @@ int vfio_mdev_region_info_caps(struct vfio_device *vdev, struct vfio_region_info
 		return ret;
 	}
 
-	if (info->index >= vm->layout.info.num_regions)
+	if (info->index >= vmdev->layout.info.num_regions)
 		return -EINVAL;
-	index = array_index_nospec(info->index, vm->layout.info.num_regions);
-	region = &vm->layout.regions[index];
+	index = array_index_nospec(info->index, vmdev->layout.info.num_regions);
+	region = &vmdev->layout.regions[index];
 	*info = region->info;
 	info->argsz = argsz;
 	info->cap_offset = 0;

@@ -16,7 +16,7 @@
  *	SET_KVM, with NULL	all notifiers, after the vendor's release or when its
  *				open has failed
  *
- * vm->kvm is written in OPENING, ahead of the vendor's open, and so ahead of any
+ * vmdev->kvm is written in OPENING, ahead of the vendor's open, and so ahead of any
  * registration that this, or a later callback, makes. It is cleared in ENTERED, when
  * all registrations that began before have ended (vfio_mdev_wait_calls()). So the next
  * user of the device, without a virtual machine, has none.
@@ -31,14 +31,14 @@
 /* Not to be had on an architecture without KVM */
 #include <linux/kvm_host.h>
 
-static bool vfio_mdev_hold_kvm(struct vfio_mdev *vm, struct kvm *kvm)
+static bool vfio_mdev_hold_kvm(struct vfio_mdev *vmdev, struct kvm *kvm)
 {
 	bool (*get)(struct kvm *kvm);
 	bool held;
 
 	/* Taken first, so that giving the reference back cannot fail */
-	vm->put_kvm = symbol_get(kvm_put_kvm);
-	if (!vm->put_kvm)
+	vmdev->put_kvm = symbol_get(kvm_put_kvm);
+	if (!vmdev->put_kvm)
 		return false;
 	get = symbol_get(kvm_get_kvm_safe);
 	held = get && get(kvm);
@@ -49,20 +49,20 @@ static bool vfio_mdev_hold_kvm(struct vfio_mdev *vm, struct kvm *kvm)
 	return held;
 }
 
-static void vfio_mdev_drop_kvm(struct vfio_mdev *vm)
+static void vfio_mdev_drop_kvm(struct vfio_mdev *vmdev)
 {
-	vm->put_kvm(vm->kvm);
+	vmdev->put_kvm(vmdev->kvm);
 	symbol_put(kvm_put_kvm);
 }
 
 #else
 
-static bool vfio_mdev_hold_kvm(struct vfio_mdev *vm, struct kvm *kvm)
+static bool vfio_mdev_hold_kvm(struct vfio_mdev *vmdev, struct kvm *kvm)
 {
 	return false;
 }
 
-static void vfio_mdev_drop_kvm(struct vfio_mdev *vm)
+static void vfio_mdev_drop_kvm(struct vfio_mdev *vmdev)
 {
 }
 
@@ -70,47 +70,47 @@ static void vfio_mdev_drop_kvm(struct vfio_mdev *vm)
 
 /**
  * vfio_mdev_get_kvm - hold the device's virtual machine and tell the vendor
- * @vm: device
+ * @vmdev: device
  *
  * Context: from open_device.
  */
-void vfio_mdev_get_kvm(struct vfio_mdev *vm)
+void vfio_mdev_get_kvm(struct vfio_mdev *vmdev)
 {
-	struct kvm *kvm = vm->vdev.kvm;
+	struct kvm *kvm = vmdev->vdev.kvm;
 
-	if (!kvm || !vfio_mdev_hold_kvm(vm, kvm))
+	if (!kvm || !vfio_mdev_hold_kvm(vmdev, kvm))
 		return;
 
-	vm->kvm = kvm;
-	if (vm->ops->set_kvm)
-		vm->ops->set_kvm(vm->mdev, vm->kvm);
+	vmdev->kvm = kvm;
+	if (vmdev->ops->set_kvm)
+		vmdev->ops->set_kvm(vmdev->mdev, vmdev->kvm);
 }
 
 /**
  * vfio_mdev_tell_kvm - tell a new notifier of the device's virtual machine
- * @vm: device
+ * @vmdev: device
  * @nb: the notifier
  *
  * Context: within a call that needs %VFIO_MDEV_NEEDS_PINNABLE.
  */
-void vfio_mdev_tell_kvm(struct vfio_mdev *vm, struct notifier_block *nb)
+void vfio_mdev_tell_kvm(struct vfio_mdev *vmdev, struct notifier_block *nb)
 {
-	if (vm->kvm)
-		nb->notifier_call(nb, VFIO_GROUP_NOTIFY_SET_KVM, vm->kvm);
+	if (vmdev->kvm)
+		nb->notifier_call(nb, VFIO_GROUP_NOTIFY_SET_KVM, vmdev->kvm);
 }
 
 /**
  * vfio_mdev_put_kvm - opposite of vfio_mdev_get_kvm()
- * @vm: device, no call under way that needs %VFIO_MDEV_NEEDS_PINNABLE
+ * @vmdev: device, no call under way that needs %VFIO_MDEV_NEEDS_PINNABLE
  *
  * Context: from close_device, or open_device where it fails.
  */
-void vfio_mdev_put_kvm(struct vfio_mdev *vm)
+void vfio_mdev_put_kvm(struct vfio_mdev *vmdev)
 {
-	if (!vm->kvm)
+	if (!vmdev->kvm)
 		return;
-	blocking_notifier_call_chain(&vm->group_notifier,
+	blocking_notifier_call_chain(&vmdev->group_notifier,
 				     VFIO_GROUP_NOTIFY_SET_KVM, NULL);
-	vfio_mdev_drop_kvm(vm);
-	vm->kvm = NULL;
+	vfio_mdev_drop_kvm(vmdev);
+	vmdev->kvm = NULL;
 }

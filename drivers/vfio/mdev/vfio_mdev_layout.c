@@ -72,9 +72,9 @@ vfio_mdev_find_sparse(struct vfio_info_cap *caps)
 	return sparse;
 }
 
-static int vfio_mdev_get_region(struct vfio_mdev *vm, u32 index)
+static int vfio_mdev_get_region(struct vfio_mdev *vmdev, u32 index)
 {
-	struct vfio_mdev_region *region = &vm->layout.regions[index];
+	struct vfio_mdev_region *region = &vmdev->layout.regions[index];
 	struct vfio_region_info *info = &region->info;
 	struct vfio_region_info answer = {
 		.argsz = sizeof(answer),
@@ -83,7 +83,7 @@ static int vfio_mdev_get_region(struct vfio_mdev *vm, u32 index)
 	u64 end;
 	int ret;
 
-	ret = vm->ops->get_region_info(vm->mdev, &answer, &region->caps);
+	ret = vmdev->ops->get_region_info(vmdev->mdev, &answer, &region->caps);
 	if (ret)
 		return ret;
 
@@ -105,17 +105,17 @@ static int vfio_mdev_get_region(struct vfio_mdev *vm, u32 index)
 	return 0;
 }
 
-static int vfio_mdev_get_regions(struct vfio_mdev *vm)
+static int vfio_mdev_get_regions(struct vfio_mdev *vmdev)
 {
-	struct vfio_mdev_layout *layout = &vm->layout;
+	struct vfio_mdev_layout *layout = &vmdev->layout;
 	u32 i;
 	int ret;
 
-	if (!vm->ops->get_region_info)
+	if (!vmdev->ops->get_region_info)
 		return 0;
 
 	if (layout->info.num_regions > VFIO_MDEV_MAX_REGIONS) {
-		dev_err(vm->vdev.dev, "its driver says it has %u regions, at most %u can be\n",
+		dev_err(vmdev->vdev.dev, "its driver says it has %u regions, at most %u can be\n",
 			layout->info.num_regions, VFIO_MDEV_MAX_REGIONS);
 		return -EINVAL;
 	}
@@ -125,9 +125,9 @@ static int vfio_mdev_get_regions(struct vfio_mdev *vm)
 		return -ENOMEM;
 
 	for (i = 0; i < layout->info.num_regions; i++) {
-		ret = vfio_mdev_get_region(vm, i);
+		ret = vfio_mdev_get_region(vmdev, i);
 		if (ret) {
-			dev_err(vm->vdev.dev, "its driver gives no usable answer about region %u (%d)\n",
+			dev_err(vmdev->vdev.dev, "its driver gives no usable answer about region %u (%d)\n",
 				i, ret);
 			return ret;
 		}
@@ -137,42 +137,42 @@ static int vfio_mdev_get_regions(struct vfio_mdev *vm)
 
 /**
  * vfio_mdev_get_layout - ask the vendor what the device looks like
- * @vm: device, the vendor's open has succeeded
+ * @vmdev: device, the vendor's open has succeeded
  *
  * Context: process context, from open_device.
  * Return: 0, -EINVAL when the answers make no sense, -ENOMEM, or the vendor's
  * error. After an error nothing is left.
  */
-int vfio_mdev_get_layout(struct vfio_mdev *vm)
+int vfio_mdev_get_layout(struct vfio_mdev *vmdev)
 {
-	struct vfio_mdev_layout *layout = &vm->layout;
+	struct vfio_mdev_layout *layout = &vmdev->layout;
 	struct vfio_device_info answer = { .argsz = sizeof(answer) };
 	int ret;
 
 	memset(layout, 0, sizeof(*layout));
-	if (!vm->ops->get_device_info)
+	if (!vmdev->ops->get_device_info)
 		return 0;
 
-	ret = vm->ops->get_device_info(vm->mdev, &answer, &layout->caps);
+	ret = vmdev->ops->get_device_info(vmdev->mdev, &answer, &layout->caps);
 	if (!ret) {
 		layout->info.flags = answer.flags;
 		layout->info.num_regions = answer.num_regions;
 		layout->info.num_irqs = answer.num_irqs;
 		vfio_mdev_seal_caps(&layout->caps, sizeof(layout->info));
-		ret = vfio_mdev_get_regions(vm);
+		ret = vfio_mdev_get_regions(vmdev);
 	}
 	if (ret)
-		vfio_mdev_put_layout(vm);
+		vfio_mdev_put_layout(vmdev);
 	return ret;
 }
 
 /**
  * vfio_mdev_put_layout - opposite of vfio_mdev_get_layout()
- * @vm: device
+ * @vmdev: device
  */
-void vfio_mdev_put_layout(struct vfio_mdev *vm)
+void vfio_mdev_put_layout(struct vfio_mdev *vmdev)
 {
-	struct vfio_mdev_layout *layout = &vm->layout;
+	struct vfio_mdev_layout *layout = &vmdev->layout;
 	u32 i;
 
 	for (i = 0; layout->regions && i < layout->info.num_regions; i++)
@@ -183,11 +183,11 @@ void vfio_mdev_put_layout(struct vfio_mdev *vm)
 }
 
 static const struct vfio_mdev_region *
-vfio_mdev_find_region(const struct vfio_mdev *vm, u64 pos)
+vfio_mdev_find_region(const struct vfio_mdev *vmdev, u64 pos)
 {
-	const struct vfio_mdev_region *region = vm->layout.regions;
+	const struct vfio_mdev_region *region = vmdev->layout.regions;
 	const struct vfio_mdev_region *end =
-		region + vm->layout.info.num_regions;
+		region + vmdev->layout.info.num_regions;
 
 	for (; region < end; region++) {
 		/* Wraps to a large number below the region */
@@ -199,7 +199,7 @@ vfio_mdev_find_region(const struct vfio_mdev *vm, u64 pos)
 
 /**
  * vfio_mdev_clamp - bound a read or write to the region it starts in
- * @vm: device with regions
+ * @vmdev: device with regions
  * @pos: file offset
  * @count: length
  * @access: VFIO_REGION_INFO_FLAG_READ or _WRITE
@@ -210,7 +210,7 @@ vfio_mdev_find_region(const struct vfio_mdev *vm, u64 pos)
  * Return: the length that may be transferred, 0 only for a @count of 0; -EINVAL
  * where no region is, or none that allows @access.
  */
-ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
+ssize_t vfio_mdev_clamp(const struct vfio_mdev *vmdev, loff_t pos, size_t count,
 			u32 access)
 {
 	const struct vfio_mdev_region *region;
@@ -218,7 +218,7 @@ ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
 
 	if (!count)
 		return 0;
-	region = vfio_mdev_find_region(vm, pos);
+	region = vfio_mdev_find_region(vmdev, pos);
 	if (!region || !(region->info.flags & access))
 		return -EINVAL;
 
@@ -227,11 +227,11 @@ ssize_t vfio_mdev_clamp(const struct vfio_mdev *vm, loff_t pos, size_t count,
 }
 
 /* Is there nothing of another region from @pos to @end? */
-static bool vfio_mdev_is_gap(const struct vfio_mdev *vm, u64 pos, u64 end)
+static bool vfio_mdev_is_gap(const struct vfio_mdev *vmdev, u64 pos, u64 end)
 {
-	const struct vfio_mdev_region *region = vm->layout.regions;
+	const struct vfio_mdev_region *region = vmdev->layout.regions;
 	const struct vfio_mdev_region *last_region =
-		region + vm->layout.info.num_regions;
+		region + vmdev->layout.info.num_regions;
 
 	for (; region < last_region; region++) {
 		if (region->info.size && region->info.offset < end &&
@@ -242,13 +242,13 @@ static bool vfio_mdev_is_gap(const struct vfio_mdev *vm, u64 pos, u64 end)
 }
 
 /* How much of a region can be mapped, from its offset on? */
-static u64 vfio_mdev_mappable_size(const struct vfio_mdev *vm,
+static u64 vfio_mdev_mappable_size(const struct vfio_mdev *vmdev,
 				   const struct vfio_mdev_region *region)
 {
 	u64 end = region->info.offset + region->info.size;
 	u64 page_end = ALIGN(end, (u64)PAGE_SIZE);
 
-	if (!vfio_mdev_is_gap(vm, end, page_end))
+	if (!vfio_mdev_is_gap(vmdev, end, page_end))
 		page_end = end;
 	return page_end - region->info.offset;
 }
@@ -279,14 +279,14 @@ static bool vfio_mdev_area_allows(const struct vfio_mdev_region *region,
 
 /**
  * vfio_mdev_check_mmap - does a mapping lie in what may be mapped?
- * @vm: device with regions
+ * @vmdev: device with regions
  * @vma: mapping; loses the right to grow, and to become readable or writable
  *	 where the region is not
  *
  * Context: process context, mmap_lock held for writing, device open.
  * Return: 0 or -EINVAL.
  */
-int vfio_mdev_check_mmap(const struct vfio_mdev *vm, struct vm_area_struct *vma)
+int vfio_mdev_check_mmap(const struct vfio_mdev *vmdev, struct vm_area_struct *vma)
 {
 	const struct vfio_mdev_region *region;
 	u64 len = vma->vm_end - vma->vm_start;
@@ -298,12 +298,12 @@ int vfio_mdev_check_mmap(const struct vfio_mdev *vm, struct vm_area_struct *vma)
 		return -EINVAL;
 
 	pos = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	region = vfio_mdev_find_region(vm, pos);
+	region = vfio_mdev_find_region(vmdev, pos);
 	if (!region)
 		return -EINVAL;
 	flags = region->info.flags;
 	first = pos - region->info.offset;
-	mappable = vfio_mdev_mappable_size(vm, region);
+	mappable = vfio_mdev_mappable_size(vmdev, region);
 	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP) || len > mappable - first ||
 	    !vfio_mdev_area_allows(region, mappable, first, len))
 		return -EINVAL;

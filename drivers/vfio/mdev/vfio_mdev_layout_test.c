@@ -59,11 +59,11 @@ static const struct mdev_parent_ops vfio_mdev_test_ops = {
 
 static struct vfio_mdev *vfio_mdev_test_vm(struct kunit *test)
 {
-	struct vfio_mdev *vm = kunit_kzalloc(test, sizeof(*vm), GFP_KERNEL);
+	struct vfio_mdev *vmdev = kunit_kzalloc(test, sizeof(*vmdev), GFP_KERNEL);
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, vm);
-	vm->ops = &vfio_mdev_test_ops;
-	return vm;
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, vmdev);
+	vmdev->ops = &vfio_mdev_test_ops;
+	return vmdev;
 }
 
 static const struct vfio_mdev_test_answer vfio_mdev_test_usual = {
@@ -106,43 +106,43 @@ static const struct vfio_mdev_test_access vfio_mdev_test_accesses[] = {
 
 static void vfio_mdev_test_clamp(struct kunit *test)
 {
-	struct vfio_mdev *vm = vfio_mdev_test_vm(test);
+	struct vfio_mdev *vmdev = vfio_mdev_test_vm(test);
 	const struct vfio_mdev_test_access *a;
 	unsigned int i;
 
 	vfio_mdev_test_answer = &vfio_mdev_test_usual;
-	KUNIT_ASSERT_EQ(test, 0, vfio_mdev_get_layout(vm));
+	KUNIT_ASSERT_EQ(test, 0, vfio_mdev_get_layout(vmdev));
 	for (i = 0; i < ARRAY_SIZE(vfio_mdev_test_accesses); i++) {
 		a = &vfio_mdev_test_accesses[i];
 		KUNIT_EXPECT_EQ_MSG(test, a->expected,
-				    vfio_mdev_clamp(vm, a->pos, a->count,
+				    vfio_mdev_clamp(vmdev, a->pos, a->count,
 						    a->access),
 				    "%s", a->name);
 	}
-	vfio_mdev_put_layout(vm);
+	vfio_mdev_put_layout(vmdev);
 }
 
 /* Links count from the start of the info that the chain follows. */
 static void vfio_mdev_test_chains(struct kunit *test)
 {
-	struct vfio_mdev *vm = vfio_mdev_test_vm(test);
+	struct vfio_mdev *vmdev = vfio_mdev_test_vm(test);
 	const struct vfio_info_cap_header *cap;
 	const struct vfio_mdev_region *region;
 
 	vfio_mdev_test_answer = &vfio_mdev_test_usual;
-	KUNIT_ASSERT_EQ(test, 0, vfio_mdev_get_layout(vm));
+	KUNIT_ASSERT_EQ(test, 0, vfio_mdev_get_layout(vmdev));
 
-	KUNIT_EXPECT_EQ(test, vm->layout.caps.size, sizeof(*cap));
-	cap = (void *)vm->layout.caps.buf;
+	KUNIT_EXPECT_EQ(test, vmdev->layout.caps.size, sizeof(*cap));
+	cap = (void *)vmdev->layout.caps.buf;
 	KUNIT_EXPECT_EQ(test, cap->next, 0);
 
-	region = &vm->layout.regions[0];
+	region = &vmdev->layout.regions[0];
 	cap = (void *)region->caps.buf;
 	KUNIT_EXPECT_EQ(test, cap->id, 0x7e57);
 	KUNIT_EXPECT_EQ(test, cap->next, sizeof(region->info) + sizeof(*cap));
 	KUNIT_ASSERT_PTR_EQ(test, (void *)region->sparse, (void *)(cap + 1));
 	KUNIT_EXPECT_EQ(test, region->sparse->header.next, 0);
-	vfio_mdev_put_layout(vm);
+	vfio_mdev_put_layout(vmdev);
 }
 
 struct vfio_mdev_test_bad {
@@ -171,7 +171,7 @@ static const struct vfio_mdev_test_bad vfio_mdev_test_bad[] = {
 
 static void vfio_mdev_test_bad_layout(struct kunit *test)
 {
-	struct vfio_mdev *vm = vfio_mdev_test_vm(test);
+	struct vfio_mdev *vmdev = vfio_mdev_test_vm(test);
 	const struct vfio_mdev_test_bad *bad;
 	unsigned int i;
 
@@ -179,10 +179,10 @@ static void vfio_mdev_test_bad_layout(struct kunit *test)
 		bad = &vfio_mdev_test_bad[i];
 		vfio_mdev_test_answer = &bad->answer;
 		KUNIT_EXPECT_EQ_MSG(test, bad->expected,
-				    vfio_mdev_get_layout(vm), "%s", bad->name);
-		KUNIT_EXPECT_NULL_MSG(test, vm->layout.regions, "%s",
+				    vfio_mdev_get_layout(vmdev), "%s", bad->name);
+		KUNIT_EXPECT_NULL_MSG(test, vmdev->layout.regions, "%s",
 				      bad->name);
-		KUNIT_EXPECT_NULL_MSG(test, vm->layout.caps.buf, "%s",
+		KUNIT_EXPECT_NULL_MSG(test, vmdev->layout.caps.buf, "%s",
 				      bad->name);
 	}
 }
@@ -255,22 +255,22 @@ static void vfio_mdev_test_rounds_up(struct kunit *test)
 		{ "an empty neighbour", 0, 0x100, PAGE_SIZE, 0x200, 0 },
 		{ "the topmost", S64_MAX - 0xff, 0xff, 0x100, 0, SZ_4K },
 	};
-	struct vfio_mdev *vm = vfio_mdev_test_vm(test);
+	struct vfio_mdev *vmdev = vfio_mdev_test_vm(test);
 	struct vfio_mdev_region region[2] = {};
 	unsigned int i;
 
-	vm->layout.info.num_regions = ARRAY_SIZE(region);
-	vm->layout.regions = region;
+	vmdev->layout.info.num_regions = ARRAY_SIZE(region);
+	vmdev->layout.regions = region;
 	for (i = 0; i < ARRAY_SIZE(regions); i++) {
 		region[0].info.offset = regions[i].offset;
 		region[0].info.size = regions[i].size;
 		region[1].info.offset = regions[i].other_offset;
 		region[1].info.size = regions[i].other_size;
 		KUNIT_EXPECT_EQ_MSG(test, regions[i].mappable,
-				    vfio_mdev_mappable_size(vm, region),
+				    vfio_mdev_mappable_size(vmdev, region),
 				    "%s", regions[i].name);
 	}
-	vm->layout.regions = NULL;
+	vmdev->layout.regions = NULL;
 }
 
 /* An area at the end of a region does so, too; others are what they are. */

@@ -22,7 +22,7 @@
  *
  * Removal. mdev.ko changes the state of the mediated device, then asks whether there
  * is a user (vfio_mdev_prepare_remove()); a user that comes leaves CLOSED. Both are
- * under vm->lock, so a user that is not seen sees the removal: the two sides stand in
+ * under vmdev->lock, so a user that is not seen sees the removal: the two sides stand in
  * mdev_state.c. mdev.ko is told when a user comes, is here and has left: it does the
  * same under its own lock for a device that removes itself. A further file of an open
  * device passes open_device by, so users are also refused at the match callback,
@@ -31,10 +31,10 @@
  * A user that is on its way in or out cannot be asked: the removal is told to ask
  * again. Store buffering:
  *
- *	it is opened:	write vm->state OPEN; lock and unlock inst->lock, in
+ *	it is opened:	write vmdev->state OPEN; lock and unlock inst->lock, in
  *			mdev_user_here(); read inst->state, and wake a removal
  *	it is removed:	write inst->state; lock and unlock inst->lock, in
- *			mdev_state_claim() or mdev_state_take(); read vm->state, and
+ *			mdev_state_claim() or mdev_state_take(); read vmdev->state, and
  *			wait unless it is OPEN
  *
  * One holds the lock after the other: either the removal asks, or it is woken.
@@ -62,77 +62,77 @@
 /* Opens of all devices so far */
 static atomic_long_t vfio_mdev_opens;
 
-static int vfio_mdev_enter(struct vfio_mdev *vm, enum mdev_cause *why)
+static int vfio_mdev_enter(struct vfio_mdev *vmdev, enum mdev_cause *why)
 {
 	int ret;
 
-	spin_lock(&vm->lock);
+	spin_lock(&vmdev->lock);
 	*why = MDEV_CAUSE_BEING_UNBOUND;
-	ret = vm->unbinding ? -ENODEV : 0;
+	ret = vmdev->unbinding ? -ENODEV : 0;
 	if (!ret) {
 		*why = MDEV_CAUSE_BEING_REMOVED;
-		ret = mdev_user_comes(vm->vdev.dev);
+		ret = mdev_user_comes(vmdev->vdev.dev);
 	}
 	if (!ret) {
-		WRITE_ONCE(vm->open_nr,
+		WRITE_ONCE(vmdev->open_nr,
 			   atomic_long_inc_return(&vfio_mdev_opens));
-		vfio_mdev_set_state(vm, VFIO_MDEV_ENTERED);
+		vfio_mdev_set_state(vmdev, VFIO_MDEV_ENTERED);
 	}
-	spin_unlock(&vm->lock);
+	spin_unlock(&vmdev->lock);
 	return ret;
 }
 
-static void vfio_mdev_leave(struct vfio_mdev *vm)
+static void vfio_mdev_leave(struct vfio_mdev *vmdev)
 {
-	spin_lock(&vm->lock);
-	vfio_mdev_set_state(vm, VFIO_MDEV_CLOSED);
-	spin_unlock(&vm->lock);
-	vfio_mdev_wait_calls(vm);
-	mdev_user_left(vm->vdev.dev);
+	spin_lock(&vmdev->lock);
+	vfio_mdev_set_state(vmdev, VFIO_MDEV_CLOSED);
+	spin_unlock(&vmdev->lock);
+	vfio_mdev_wait_calls(vmdev);
+	mdev_user_left(vmdev->vdev.dev);
 }
 
 /* From here on the vendor gives back what is pinned, and pins no more. */
-static void vfio_mdev_release_vendor(struct vfio_mdev *vm)
+static void vfio_mdev_release_vendor(struct vfio_mdev *vmdev)
 {
-	vfio_mdev_set_state(vm, VFIO_MDEV_RELEASING);
-	vfio_mdev_wait_calls(vm);
-	if (vm->ops->release)
-		vm->ops->release(vm->mdev);
-	vfio_mdev_set_state(vm, VFIO_MDEV_ENTERED);
-	wake_up_all(&vm->wait);
+	vfio_mdev_set_state(vmdev, VFIO_MDEV_RELEASING);
+	vfio_mdev_wait_calls(vmdev);
+	if (vmdev->ops->release)
+		vmdev->ops->release(vmdev->mdev);
+	vfio_mdev_set_state(vmdev, VFIO_MDEV_ENTERED);
+	wake_up_all(&vmdev->wait);
 }
 
 static int vfio_mdev_open_device(struct vfio_device *vdev)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 	enum mdev_cause why = MDEV_CAUSE_NO_OPEN;
 	int ret = -EINVAL;
 
-	if (!vm->ops->open)
+	if (!vmdev->ops->open)
 		goto refused;
 
-	ret = vfio_mdev_enter(vm, &why);
+	ret = vfio_mdev_enter(vmdev, &why);
 	if (ret)
 		goto refused;
-	if (!try_module_get(vm->ops->owner)) {
+	if (!try_module_get(vmdev->ops->owner)) {
 		why = MDEV_CAUSE_OWNER_GOING;
 		ret = -ENODEV;
 		goto leave;
 	}
 
-	vfio_mdev_set_state(vm, VFIO_MDEV_OPENING);
-	vfio_mdev_get_kvm(vm);
+	vfio_mdev_set_state(vmdev, VFIO_MDEV_OPENING);
+	vfio_mdev_get_kvm(vmdev);
 	why = MDEV_CAUSE_PARENT_DRIVER;
-	ret = vm->ops->open(vm->mdev);
+	ret = vmdev->ops->open(vmdev->mdev);
 	if (ret)
 		goto put_kvm;
 	why = MDEV_CAUSE_LAYOUT;
-	ret = vfio_mdev_get_layout(vm);
+	ret = vfio_mdev_get_layout(vmdev);
 	if (ret)
 		goto release;
 
 	/* A removal that reads it sees what the vendor's open wrote. */
-	vfio_mdev_set_state(vm, VFIO_MDEV_OPEN);
+	vfio_mdev_set_state(vmdev, VFIO_MDEV_OPEN);
 	mdev_user_here(vdev->dev);
 	/* A removal that came meanwhile has not asked yet: see the essay */
 	if (mdev_removal_pending(vdev->dev))
@@ -140,14 +140,14 @@ static int vfio_mdev_open_device(struct vfio_device *vdev)
 	return 0;
 
 release:
-	vfio_mdev_release_vendor(vm);
+	vfio_mdev_release_vendor(vmdev);
 put_kvm:
-	vfio_mdev_set_state(vm, VFIO_MDEV_ENTERED);
-	vfio_mdev_wait_calls(vm);
-	vfio_mdev_put_kvm(vm);
-	module_put(vm->ops->owner);
+	vfio_mdev_set_state(vmdev, VFIO_MDEV_ENTERED);
+	vfio_mdev_wait_calls(vmdev);
+	vfio_mdev_put_kvm(vmdev);
+	module_put(vmdev->ops->owner);
 leave:
-	vfio_mdev_leave(vm);
+	vfio_mdev_leave(vmdev);
 	/* A callback's number that is no error would be taken for a file. */
 	if (ret > 0)
 		ret = -EINVAL;
@@ -158,100 +158,100 @@ refused:
 
 static void vfio_mdev_close_device(struct vfio_device *vdev)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
-	vfio_mdev_release_vendor(vm);
-	vfio_mdev_put_layout(vm);
-	vfio_mdev_put_kvm(vm);
-	module_put(vm->ops->owner);
-	vfio_mdev_leave(vm);
+	vfio_mdev_release_vendor(vmdev);
+	vfio_mdev_put_layout(vmdev);
+	vfio_mdev_put_kvm(vmdev);
+	module_put(vmdev->ops->owner);
+	vfio_mdev_leave(vmdev);
 }
 
 static ssize_t vfio_mdev_read(struct vfio_device *vdev, char __user *buf,
 			      size_t count, loff_t *ppos)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
-	if (unlikely(!vm->ops->read))
+	if (unlikely(!vmdev->ops->read))
 		return -EINVAL;
 
-	if (vm->layout.regions) {
-		ssize_t len = vfio_mdev_clamp(vm, *ppos, count,
+	if (vmdev->layout.regions) {
+		ssize_t len = vfio_mdev_clamp(vmdev, *ppos, count,
 					      VFIO_REGION_INFO_FLAG_READ);
 
 		if (len <= 0)
 			return len;
 		count = len;
 	}
-	return vm->ops->read(vm->mdev, buf, count, ppos);
+	return vmdev->ops->read(vmdev->mdev, buf, count, ppos);
 }
 
 static ssize_t vfio_mdev_write(struct vfio_device *vdev, const char __user *buf,
 			       size_t count, loff_t *ppos)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
-	if (unlikely(!vm->ops->write))
+	if (unlikely(!vmdev->ops->write))
 		return -EINVAL;
 
-	if (vm->layout.regions) {
-		ssize_t len = vfio_mdev_clamp(vm, *ppos, count,
+	if (vmdev->layout.regions) {
+		ssize_t len = vfio_mdev_clamp(vmdev, *ppos, count,
 					      VFIO_REGION_INFO_FLAG_WRITE);
 
 		if (len <= 0)
 			return len;
 		count = len;
 	}
-	return vm->ops->write(vm->mdev, buf, count, ppos);
+	return vmdev->ops->write(vmdev->mdev, buf, count, ppos);
 }
 
 static int vfio_mdev_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 	int ret;
 
-	if (!vm->ops->mmap)
+	if (!vmdev->ops->mmap)
 		return -EINVAL;
 
-	if (vm->layout.regions) {
-		ret = vfio_mdev_check_mmap(vm, vma);
+	if (vmdev->layout.regions) {
+		ret = vfio_mdev_check_mmap(vmdev, vma);
 		if (ret)
 			return ret;
 	}
-	return vm->ops->mmap(vm->mdev, vma);
+	return vmdev->ops->mmap(vmdev->mdev, vma);
 }
 
 /* From the VFIO core's own wait; see the essay. */
 static void vfio_mdev_request(struct vfio_device *vdev, unsigned int count)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
 	/* The core also waits for a moment for a device that is closed */
-	if (vfio_mdev_state(vm) != VFIO_MDEV_OPEN)
+	if (vfio_mdev_state(vmdev) != VFIO_MDEV_OPEN)
 		return;
-	if (vm->ops->request)
-		vm->ops->request(vm->mdev, count);
+	if (vmdev->ops->request)
+		vmdev->ops->request(vmdev->mdev, count);
 	else if (!count)
 		dev_notice(vdev->dev, "waiting for its user, who cannot be asked, to close it\n");
 }
 
 static int vfio_mdev_match(struct vfio_device *vdev, char *buf)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 	enum mdev_cause why = MDEV_CAUSE_BEING_REMOVED;
 	int ret = 1;
 
 	if (strcmp(dev_name(vdev->dev), buf))
 		return 0;
 
-	spin_lock(&vm->lock);
-	if (vm->unbinding) {
+	spin_lock(&vmdev->lock);
+	if (vmdev->unbinding) {
 		why = MDEV_CAUSE_BEING_UNBOUND;
 		ret = -ENODEV;
 	} else if (mdev_removal_pending(vdev->dev)) {
 		ret = -EBUSY;
 	}
-	spin_unlock(&vm->lock);
+	spin_unlock(&vmdev->lock);
 	if (ret < 0)
 		mdev_device_failed(vdev->dev, MDEV_ACT_OPEN, why, ret);
 	return ret;
@@ -259,26 +259,26 @@ static int vfio_mdev_match(struct vfio_device *vdev, char *buf)
 
 static void vfio_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
-	if (!vfio_mdev_begin(vm, VFIO_MDEV_NEEDS_PINNABLE)) {
-		wait_event(vm->wait, vfio_mdev_state(vm) != VFIO_MDEV_RELEASING);
+	if (!vfio_mdev_begin(vmdev, VFIO_MDEV_NEEDS_PINNABLE)) {
+		wait_event(vmdev->wait, vfio_mdev_state(vmdev) != VFIO_MDEV_RELEASING);
 		return;
 	}
-	if (vm->ops->dma_unmap)
-		vm->ops->dma_unmap(vm->mdev, iova, length);
-	vfio_mdev_notify_unmap(vm, iova, length);
-	vfio_mdev_end(vm);
+	if (vmdev->ops->dma_unmap)
+		vmdev->ops->dma_unmap(vmdev->mdev, iova, length);
+	vfio_mdev_notify_unmap(vmdev, iova, length);
+	vfio_mdev_end(vmdev);
 }
 
 static int vfio_mdev_device_feature(struct vfio_device *vdev, u32 flags,
 				    void __user *arg, size_t argsz)
 {
-	struct vfio_mdev *vm = to_vfio_mdev(vdev);
+	struct vfio_mdev *vmdev = to_vfio_mdev(vdev);
 
-	if (!vm->ops->device_feature)
+	if (!vmdev->ops->device_feature)
 		return -ENOTTY;
-	return vm->ops->device_feature(vm->mdev, flags, arg, argsz);
+	return vmdev->ops->device_feature(vmdev->mdev, flags, arg, argsz);
 }
 
 static void vfio_mdev_release(struct vfio_device *vdev)
@@ -304,62 +304,62 @@ static const struct vfio_device_ops vfio_mdev_ops = {
 };
 
 /* No call finds it any more; it goes when the last reference does. */
-static void vfio_mdev_forget(struct vfio_mdev *vm)
+static void vfio_mdev_forget(struct vfio_mdev *vmdev)
 {
-	mdev_set_busdata(vm->mdev, NULL);
-	vfio_mdev_wait_calls(vm);
-	vfio_put_device(&vm->vdev);
+	mdev_set_busdata(vmdev->mdev, NULL);
+	vfio_mdev_wait_calls(vmdev);
+	vfio_put_device(&vmdev->vdev);
 }
 
 static int vfio_mdev_probe(struct device *dev)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	int ret;
 
-	vm = vfio_alloc_device(vfio_mdev, vdev, dev, &vfio_mdev_ops);
-	if (IS_ERR(vm))
-		return PTR_ERR(vm);
+	vmdev = vfio_alloc_device(vfio_mdev, vdev, dev, &vfio_mdev_ops);
+	if (IS_ERR(vmdev))
+		return PTR_ERR(vmdev);
 
 	/* The core does it too, but goes on without one when it fails. */
-	ret = vfio_assign_device_set(&vm->vdev, vm);
+	ret = vfio_assign_device_set(&vmdev->vdev, vmdev);
 	if (ret) {
-		vfio_put_device(&vm->vdev);
+		vfio_put_device(&vmdev->vdev);
 		return ret;
 	}
 
-	vm->mdev = mdev_from_dev(dev);
-	vm->ops = mdev_get_parent_ops(vm->mdev);
-	spin_lock_init(&vm->lock);
-	init_waitqueue_head(&vm->wait);
-	BLOCKING_INIT_NOTIFIER_HEAD(&vm->iommu_notifier);
-	BLOCKING_INIT_NOTIFIER_HEAD(&vm->group_notifier);
-	dev_set_drvdata(dev, vm);
-	mdev_set_busdata(vm->mdev, vm);
+	vmdev->mdev = mdev_from_dev(dev);
+	vmdev->ops = mdev_get_parent_ops(vmdev->mdev);
+	spin_lock_init(&vmdev->lock);
+	init_waitqueue_head(&vmdev->wait);
+	BLOCKING_INIT_NOTIFIER_HEAD(&vmdev->iommu_notifier);
+	BLOCKING_INIT_NOTIFIER_HEAD(&vmdev->group_notifier);
+	dev_set_drvdata(dev, vmdev);
+	mdev_set_busdata(vmdev->mdev, vmdev);
 
-	ret = vfio_register_emulated_iommu_dev(&vm->vdev);
+	ret = vfio_register_emulated_iommu_dev(&vmdev->vdev);
 	if (ret)
-		vfio_mdev_forget(vm);
+		vfio_mdev_forget(vmdev);
 	return ret;
 }
 
 static void vfio_mdev_remove(struct device *dev)
 {
-	struct vfio_mdev *vm = dev_get_drvdata(dev);
+	struct vfio_mdev *vmdev = dev_get_drvdata(dev);
 
-	spin_lock(&vm->lock);
-	vm->unbinding = true;
-	spin_unlock(&vm->lock);
+	spin_lock(&vmdev->lock);
+	vmdev->unbinding = true;
+	spin_unlock(&vmdev->lock);
 
-	vfio_unregister_group_dev(&vm->vdev);
-	vfio_mdev_forget(vm);
+	vfio_unregister_group_dev(&vmdev->vdev);
+	vfio_mdev_forget(vmdev);
 }
 
 /* A file without a user is one that is being closed, or is not bound yet. */
-static int vfio_mdev_wait_file(struct vfio_mdev *vm)
+static int vfio_mdev_wait_file(struct vfio_mdev *vmdev)
 {
 	unsigned int i;
 
-	for (i = 0; vfio_compat_has_file(&vm->vdev); i++) {
+	for (i = 0; vfio_compat_has_file(&vmdev->vdev); i++) {
 		if (i == VFIO_MDEV_FILE_RETRIES)
 			return -EBUSY;
 		msleep(VFIO_MDEV_FILE_INTERVAL);
@@ -369,24 +369,24 @@ static int vfio_mdev_wait_file(struct vfio_mdev *vm)
 
 static int vfio_mdev_prepare_remove(struct device *dev, unsigned int count)
 {
-	struct vfio_mdev *vm = dev_get_drvdata(dev);
+	struct vfio_mdev *vmdev = dev_get_drvdata(dev);
 	bool closed;
 
-	spin_lock(&vm->lock);
-	closed = vfio_mdev_state(vm) == VFIO_MDEV_CLOSED;
-	spin_unlock(&vm->lock);
+	spin_lock(&vmdev->lock);
+	closed = vfio_mdev_state(vmdev) == VFIO_MDEV_CLOSED;
+	spin_unlock(&vmdev->lock);
 
 	if (closed)
-		return vfio_mdev_wait_file(vm);
-	if (!vm->ops->request)
+		return vfio_mdev_wait_file(vmdev);
+	if (!vmdev->ops->request)
 		return -EBUSY;
 	/* Being opened, or closed: either ends, and says so */
-	if (vfio_mdev_state(vm) != VFIO_MDEV_OPEN)
+	if (vfio_mdev_state(vmdev) != VFIO_MDEV_OPEN)
 		return -EAGAIN;
-	if (vm->ops->can_request && !vm->ops->can_request(vm->mdev))
+	if (vmdev->ops->can_request && !vmdev->ops->can_request(vmdev->mdev))
 		return -EBUSY;
 
-	vm->ops->request(vm->mdev, count);
+	vmdev->ops->request(vmdev->mdev, count);
 	return -EAGAIN;
 }
 

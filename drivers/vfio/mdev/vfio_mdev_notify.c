@@ -18,21 +18,21 @@ static const unsigned long vfio_mdev_known_events[] = {
 };
 
 static struct blocking_notifier_head *
-vfio_mdev_chain(struct vfio_mdev *vm, enum vfio_notify_type type)
+vfio_mdev_chain(struct vfio_mdev *vmdev, enum vfio_notify_type type)
 {
-	return type == VFIO_IOMMU_NOTIFY ? &vm->iommu_notifier :
-					   &vm->group_notifier;
+	return type == VFIO_IOMMU_NOTIFY ? &vmdev->iommu_notifier :
+					   &vmdev->group_notifier;
 }
 
-static int vfio_mdev_add_notifier(struct vfio_mdev *vm,
+static int vfio_mdev_add_notifier(struct vfio_mdev *vmdev,
 				  enum vfio_notify_type type,
 				  struct notifier_block *nb)
 {
 	int ret;
 
-	ret = blocking_notifier_chain_register(vfio_mdev_chain(vm, type), nb);
+	ret = blocking_notifier_chain_register(vfio_mdev_chain(vmdev, type), nb);
 	if (!ret && type == VFIO_GROUP_NOTIFY)
-		vfio_mdev_tell_kvm(vm, nb);
+		vfio_mdev_tell_kvm(vmdev, nb);
 	return ret;
 }
 
@@ -53,7 +53,7 @@ static int vfio_mdev_add_notifier(struct vfio_mdev *vm,
 int vfio_register_notifier(struct device *dev, enum vfio_notify_type type,
 			   unsigned long *events, struct notifier_block *nb)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	int ret;
 
 	if (!dev || !nb || !events || !*events ||
@@ -65,11 +65,11 @@ int vfio_register_notifier(struct device *dev, enum vfio_notify_type type,
 		return -EINVAL;
 
 	/* Until release: later the vendor would not take it back */
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_PINNABLE);
-	if (!vm)
+	vmdev = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_PINNABLE);
+	if (!vmdev)
 		return -ENODEV;
-	ret = vfio_mdev_add_notifier(vm, type, nb);
-	vfio_mdev_end(vm);
+	ret = vfio_mdev_add_notifier(vmdev, type, nb);
+	vfio_mdev_end(vmdev);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_register_notifier);
@@ -86,31 +86,31 @@ EXPORT_SYMBOL(vfio_register_notifier);
 int vfio_unregister_notifier(struct device *dev, enum vfio_notify_type type,
 			     struct notifier_block *nb)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	int ret;
 
 	if (!dev || !nb ||
 	    (unsigned int)type >= ARRAY_SIZE(vfio_mdev_known_events))
 		return -EINVAL;
 
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_BOUND);
-	if (!vm)
+	vmdev = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_BOUND);
+	if (!vmdev)
 		return -ENODEV;
-	ret = blocking_notifier_chain_unregister(vfio_mdev_chain(vm, type), nb);
-	vfio_mdev_end(vm);
+	ret = blocking_notifier_chain_unregister(vfio_mdev_chain(vmdev, type), nb);
+	vfio_mdev_end(vmdev);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_unregister_notifier);
 
 /**
  * vfio_mdev_notify_unmap - tell the vendor's notifiers of an unmapping
- * @vm: device
+ * @vmdev: device
  * @iova: start of what the user unmaps
  * @length: its length
  *
  * Context: process context, from the core's dma_unmap.
  */
-void vfio_mdev_notify_unmap(struct vfio_mdev *vm, u64 iova, u64 length)
+void vfio_mdev_notify_unmap(struct vfio_mdev *vmdev, u64 iova, u64 length)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
 		.argsz = sizeof(unmap),
@@ -118,6 +118,6 @@ void vfio_mdev_notify_unmap(struct vfio_mdev *vm, u64 iova, u64 length)
 		.size = length,
 	};
 
-	blocking_notifier_call_chain(&vm->iommu_notifier,
+	blocking_notifier_call_chain(&vmdev->iommu_notifier,
 				     VFIO_IOMMU_NOTIFY_DMA_UNMAP, &unmap);
 }

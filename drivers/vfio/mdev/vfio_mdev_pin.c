@@ -41,34 +41,34 @@
  * How many of the @nr numbers at @pfn follow each other? An iommufd unpins just
  * what was pinned as a whole, so there each page is a run.
  */
-static int vfio_mdev_run(struct vfio_mdev *vm, const unsigned long *pfn, int nr)
+static int vfio_mdev_run(struct vfio_mdev *vmdev, const unsigned long *pfn, int nr)
 {
 	int n = 1;
 
-	if (vfio_compat_on_iommufd(&vm->vdev))
+	if (vfio_compat_on_iommufd(&vmdev->vdev))
 		return 1;
 	while (n < nr && pfn[n] == pfn[0] + n)
 		n++;
 	return n;
 }
 
-static void vfio_mdev_unpin_runs(struct vfio_mdev *vm,
+static void vfio_mdev_unpin_runs(struct vfio_mdev *vmdev,
 				 const unsigned long *pfn, int nr)
 {
 	int run;
 
 	for (; nr; pfn += run, nr -= run) {
-		run = vfio_mdev_run(vm, pfn, nr);
-		vfio_unpin_pages(&vm->vdev, (dma_addr_t)*pfn << PAGE_SHIFT,
+		run = vfio_mdev_run(vmdev, pfn, nr);
+		vfio_unpin_pages(&vmdev->vdev, (dma_addr_t)*pfn << PAGE_SHIFT,
 				 run);
 	}
 }
 
 /* Without somebody to tell, the user could not unmap what is pinned. */
-static bool vfio_mdev_hears_unmap(struct vfio_mdev *vm)
+static bool vfio_mdev_hears_unmap(struct vfio_mdev *vmdev)
 {
-	return vm->ops->dma_unmap ||
-	       rcu_access_pointer(vm->iommu_notifier.head);
+	return vmdev->ops->dma_unmap ||
+	       rcu_access_pointer(vmdev->iommu_notifier.head);
 }
 
 static int vfio_mdev_check_pfns(const unsigned long *pfn, int nr)
@@ -86,7 +86,7 @@ static int vfio_mdev_check_pfns(const unsigned long *pfn, int nr)
 	return 0;
 }
 
-static int vfio_mdev_pin_runs(struct vfio_mdev *vm, const unsigned long *pfn,
+static int vfio_mdev_pin_runs(struct vfio_mdev *vmdev, const unsigned long *pfn,
 			      int nr, int prot, unsigned long *phys_pfn)
 {
 	int done, run, ret, i;
@@ -95,8 +95,8 @@ static int vfio_mdev_pin_runs(struct vfio_mdev *vm, const unsigned long *pfn,
 		/* A struct page pointer takes the room of its frame number */
 		struct page **pages = (struct page **)&phys_pfn[done];
 
-		run = vfio_mdev_run(vm, &pfn[done], nr - done);
-		ret = vfio_pin_pages(&vm->vdev,
+		run = vfio_mdev_run(vmdev, &pfn[done], nr - done);
+		ret = vfio_pin_pages(&vmdev->vdev,
 				     (dma_addr_t)pfn[done] << PAGE_SHIFT, run,
 				     prot, pages);
 		if (ret != run)
@@ -108,11 +108,11 @@ static int vfio_mdev_pin_runs(struct vfio_mdev *vm, const unsigned long *pfn,
 
 unwind:
 	if (ret > 0) {
-		vfio_unpin_pages(&vm->vdev, (dma_addr_t)pfn[done] << PAGE_SHIFT,
+		vfio_unpin_pages(&vmdev->vdev, (dma_addr_t)pfn[done] << PAGE_SHIFT,
 				 ret);
 		ret = -EFAULT;
 	}
-	vfio_mdev_unpin_runs(vm, pfn, done);
+	vfio_mdev_unpin_runs(vmdev, pfn, done);
 	memset(phys_pfn, 0, nr * sizeof(*phys_pfn));
 	return ret ?: -EFAULT;
 }
@@ -123,17 +123,17 @@ static int vfio_mdev_pin_failed(struct device *dev, enum mdev_cause why, int ret
 	return ret;
 }
 
-static int vfio_mdev_pin(struct vfio_mdev *vm, const unsigned long *pfn,
+static int vfio_mdev_pin(struct vfio_mdev *vmdev, const unsigned long *pfn,
 			 int nr, int prot, unsigned long *phys_pfn)
 {
-	struct device *dev = vm->vdev.dev;
+	struct device *dev = vmdev->vdev.dev;
 	int ret;
 
 	BUILD_BUG_ON(sizeof(struct page *) != sizeof(*phys_pfn));
 
-	if (!vfio_mdev_hears_unmap(vm))
+	if (!vfio_mdev_hears_unmap(vmdev))
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_UNHEARD, -EINVAL);
-	ret = vfio_mdev_pin_runs(vm, pfn, nr, prot, phys_pfn);
+	ret = vfio_mdev_pin_runs(vmdev, pfn, nr, prot, phys_pfn);
 	if (ret < 0)
 		vfio_mdev_pin_failed(dev, MDEV_CAUSE_MEMORY, ret);
 	return ret;
@@ -162,7 +162,7 @@ static int vfio_mdev_pin(struct vfio_mdev *vm, const unsigned long *pfn,
 int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
 			int prot, unsigned long *phys_pfn)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	int ret;
 
 	if (!dev)
@@ -173,11 +173,11 @@ int vfio_mdev_pin_pages(struct device *dev, unsigned long *user_pfn, int npage,
 	if (ret)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_ARGUMENTS, ret);
 
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_PINNABLE);
-	if (!vm)
+	vmdev = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_PINNABLE);
+	if (!vmdev)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_NOT_OPEN, -ENODEV);
-	ret = vfio_mdev_pin(vm, user_pfn, npage, prot, phys_pfn);
-	vfio_mdev_end(vm);
+	ret = vfio_mdev_pin(vmdev, user_pfn, npage, prot, phys_pfn);
+	vfio_mdev_end(vmdev);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_mdev_pin_pages);
@@ -196,7 +196,7 @@ EXPORT_SYMBOL(vfio_mdev_pin_pages);
 int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
 			  int npage)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	int ret;
 
 	if (!dev)
@@ -205,11 +205,11 @@ int vfio_mdev_unpin_pages(struct device *dev, unsigned long *user_pfn,
 	if (ret)
 		return ret;
 
-	vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
-	if (!vm)
+	vmdev = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
+	if (!vmdev)
 		return -ENODEV;
-	vfio_mdev_unpin_runs(vm, user_pfn, npage);
-	vfio_mdev_end(vm);
+	vfio_mdev_unpin_runs(vmdev, user_pfn, npage);
+	vfio_mdev_end(vmdev);
 	return npage;
 }
 EXPORT_SYMBOL(vfio_mdev_unpin_pages);
@@ -249,14 +249,14 @@ static struct vfio_mdev *vfio_mdev_begin_handle(struct vfio_group *group,
  */
 struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
+	struct vfio_mdev *vmdev = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
 	struct vfio_mdev_handle *handle;
 	unsigned long open_nr;
 
-	if (!vm)
+	if (!vmdev)
 		return ERR_PTR(-ENODEV);
 	/* Of this open, even where that is just ending: the call keeps the next away. */
-	open_nr = READ_ONCE(vm->open_nr);
+	open_nr = READ_ONCE(vmdev->open_nr);
 	handle = kmalloc(sizeof(*handle), GFP_KERNEL);
 	if (handle) {
 		/* Open, it holds this module. */
@@ -264,20 +264,20 @@ struct vfio_group *vfio_group_get_external_user_from_dev(struct device *dev)
 		handle->dev = get_device(dev);
 		handle->open_nr = open_nr;
 	}
-	vfio_mdev_end(vm);
+	vfio_mdev_end(vmdev);
 	return handle ? (struct vfio_group *)handle : ERR_PTR(-ENOMEM);
 }
 EXPORT_SYMBOL_GPL(vfio_group_get_external_user_from_dev);
 
 static int vfio_mdev_match_group(struct device *dev, const void *file)
 {
-	struct vfio_mdev *vm = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
+	struct vfio_mdev *vmdev = vfio_mdev_begin_dev(dev, VFIO_MDEV_NEEDS_USER);
 	bool has;
 
-	if (!vm)
+	if (!vmdev)
 		return 0;
-	has = vfio_file_has_dev((struct file *)file, &vm->vdev);
-	vfio_mdev_end(vm);
+	has = vfio_file_has_dev((struct file *)file, &vmdev->vdev);
+	vfio_mdev_end(vmdev);
 	return has;
 }
 
@@ -340,7 +340,7 @@ int vfio_group_pin_pages(struct vfio_group *group,
 			 unsigned long *user_iova_pfn, int npage, int prot,
 			 unsigned long *phys_pfn)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	struct device *dev;
 	int ret;
 
@@ -351,11 +351,11 @@ int vfio_group_pin_pages(struct vfio_group *group,
 	if (ret)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_ARGUMENTS, ret);
 
-	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_PINNABLE);
-	if (!vm)
+	vmdev = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_PINNABLE);
+	if (!vmdev)
 		return vfio_mdev_pin_failed(dev, MDEV_CAUSE_NOT_OPEN, -ENODEV);
-	ret = vfio_mdev_pin(vm, user_iova_pfn, npage, prot, phys_pfn);
-	vfio_mdev_end(vm);
+	ret = vfio_mdev_pin(vmdev, user_iova_pfn, npage, prot, phys_pfn);
+	vfio_mdev_end(vmdev);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_group_pin_pages);
@@ -373,7 +373,7 @@ EXPORT_SYMBOL(vfio_group_pin_pages);
 int vfio_group_unpin_pages(struct vfio_group *group,
 			   unsigned long *user_iova_pfn, int npage)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	int ret;
 
 	if (!group)
@@ -382,11 +382,11 @@ int vfio_group_unpin_pages(struct vfio_group *group,
 	if (ret)
 		return ret;
 
-	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_USER);
-	if (!vm)
+	vmdev = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_USER);
+	if (!vmdev)
 		return -ENODEV;
-	vfio_mdev_unpin_runs(vm, user_iova_pfn, npage);
-	vfio_mdev_end(vm);
+	vfio_mdev_unpin_runs(vmdev, user_iova_pfn, npage);
+	vfio_mdev_end(vmdev);
 	return npage;
 }
 EXPORT_SYMBOL(vfio_group_unpin_pages);
@@ -408,16 +408,16 @@ EXPORT_SYMBOL(vfio_group_unpin_pages);
 int vfio_mdev_dma_rw(struct vfio_group *group, dma_addr_t user_iova,
 		     void *data, size_t len, bool write)
 {
-	struct vfio_mdev *vm;
+	struct vfio_mdev *vmdev;
 	int ret;
 
 	if (!group || !data || !len)
 		return -EINVAL;
-	vm = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_USER);
-	if (!vm)
+	vmdev = vfio_mdev_begin_handle(group, VFIO_MDEV_NEEDS_USER);
+	if (!vmdev)
 		return -ENODEV;
-	ret = vfio_dma_rw(&vm->vdev, user_iova, data, len, write);
-	vfio_mdev_end(vm);
+	ret = vfio_dma_rw(&vmdev->vdev, user_iova, data, len, write);
+	vfio_mdev_end(vmdev);
 	return ret;
 }
 EXPORT_SYMBOL(vfio_mdev_dma_rw);
