@@ -7,7 +7,7 @@
  * stay. That is all that sizing a BAR needs: the address bits below its size
  * are not writable, so what is read after writing ones is the size.
  *
- * No locks, no device: whoever calls has exclusive use of the struct
+ * No locks, no device: the caller has exclusive use of the struct
  * mdev_pci_config. The one exception is mdev_pci_config_memory_on(), which
  * reads a single byte and may be called at any time.
  */
@@ -204,8 +204,8 @@ void mdev_pci_config_reset(struct mdev_pci_config *config)
 		WRITE_ONCE(config->byte[i].value, config->byte[i].reset);
 }
 
-u32 mdev_pci_config_load(const struct mdev_pci_config *config,
-			 unsigned int offset, unsigned int width)
+u32 mdev_pci_config_value(const struct mdev_pci_config *config,
+			  unsigned int offset, unsigned int width)
 {
 	unsigned int i;
 	u32 val = 0;
@@ -216,9 +216,9 @@ u32 mdev_pci_config_load(const struct mdev_pci_config *config,
 	return val;
 }
 
-/* Set what software cannot. */
-void mdev_pci_config_put(struct mdev_pci_config *config, unsigned int offset,
-			 unsigned int width, u32 val)
+/* The device changes a value, also where software cannot. */
+void mdev_pci_config_set_value(struct mdev_pci_config *config, unsigned int offset,
+			       unsigned int width, u32 val)
 {
 	unsigned int i;
 
@@ -249,7 +249,7 @@ static u8 mdev_pci_msi_accept(u8 new)
 	return (new & ~PCI_MSI_FLAGS_QSIZE) | capable << 4;
 }
 
-static void mdev_pci_config_store_byte(struct mdev_pci_config *config,
+static void mdev_pci_config_write_byte(struct mdev_pci_config *config,
 				       unsigned int offset, u8 val)
 {
 	struct mdev_pci_byte *byte = &config->byte[offset];
@@ -267,13 +267,13 @@ static void mdev_pci_config_store_byte(struct mdev_pci_config *config,
 }
 
 /* What a write by software does. */
-void mdev_pci_config_store(struct mdev_pci_config *config, unsigned int offset,
+void mdev_pci_config_write(struct mdev_pci_config *config, unsigned int offset,
 			   unsigned int width, u32 val)
 {
 	unsigned int i;
 
 	for (i = 0; i < width; i++)
-		mdev_pci_config_store_byte(config, offset + i, val >> (8 * i));
+		mdev_pci_config_write_byte(config, offset + i, val >> (8 * i));
 }
 
 void mdev_pci_config_clear_status(struct mdev_pci_config *config)

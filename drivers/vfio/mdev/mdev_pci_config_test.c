@@ -43,8 +43,8 @@ static u32 mdev_pci_test_written(struct mdev_pci_config *config,
 				 unsigned int offset, unsigned int width,
 				 u32 val)
 {
-	mdev_pci_config_store(config, offset, width, val);
-	return mdev_pci_config_load(config, offset, width);
+	mdev_pci_config_write(config, offset, width, val);
+	return mdev_pci_config_value(config, offset, width);
 }
 
 static void mdev_pci_test_header(struct kunit *test)
@@ -52,15 +52,15 @@ static void mdev_pci_test_header(struct kunit *test)
 	struct mdev_pci_config *config = test->priv;
 
 	KUNIT_EXPECT_EQ(test, 0x56781234,
-			mdev_pci_config_load(config, PCI_VENDOR_ID, 4));
+			mdev_pci_config_value(config, PCI_VENDOR_ID, 4));
 	KUNIT_EXPECT_EQ(test, 0x07000210,
-			mdev_pci_config_load(config, PCI_CLASS_REVISION, 4));
+			mdev_pci_config_value(config, PCI_CLASS_REVISION, 4));
 	KUNIT_EXPECT_EQ(test, 0xdef09abc,
-			mdev_pci_config_load(config, PCI_SUBSYSTEM_VENDOR_ID, 4));
+			mdev_pci_config_value(config, PCI_SUBSYSTEM_VENDOR_ID, 4));
 	KUNIT_EXPECT_EQ(test, 0x0100,
-			mdev_pci_config_load(config, PCI_INTERRUPT_LINE, 2));
+			mdev_pci_config_value(config, PCI_INTERRUPT_LINE, 2));
 	KUNIT_EXPECT_EQ(test, PCI_COMMAND_IO | PCI_COMMAND_MEMORY,
-			mdev_pci_config_load(config, PCI_COMMAND, 2));
+			mdev_pci_config_value(config, PCI_COMMAND, 2));
 
 	KUNIT_EXPECT_EQ(test, 0x56781234,
 			mdev_pci_test_written(config, PCI_VENDOR_ID, 4, 0));
@@ -94,7 +94,7 @@ static void mdev_pci_test_status(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0,
 			mdev_pci_test_written(config, PCI_STATUS, 2, 0xffff));
-	mdev_pci_config_put(config, PCI_STATUS, 2, MDEV_PCI_STATUS_CLEARABLE);
+	mdev_pci_config_set_value(config, PCI_STATUS, 2, MDEV_PCI_STATUS_CLEARABLE);
 	KUNIT_EXPECT_EQ(test, MDEV_PCI_STATUS_CLEARABLE,
 			mdev_pci_test_written(config, PCI_STATUS, 2, 0));
 	KUNIT_EXPECT_EQ(test,
@@ -102,7 +102,7 @@ static void mdev_pci_test_status(struct kunit *test)
 			mdev_pci_test_written(config, PCI_STATUS, 2,
 					      PCI_STATUS_PARITY));
 	mdev_pci_config_clear_status(config);
-	KUNIT_EXPECT_EQ(test, 0, mdev_pci_config_load(config, PCI_STATUS, 2));
+	KUNIT_EXPECT_EQ(test, 0, mdev_pci_config_value(config, PCI_STATUS, 2));
 }
 
 static void mdev_pci_test_sizing(struct kunit *test)
@@ -122,9 +122,9 @@ static void mdev_pci_test_sizing(struct kunit *test)
 			mdev_pci_test_written(config, PCI_BASE_ADDRESS_1, 4,
 					      0xe0000123));
 	/* An address can be written a byte at a time. */
-	mdev_pci_config_store(config, PCI_BASE_ADDRESS_1 + 1, 1, 0xab);
+	mdev_pci_config_write(config, PCI_BASE_ADDRESS_1 + 1, 1, 0xab);
 	KUNIT_EXPECT_EQ(test, 0xe000a000,
-			mdev_pci_config_load(config, PCI_BASE_ADDRESS_1, 4));
+			mdev_pci_config_value(config, PCI_BASE_ADDRESS_1, 4));
 }
 
 static void mdev_pci_test_caps(struct kunit *test)
@@ -150,13 +150,13 @@ static void mdev_pci_test_caps(struct kunit *test)
 	mdev_pci_config_reset(config);
 
 	KUNIT_EXPECT_EQ(test, PCI_STATUS_CAP_LIST,
-			mdev_pci_config_load(config, PCI_STATUS, 2));
+			mdev_pci_config_value(config, PCI_STATUS, 2));
 	KUNIT_EXPECT_EQ(test, 0x40,
-			mdev_pci_config_load(config, PCI_CAPABILITY_LIST, 1));
+			mdev_pci_config_value(config, PCI_CAPABILITY_LIST, 1));
 	KUNIT_EXPECT_EQ(test, 0x22114800 | PCI_CAP_ID_VNDR,
-			mdev_pci_config_load(config, 0x40, 4));
+			mdev_pci_config_value(config, 0x40, 4));
 	KUNIT_EXPECT_EQ(test, 0x0000 | PCI_CAP_ID_EXP,
-			mdev_pci_config_load(config, 0x48, 2));
+			mdev_pci_config_value(config, 0x48, 2));
 	KUNIT_EXPECT_EQ(test, 0xf2114800 | PCI_CAP_ID_VNDR,
 			mdev_pci_test_written(config, 0x40, 4, ~0));
 }
@@ -177,11 +177,11 @@ static void mdev_pci_test_ext_caps(struct kunit *test)
 						    2, body, NULL, 8));
 	mdev_pci_config_reset(config);
 	KUNIT_EXPECT_EQ(test, 0x10c10000 | PCI_EXT_CAP_ID_DSN,
-			mdev_pci_config_load(config, 0x100, 4));
+			mdev_pci_config_value(config, 0x100, 4));
 	KUNIT_EXPECT_EQ(test, 0x04030201,
-			mdev_pci_config_load(config, 0x104, 4));
+			mdev_pci_config_value(config, 0x104, 4));
 	KUNIT_EXPECT_EQ(test, 0x00020000 | PCI_EXT_CAP_ID_VNDR,
-			mdev_pci_config_load(config, 0x10c, 4));
+			mdev_pci_config_value(config, 0x10c, 4));
 }
 
 /* Where only some values of a writable field make sense */

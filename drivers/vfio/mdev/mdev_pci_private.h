@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of mdev_pci.ko share. Calls go downwards only:
+ *
+ *	mdev_pci_caps.c    capabilities that the vendor adds
+ *	mdev_pci_regions.c regions, and accesses to them
+ *	mdev_pci_main.c    the life of a device
+ *	mdev_pci_config.c, mdev_pci_irqs.c, mdev_pci_check.c  its parts
+ */
 #ifndef _MDEV_PCI_PRIVATE_H
 #define _MDEV_PCI_PRIVATE_H
 
@@ -36,12 +44,12 @@ int mdev_pci_config_add_ext_cap(struct mdev_pci_config *config, u16 id,
 				u8 version, const u8 *body, const u8 *writable,
 				size_t len);
 void mdev_pci_config_reset(struct mdev_pci_config *config);
-u32 mdev_pci_config_load(const struct mdev_pci_config *config,
-			 unsigned int offset, unsigned int width);
-void mdev_pci_config_store(struct mdev_pci_config *config, unsigned int offset,
+u32 mdev_pci_config_value(const struct mdev_pci_config *config,
+			  unsigned int offset, unsigned int width);
+void mdev_pci_config_write(struct mdev_pci_config *config, unsigned int offset,
 			   unsigned int width, u32 val);
-void mdev_pci_config_put(struct mdev_pci_config *config, unsigned int offset,
-			 unsigned int width, u32 val);
+void mdev_pci_config_set_value(struct mdev_pci_config *config, unsigned int offset,
+			       unsigned int width, u32 val);
 void mdev_pci_config_clear_status(struct mdev_pci_config *config);
 bool mdev_pci_config_memory_on(const struct mdev_pci_config *config);
 

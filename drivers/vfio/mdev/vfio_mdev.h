@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of vfio_mdev.ko share. */
+/*
+ * What the files of vfio_mdev.ko share. Calls go downwards only:
+ *
+ *	vfio_mdev_main.c     opening, closing, what a user does with the file
+ *	vfio_mdev_ioctl.c    VFIO commands
+ *	vfio_mdev_layout.c   regions
+ *	vfio_mdev_pin.c, vfio_mdev_notify.c  what the vendor does
+ *	vfio_mdev_kvm.c      the virtual machine
+ *	vfio_mdev_call.c     calls from the vendor's side
+ */
 #ifndef VFIO_MDEV_H
 #define VFIO_MDEV_H
 

@@ -13,7 +13,7 @@ need_root
 [ -d $said ] || skip_all "the kernel has no KUnit, or no debugfs is mounted"
 trap unload_all EXIT
 suites=(mdev-classic mdev-sysfs vfio-mdev-layout mdev-pci-config
-	mdev-pci-check mdev-pci-core mdev-pci-irqs)
+	mdev-pci-check mdev-pci-regions mdev-pci-irqs)
 for module in mdev vfio_mdev mdev_pci vfio_iommu_type1; do
 	need_module $module
 done

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PCI-like mediated devices: life, regions, accesses
+ * PCI-like mediated devices: regions, and accesses to them
  *
- * A struct mdev_pci lives in what the vendor driver keeps for the device, from
- * mdev_pci_init() in its create to mdev_pci_destroy() in its remove; the
- * mediated device's drvdata points to it. Description and capabilities do not
- * change after create. While the device is open, users read and write it from
- * as many CPUs as they have threads: pci->config_lock covers the values in
- * configuration space, the vendor's own locks cover what is behind the BARs.
- * No lock is held around a callback of the vendor, and none while user memory
- * is touched.
+ * Region and position are in the file offset, as with vfio-pci. An access of any
+ * length is made in steps of the natural size, 1 to 8 bytes, each through a kernel
+ * value: no memory of a size that the user chose. Each step goes to configuration
+ * space, to the vendor's callback for the BAR or for the further region, or to the
+ * MSI-X table and pending bits, which are here.
  *
- * An access of any length is made in steps of the natural size, 1 to 8 bytes,
- * each through a kernel value: no memory of a size that the user chose.
+ * Locks: see mdev_pci_main.c.
  */
 #include <linux/log2.h>
 #include <linux/module.h>
@@ -23,394 +19,6 @@
 #include <linux/uaccess.h>
 
 #include "mdev_pci_private.h"
-
-/* Capabilities, from the third byte on */
-struct mdev_pci_msi_body {
-	__le16 flags;
-	__le32 address_lo;
-	__le32 address_hi;
-	__le16 data;
-} __packed;
-
-struct mdev_pci_msix_body {
-	__le16 flags;
-	__le32 table;
-	__le32 pba;
-} __packed;
-
-static int mdev_pci_check_desc(struct device *parent,
-			       const struct mdev_pci_desc *desc)
-{
-	const char *fault;
-	unsigned int i;
-
-	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
-		fault = mdev_pci_bar_fault(&desc->bar[i], i);
-		if (fault) {
-			dev_err(parent,
-				"BAR %u of its mediated devices cannot be, %s: size %#llx, flags %#x\n",
-				i, fault, desc->bar[i].size, desc->bar[i].flags);
-			return -EINVAL;
-		}
-	}
-
-	fault = mdev_pci_regions_fault(desc, &i);
-	if (fault) {
-		dev_err(parent,
-			"further region %u of its mediated devices cannot be, %s\n",
-			i, fault);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/**
- * mdev_pci_init - make the PCI side of a new mediated device
- * @pci: zeroed, in what the driver keeps for the device
- * @mdev: the device; its drvdata will point to @pci
- * @desc: what it looks like; stays in place for as long as the device does
- *
- * To be called from the create callback, undone with mdev_pci_destroy().
- *
- * Return: 0; EINVAL if @desc does not describe a PCI device, with a line in the
- * kernel log if it is for its BARs or regions; ENOMEM.
- */
-int mdev_pci_init(struct mdev_pci *pci, struct mdev_device *mdev,
-		  const struct mdev_pci_desc *desc)
-{
-	int ret;
-
-	ret = mdev_pci_check_desc(mdev_parent_dev(mdev), desc);
-	if (ret)
-		return ret;
-
-	pci->mdev = mdev;
-	pci->desc = desc;
-	mutex_init(&pci->config_lock);
-
-	ret = mdev_pci_config_init(&pci->config, desc);
-	if (ret)
-		return ret;
-
-	ret = mdev_pci_irqs_init(&pci->irqs, desc->interrupt_pin);
-	if (ret) {
-		mdev_pci_config_free(&pci->config);
-		return ret;
-	}
-
-	mdev_set_drvdata(mdev, pci);
-	return 0;
-}
-EXPORT_SYMBOL(mdev_pci_init);
-
-/**
- * mdev_pci_destroy - opposite of mdev_pci_init()
- * @pci: device, not open
- */
-void mdev_pci_destroy(struct mdev_pci *pci)
-{
-	mdev_set_drvdata(pci->mdev, NULL);
-	mdev_pci_irqs_destroy(&pci->irqs);
-	mdev_pci_config_free(&pci->config);
-	mutex_destroy(&pci->config_lock);
-}
-EXPORT_SYMBOL(mdev_pci_destroy);
-
-/**
- * mdev_pci_add_cap - add a capability
- * @pci: device, in its create
- * @id: capability id, %PCI_CAP_ID_EXP and its kin
- * @body: what follows the id and the link at open
- * @writable: the bits of @body that software can write; NULL: none
- * @len: length of @body
- *
- * Return: its offset in configuration space, or ENOSPC.
- */
-int mdev_pci_add_cap(struct mdev_pci *pci, u8 id, const void *body,
-		     const void *writable, size_t len)
-{
-	return mdev_pci_config_add_cap(&pci->config, id, body, writable, len);
-}
-EXPORT_SYMBOL(mdev_pci_add_cap);
-
-/**
- * mdev_pci_add_ext_cap - add an extended capability
- * @pci: device with 4096 bytes of configuration space, in its create
- * @id: %PCI_EXT_CAP_ID_DSN and its kin
- * @version: version of the capability
- * @body: what follows the four bytes of its header at open
- * @writable: the bits of @body that software can write; NULL: none
- * @len: length of @body
- *
- * Return: its offset in configuration space, EINVAL or ENOSPC.
- */
-int mdev_pci_add_ext_cap(struct mdev_pci *pci, u16 id, u8 version,
-			 const void *body, const void *writable, size_t len)
-{
-	return mdev_pci_config_add_ext_cap(&pci->config, id, version, body,
-					   writable, len);
-}
-EXPORT_SYMBOL(mdev_pci_add_ext_cap);
-
-/**
- * mdev_pci_add_vendor_cap - add a vendor-specific capability
- * @pci: device, in its create
- * @body: what follows the byte with the capability's length at open
- * @writable: the bits of @body that software can write; NULL: none
- * @len: length of @body
- *
- * Return: its offset in configuration space, or ENOSPC.
- */
-int mdev_pci_add_vendor_cap(struct mdev_pci *pci, const void *body,
-			    const void *writable, size_t len)
-{
-	u8 data[PCI_CFG_SPACE_SIZE] = {}, mask[PCI_CFG_SPACE_SIZE] = {};
-
-	if (len > PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF - 3)
-		return -ENOSPC;
-
-	data[0] = PCI_CAP_FLAGS + 1 + len;
-	memcpy(data + 1, body, len);
-	if (writable)
-		memcpy(mask + 1, writable, len);
-
-	return mdev_pci_add_cap(pci, PCI_CAP_ID_VNDR, data, mask, len + 1);
-}
-EXPORT_SYMBOL(mdev_pci_add_vendor_cap);
-
-/**
- * mdev_pci_add_pm - add the power management capability, with D0 and D3hot
- * @pci: device, in its create
- *
- * The device keeps its state in D3hot.
- *
- * Return: its offset in configuration space, EEXIST or ENOSPC.
- */
-int mdev_pci_add_pm(struct mdev_pci *pci)
-{
-	static const u8 body[PCI_PM_SIZEOF - PCI_CAP_FLAGS] = {
-		[PCI_PM_PMC - PCI_CAP_FLAGS] = 3, /* version */
-		[PCI_PM_CTRL - PCI_CAP_FLAGS] = PCI_PM_CTRL_NO_SOFT_RESET,
-	};
-	static const u8 writable[sizeof(body)] = {
-		[PCI_PM_CTRL - PCI_CAP_FLAGS] = PCI_PM_CTRL_STATE_MASK,
-	};
-	int offset;
-
-	if (pci->config.pm)
-		return -EEXIST;
-
-	offset = mdev_pci_add_cap(pci, PCI_CAP_ID_PM, body, writable,
-				  sizeof(body));
-	if (offset > 0)
-		pci->config.pm = offset;
-	return offset;
-}
-EXPORT_SYMBOL(mdev_pci_add_pm);
-
-/**
- * mdev_pci_add_msi - let the device send MSI
- * @pci: device, in its create
- * @vectors: how many, a power of two up to 32
- *
- * Return: offset of the capability in configuration space, EINVAL, EEXIST,
- * ENOSPC or ENOMEM.
- */
-int mdev_pci_add_msi(struct mdev_pci *pci, unsigned int vectors)
-{
-	struct mdev_pci_msi_body body = {
-		.flags = cpu_to_le16(PCI_MSI_FLAGS_64BIT),
-	};
-	static const struct mdev_pci_msi_body writable = {
-		.flags = cpu_to_le16(PCI_MSI_FLAGS_ENABLE |
-				     PCI_MSI_FLAGS_QSIZE),
-		.address_lo = cpu_to_le32(0xfffffffc),
-		.address_hi = cpu_to_le32(0xffffffff),
-		.data = cpu_to_le16(0xffff),
-	};
-	int offset, ret;
-
-	if (!is_power_of_2(vectors) || vectors > 32)
-		return -EINVAL;
-	if (pci->config.msi)
-		return -EEXIST;
-
-	body.flags |= cpu_to_le16(ilog2(vectors) << 1);
-	ret = mdev_pci_irqs_add(&pci->irqs, VFIO_PCI_MSI_IRQ_INDEX, vectors);
-	if (ret)
-		return ret;
-
-	offset = mdev_pci_add_cap(pci, PCI_CAP_ID_MSI, &body, &writable,
-				  sizeof(body));
-	if (offset > 0)
-		pci->config.msi = offset;
-	else
-		mdev_pci_irqs_del(&pci->irqs, VFIO_PCI_MSI_IRQ_INDEX);
-	return offset;
-}
-EXPORT_SYMBOL(mdev_pci_add_msi);
-
-/**
- * mdev_pci_add_msix - let the device send MSI-X
- * @pci: device, in its create
- * @vectors: how many, 1 to 2048
- * @bar: memory BAR that holds the table and the pending bits
- * @table: offset of the table of 16 bytes a vector, a multiple of 8
- * @pba: offset of the pending bits, 64 in 8 bytes, a multiple of 8
- *
- * As with vfio-pci, software finds the table to read as ones: whoever runs the
- * device, QEMU, keeps the table itself and arms vectors with eventfds.
- *
- * Return: offset of the capability in configuration space; EINVAL, with a line
- * in the kernel log if it is for the place, which table and pending bits do not
- * share; EEXIST, ENOSPC or ENOMEM.
- */
-int mdev_pci_add_msix(struct mdev_pci *pci, unsigned int vectors,
-		      unsigned int bar, u64 table, u64 pba)
-{
-	struct mdev_pci_msix_body body = {
-		.flags = cpu_to_le16(vectors - 1),
-		.table = cpu_to_le32(table | bar),
-		.pba = cpu_to_le32(pba | bar),
-	};
-	static const struct mdev_pci_msix_body writable = {
-		.flags = cpu_to_le16(PCI_MSIX_FLAGS_ENABLE |
-				     PCI_MSIX_FLAGS_MASKALL),
-	};
-	const struct mdev_pci_msix msix = {
-		.bar = bar,
-		.table = table,
-		.table_size = (u64)vectors * PCI_MSIX_ENTRY_SIZE,
-		.pba = pba,
-		.pba_size = DIV_ROUND_UP((u64)vectors, 64) * 8,
-	};
-	const char *fault;
-	int offset, ret;
-
-	if (!vectors || vectors > 2048)
-		return -EINVAL;
-	fault = mdev_pci_msix_fault(pci->desc, &msix);
-	if (fault) {
-		dev_err(mdev_parent_dev(pci->mdev),
-			"MSI-X of its mediated devices cannot be, %s: BAR %u, table at %#llx, pending bits at %#llx\n",
-			fault, bar, table, pba);
-		return -EINVAL;
-	}
-	if (pci->msix.table_size)
-		return -EEXIST;
-
-	ret = mdev_pci_irqs_add(&pci->irqs, VFIO_PCI_MSIX_IRQ_INDEX, vectors);
-	if (ret)
-		return ret;
-
-	offset = mdev_pci_add_cap(pci, PCI_CAP_ID_MSIX, &body, &writable,
-				  sizeof(body));
-	if (offset < 0) {
-		mdev_pci_irqs_del(&pci->irqs, VFIO_PCI_MSIX_IRQ_INDEX);
-		return offset;
-	}
-
-	pci->msix = msix;
-	return offset;
-}
-EXPORT_SYMBOL(mdev_pci_add_msix);
-
-/**
- * mdev_pci_config_get - what is in configuration space
- * @pci: device
- * @offset: where; @offset + @width lies within
- * @width: 1 to 4 bytes
- */
-u32 mdev_pci_config_get(struct mdev_pci *pci, unsigned int offset,
-			unsigned int width)
-{
-	u32 val;
-
-	mutex_lock(&pci->config_lock);
-	val = mdev_pci_config_load(&pci->config, offset, width);
-	mutex_unlock(&pci->config_lock);
-
-	return val;
-}
-EXPORT_SYMBOL(mdev_pci_config_get);
-
-/**
- * mdev_pci_config_set - the device changes its configuration space
- * @pci: device
- * @offset: where; @offset + @width lies within
- * @width: 1 to 4 bytes
- * @val: new value, of bits that software cannot write too
- *
- * For registers that show the state of the device, such as errors in the
- * status register. Opening the device sets them back.
- */
-void mdev_pci_config_set(struct mdev_pci *pci, unsigned int offset,
-			 unsigned int width, u32 val)
-{
-	mutex_lock(&pci->config_lock);
-	mdev_pci_config_put(&pci->config, offset, width, val);
-	mutex_unlock(&pci->config_lock);
-}
-EXPORT_SYMBOL(mdev_pci_config_set);
-
-/**
- * mdev_pci_open - a user opens the device
- * @mdev: device
- *
- * Configuration space is as described, no interrupt is armed. A driver whose
- * own open fails after this calls mdev_pci_release().
- *
- * Return: 0
- */
-int mdev_pci_open(struct mdev_device *mdev)
-{
-	struct mdev_pci *pci = mdev_to_pci(mdev);
-
-	mutex_lock(&pci->config_lock);
-	mdev_pci_config_reset(&pci->config);
-	mutex_unlock(&pci->config_lock);
-	mdev_pci_irqs_open(&pci->irqs);
-
-	return 0;
-}
-EXPORT_SYMBOL(mdev_pci_open);
-
-/**
- * mdev_pci_release - the user has closed the device
- * @mdev: device
- *
- * No eventfd is signalled any more when this returns.
- */
-void mdev_pci_release(struct mdev_device *mdev)
-{
-	mdev_pci_irqs_release(&mdev_to_pci(mdev)->irqs);
-}
-EXPORT_SYMBOL(mdev_pci_release);
-
-/**
- * mdev_pci_reset - VFIO_DEVICE_RESET
- * @mdev: device
- *
- * Configuration space keeps its values, but for errors in the status
- * register, and armed interrupts stay so: that is what vfio-pci gives, which
- * saves and restores them around the reset.
- *
- * Return: what the description's reset returns; EINVAL if it has none.
- */
-int mdev_pci_reset(struct mdev_device *mdev)
-{
-	struct mdev_pci *pci = mdev_to_pci(mdev);
-
-	if (!pci->desc->reset)
-		return -EINVAL;
-
-	mutex_lock(&pci->config_lock);
-	mdev_pci_config_clear_status(&pci->config);
-	mutex_unlock(&pci->config_lock);
-
-	return pci->desc->reset(pci);
-}
-EXPORT_SYMBOL(mdev_pci_reset);
 
 static unsigned int mdev_pci_nr_regions(struct mdev_pci *pci)
 {
@@ -429,7 +37,7 @@ static const struct mdev_pci_region *mdev_pci_region(struct mdev_pci *pci,
 	return &pci->desc->regions[index];
 }
 
-/* A BAR, for whoever has checked the index, which may be a user's */
+/* A BAR, for a caller that has checked the index, which may be a user's */
 static const struct mdev_pci_bar *mdev_pci_bar(struct mdev_pci *pci,
 					       unsigned int index)
 {
@@ -576,7 +184,7 @@ static bool mdev_pci_within(u64 offset, u64 start, u64 size)
 	return offset >= start && offset - start < size;
 }
 
-static int mdev_pci_bar_load(struct mdev_pci *pci, unsigned int index,
+static int mdev_pci_load_bar(struct mdev_pci *pci, unsigned int index,
 			     u64 offset, unsigned int width, u64 *val)
 {
 	const struct mdev_pci_bar *bar = mdev_pci_bar(pci, index);
@@ -595,7 +203,7 @@ static int mdev_pci_bar_load(struct mdev_pci *pci, unsigned int index,
 	return bar->read ? bar->read(pci, offset, width, val) : 0;
 }
 
-static int mdev_pci_bar_store(struct mdev_pci *pci, unsigned int index,
+static int mdev_pci_store_bar(struct mdev_pci *pci, unsigned int index,
 			      u64 offset, unsigned int width, u64 val)
 {
 	const struct mdev_pci_bar *bar = mdev_pci_bar(pci, index);
@@ -608,7 +216,7 @@ static int mdev_pci_bar_store(struct mdev_pci *pci, unsigned int index,
 	return bar->write ? bar->write(pci, offset, width, val) : 0;
 }
 
-static void mdev_pci_config_read(struct mdev_pci *pci, unsigned int offset,
+static void mdev_pci_load_config(struct mdev_pci *pci, unsigned int offset,
 				 unsigned int width, u64 *val)
 {
 	*val = mdev_pci_config_get(pci, offset, width);
@@ -618,15 +226,15 @@ static void mdev_pci_config_read(struct mdev_pci *pci, unsigned int offset,
 		*val |= (u64)PCI_STATUS_INTERRUPT << 8 * (PCI_STATUS - offset);
 }
 
-static void mdev_pci_config_write(struct mdev_pci *pci, unsigned int offset,
+static void mdev_pci_store_config(struct mdev_pci *pci, unsigned int offset,
 				  unsigned int width, u32 val)
 {
 	u32 command;
 
 	mutex_lock(&pci->config_lock);
-	mdev_pci_config_store(&pci->config, offset, width, val);
+	mdev_pci_config_write(&pci->config, offset, width, val);
 	if (offset <= PCI_COMMAND + 1) {
-		command = mdev_pci_config_load(&pci->config, PCI_COMMAND, 2);
+		command = mdev_pci_config_value(&pci->config, PCI_COMMAND, 2);
 		mdev_pci_irqs_disable_intx(&pci->irqs,
 					   command & PCI_COMMAND_INTX_DISABLE);
 	}
@@ -649,7 +257,7 @@ static int mdev_pci_load(struct mdev_pci *pci, unsigned int index, u64 offset,
 	const struct mdev_pci_region *region = mdev_pci_region(pci, index);
 
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		mdev_pci_config_read(pci, offset, width, val);
+		mdev_pci_load_config(pci, offset, width, val);
 		return 0;
 	}
 	if (region) {
@@ -660,7 +268,7 @@ static int mdev_pci_load(struct mdev_pci *pci, unsigned int index, u64 offset,
 
 	if (!mdev_pci_decodes(pci, index))
 		return -EIO;
-	return mdev_pci_bar_load(pci, index, offset, width, val);
+	return mdev_pci_load_bar(pci, index, offset, width, val);
 }
 
 static int mdev_pci_store(struct mdev_pci *pci, unsigned int index, u64 offset,
@@ -669,7 +277,7 @@ static int mdev_pci_store(struct mdev_pci *pci, unsigned int index, u64 offset,
 	const struct mdev_pci_region *region = mdev_pci_region(pci, index);
 
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		mdev_pci_config_write(pci, offset, width, val);
+		mdev_pci_store_config(pci, offset, width, val);
 		return 0;
 	}
 	if (region)
@@ -678,7 +286,7 @@ static int mdev_pci_store(struct mdev_pci *pci, unsigned int index, u64 offset,
 
 	if (!mdev_pci_decodes(pci, index))
 		return -EIO;
-	return mdev_pci_bar_store(pci, index, offset, width, val);
+	return mdev_pci_store_bar(pci, index, offset, width, val);
 }
 
 static unsigned int mdev_pci_max_width(struct mdev_pci *pci,
@@ -769,7 +377,7 @@ int mdev_pci_bar_read(struct mdev_pci *pci, unsigned int index, u64 offset,
 {
 	int ret = mdev_pci_check_access(pci, index, offset, width);
 
-	return ret ?: mdev_pci_bar_load(pci, index, offset, width, val);
+	return ret ?: mdev_pci_load_bar(pci, index, offset, width, val);
 }
 EXPORT_SYMBOL(mdev_pci_bar_read);
 
@@ -788,7 +396,7 @@ int mdev_pci_bar_write(struct mdev_pci *pci, unsigned int index, u64 offset,
 {
 	int ret = mdev_pci_check_access(pci, index, offset, width);
 
-	return ret ?: mdev_pci_bar_store(pci, index, offset, width, val);
+	return ret ?: mdev_pci_store_bar(pci, index, offset, width, val);
 }
 EXPORT_SYMBOL(mdev_pci_bar_write);
 
@@ -943,9 +551,6 @@ int mdev_pci_mmap(struct mdev_device *mdev, struct vm_area_struct *vma)
 }
 EXPORT_SYMBOL(mdev_pci_mmap);
 
-MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Helpers for mediated devices that look like PCI devices");
-
 #if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
-#include "mdev_pci_core_test.c"
+#include "mdev_pci_regions_test.c"
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of mdev_pci_core.c, which includes this file: numbers that vfio_mdev
+ * KUnit tests of mdev_pci_regions.c, which includes this file: numbers that vfio_mdev
  * does not let through, but a vendor's own callback may, when it calls these.
  */
 #include <kunit/test.h>
@@ -165,17 +165,17 @@ static void mdev_pci_test_mmap(struct kunit *test)
 	}
 }
 
-static struct kunit_case mdev_pci_core_cases[] = {
+static struct kunit_case mdev_pci_regions_cases[] = {
 	KUNIT_CASE(mdev_pci_test_locate),
 	KUNIT_CASE(mdev_pci_test_access),
 	KUNIT_CASE(mdev_pci_test_mmap),
 	{ }
 };
 
-static struct kunit_suite mdev_pci_core_suite = {
-	.name = "mdev-pci-core",
+static struct kunit_suite mdev_pci_regions_suite = {
+	.name = "mdev-pci-regions",
 	.init = mdev_pci_test_card_init,
-	.test_cases = mdev_pci_core_cases,
+	.test_cases = mdev_pci_regions_cases,
 };
 
-kunit_test_suite(mdev_pci_core_suite);
+kunit_test_suite(mdev_pci_regions_suite);
