@@ -44,6 +44,9 @@ bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVE
 lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol versions
 	+@$(or $(fresh),scripts/lint)
 
+litmus: ## ask the kernel's memory model about each rule of memory ordering, by herd7
+	@tools/testing/litmus/run
+
 crccheck: ## compare our symbol versions with those that the stock kvmgt.ko asks for
 	+@scripts/crccheck
 
@@ -72,4 +75,4 @@ help: ## list the targets
 			printf '  %-14s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo bench lint crccheck btfcheck doccheck deb packages-check overlay clean help
+.PHONY: modules kernels install uninstall check demo bench lint litmus crccheck btfcheck doccheck deb packages-check overlay clean help
