@@ -153,14 +153,14 @@ quietly()
 	return "$rc"
 }
 
-# lock DIR: make it if need be, and keep others who lock it waiting until this
+# lock DIR: make it if need be, and keep others that lock it waiting until this
 # process, and those that it runs, have ended.
 lock()
 {
 	mkdir -p "$1"
 	exec 9>"$1/.lock"
 	if ! flock -n 9; then
-		say "waiting for who else works in $1"
+		say "waiting for another run that works in $1"
 		flock 9
 	fi
 }

@@ -160,7 +160,7 @@ void ask(struct vm_area_struct *vma) { vma->vm_flags |= 0; }
 #endif
 #endif
 
-/* 6.3, until 6.19: and lie in __vm_flags for those who may change them */
+/* 6.3, until 6.19: and lie in __vm_flags for functions that may change them */
 #ifdef ASK_VMA_DOT_FLAGS
 #if YES
 void ask(struct vm_area_struct *vma) { vma->__vm_flags |= 0; }

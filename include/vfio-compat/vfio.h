@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* VFIO core: iommufd callbacks, who frees a vfio_device. */
+/* VFIO core: iommufd callbacks, freeing a vfio_device. */
 #ifndef _VFIO_COMPAT_VFIO_H
 #define _VFIO_COMPAT_VFIO_H
 

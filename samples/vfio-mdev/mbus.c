@@ -359,7 +359,7 @@ static int mbus_enlist(struct mbus_port *port)
 	return min(port->minor, 0);
 }
 
-/* From now on whoever has the port open gets errors. */
+/* From now on a process that has the port open gets errors. */
 static void mbus_retire(struct mbus_port *port)
 {
 	mutex_lock(&port->lock);

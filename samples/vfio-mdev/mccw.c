@@ -5,7 +5,7 @@
  * The parent is a control unit without hardware that has 16 units to give
  * away, each behind a subchannel. A user writes its request into the one I/O
  * region (mccw.h): the address of a channel program in its own memory. The
- * unit runs the program: it keeps what it is sent and gives it back, tells who
+ * unit runs the program: it keeps what it is sent and gives it back, tells what
  * it is, and what was wrong. Then the response stands in the region, and the
  * I/O interrupt is signalled.
  *

@@ -571,7 +571,7 @@ static int mdisplay_remove(struct mdev_device *mdev)
 	return 0;
 }
 
-/* Each user finds the display dark, and nothing of who was there before. */
+/* Each user finds the display dark, and nothing of the one before. */
 static int mdisplay_open(struct mdev_device *mdev)
 {
 	struct mdisplay *display = to_mdisplay(mdev_to_pci(mdev));

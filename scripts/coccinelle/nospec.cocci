@@ -2,7 +2,7 @@
 /// An index that is compared with a bound goes through array_index_nospec()
 /// before an array sees it: the processor reads ahead with an index that the
 /// comparison refuses, and what it has read can be told from outside. This is
-/// asked of every index, as it is cheaper than to know whose it is. Looked for
+/// asked of every index, as it is cheaper than to know where it is from. Looked for
 /// are, in a function:
 ///
 ///  - if (index >= n) return; ... array[index]

@@ -5,7 +5,7 @@
  * A registration lives in a struct mdev_classic_parent, which contains the
  * struct mdev_parent that the rest of mdev.ko works with and a copy of the
  * vendor's ops, as long as ours whatever the vendor was compiled with: members
- * that he does not know are NULL. It is found by its struct device in
+ * that it does not know are NULL. It is found by its struct device in
  * mdev_classic_parents, a list under a mutex that is held for the look-up
  * alone. The entry stands before the types do, so that a second registration
  * of a device fails early, and goes before they do.
@@ -423,7 +423,7 @@ EXPORT_SYMBOL(mdev_get_busdata);
  * Unlike the driver core's, it is never another driver's: only vfio_mdev sets
  * it, so that it can be read while the device is being rebound.
  *
- * Release: what was written before is seen by whoever gets @data from
+ * Release: what was written before is seen by a caller that gets @data from
  * mdev_get_busdata(), which acquires and takes no lock.
  *
  * Context: any.

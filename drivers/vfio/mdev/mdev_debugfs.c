@@ -3,12 +3,12 @@
  * Mediated devices: what there is, for an admin, in the folder mdev of debugfs
  *
  *	mdev/<bus or class>:<parent>/types	  each type, and how many devices it has
- *				     devices	  each device: its state, who has it
- *						  open, who waits for what
+ *				     devices	  each device: its state, the process
+ *						  that has it open, what waits for what
  *
  * All is read from what there is when it is read; nothing is counted for it. No
  * callback of the vendor's is called. Of devices of the modern interface it is not
- * known who has them open: their driver does not say.
+ * known whether they are open: their driver does not say.
  *
  * What a reader may find gone, and what keeps it:
  *

@@ -11,9 +11,9 @@
  * of each when it happens.
  *
  * The memory is the parent's registration's and every device's that it has made, for as
- * long as somebody holds the struct device: whoever may name a device may report
+ * long as the struct device is held: a caller that may name a device may report
  * its failure, also when the parent has gone. lock protects nr and entry; it is held
- * for a look at all entries, by whoever has just failed.
+ * for a look at all entries, by a caller that has just failed.
  */
 #include <linux/device.h>
 #include <linux/slab.h>

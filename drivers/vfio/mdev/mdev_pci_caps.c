@@ -167,8 +167,8 @@ EXPORT_SYMBOL(mdev_pci_add_msi);
  * @table: offset of the table of 16 bytes a vector, a multiple of 8
  * @pba: offset of the pending bits, 64 in 8 bytes, a multiple of 8
  *
- * As with vfio-pci, software finds the table to read as ones: whoever runs the
- * device, QEMU, keeps the table itself and arms vectors with eventfds.
+ * As with vfio-pci, software finds the table to read as ones: the program that
+ * runs the device, QEMU, keeps the table itself and arms vectors with eventfds.
  *
  * Return: offset of the capability in configuration space; EINVAL, with a line
  * in the kernel log if it is for the place, which table and pending bits do not

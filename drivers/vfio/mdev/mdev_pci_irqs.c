@@ -23,7 +23,7 @@
  *
  * irqs->mutex is the one that a user's call holds for long. Signalling takes
  * irqs->lock alone, the request to let the device go among it: an admin does not
- * wait for what the user does, and whatever locks he holds meet none of SET_IRQS'.
+ * wait for what the user does, and no lock that an admin's call holds meets one of SET_IRQS'.
  *
  * irqs->lock is a spinlock_t, which sleeps with PREEMPT_RT. A raw one would not
  * help: eventfd_signal() takes a spinlock_t, too, and under a raw lock it must

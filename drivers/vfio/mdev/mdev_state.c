@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mediated devices: how far the life of a device has come, and who may change it
+ * Mediated devices: the state of a device, and its transitions
  *
  * A removal or an unbinding by the admin claims a device (REMOVING, UNBINDING); a
  * parent's unregistration takes it (DEAD). From then on mdev_removal_pending() is

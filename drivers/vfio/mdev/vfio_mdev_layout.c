@@ -30,7 +30,7 @@
 
 #include "vfio_mdev.h"
 
-/* More than any device has; a vendor who says more is mistaken. */
+/* More than any device has; a vendor that says more is mistaken. */
 #define VFIO_MDEV_MAX_REGIONS	256
 
 static void vfio_mdev_free_caps(struct vfio_info_cap *caps)

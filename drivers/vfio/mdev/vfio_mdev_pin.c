@@ -150,7 +150,7 @@ static int vfio_mdev_pin(struct vfio_mdev *vmdev, const unsigned long *pfn,
  *
  * Each page stays until it has been unpinned as often as it was pinned, which
  * is to be done by the end of the vendor's release. The vendor has a dma_unmap
- * callback or a VFIO_IOMMU_NOTIFY notifier, in which he unpins. Classic sources
+ * callback or a VFIO_IOMMU_NOTIFY notifier, in which it unpins. Classic sources
  * call it vfio_pin_pages().
  *
  * Context: process context, no lock that the unmap callback takes.

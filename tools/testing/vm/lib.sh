@@ -108,7 +108,7 @@ intree_kernels()
 	return $bad
 }
 
-# Who asks often keeps the answers of kernel_dir here.
+# A caller that asks often keeps the answers of kernel_dir here.
 declare -A kernel_dirs
 
 # kernel_dir KVER: the directory that holds boot/ and lib/modules/KVER.

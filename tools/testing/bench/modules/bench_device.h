@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The device that bench_forward and bench_direct have in common: what the two
- * do with it differs only in who calls them.
+ * do with it differs only in what calls them.
  */
 #ifndef _BENCH_DEVICE_H
 #define _BENCH_DEVICE_H

@@ -40,7 +40,7 @@ struct bench_pin {
 	unsigned int depth;
 	struct bench_pin_step *steps;	/* that were loaded */
 	u32 nr_steps;
-	struct mm_struct *user;	/* who waits for a job's end */
+	struct mm_struct *user;	/* which waits for a job's end */
 	DECLARE_BITMAP(held, BENCH_PIN_PAGES);
 	u8 depths[BENCH_PIN_PAGES];	/* of each page, to check and undo steps */
 };

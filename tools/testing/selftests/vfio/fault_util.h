@@ -22,7 +22,7 @@ static inline int allow_faults(const char *kind, const char *option,
 	return write_file(path, value);
 }
 
-/* By themselves they spare whoever can wait, and say what they do. */
+/* By themselves they spare a caller that can wait, and say what they do. */
 static inline int faults_on(void)
 {
 	static const char * const kinds[] = {

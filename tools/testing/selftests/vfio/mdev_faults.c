@@ -374,7 +374,7 @@ FIXTURE_VARIANT_ADD(faults, structured) {
 /* Is there somebody to be denied something? Says what will come of it. */
 static bool can_deny(void)
 {
-	/* Who was denied something says so. */
+	/* A task that was denied something says so. */
 	expect_dmesg("[( ]-12( |\\)|$)|-ENOMEM|Unable to allocate memory");
 	expect_dmesg("can not set name properly!|driver_sysfs_add");
 	expect_dmesg("warn_alloc: .* callbacks suppressed");
@@ -794,7 +794,7 @@ TEST_F(cards, create)
 	EXPECT_LT(20, sweeps(&self->faults, &attempt));
 }
 
-/* Has the card as many messages as the user armed, and do they reach him? */
+/* Has the card as many messages as the user armed, and do they reach it? */
 static int card_sends(struct faults *faults, int count)
 {
 	int fd = faults->user.device, last = MDEV_TEST_PCI_NR_MSIX - 1;

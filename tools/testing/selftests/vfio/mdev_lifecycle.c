@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Life of a mediated device: who opens it and how he leaves it, and what its
- * vendor driver sees of that.
+ * Life of a mediated device: how it is opened and left, and what its vendor driver
+ * sees of that.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -201,7 +201,7 @@ TEST_F(life, user_is_killed)
 	EXPECT_EQ(0, mdev_alive(&self->user));
 }
 
-/* A user who dies in a callback of the vendor's takes it along. */
+/* A user that dies in a callback of the vendor's takes it along. */
 TEST_F(life, user_is_killed_in_a_call)
 {
 	unsigned int word;
@@ -268,8 +268,8 @@ TEST_F(life, open_fails_and_device_goes)
 }
 
 /*
- * Whoever is told of a group may open it at once, while the device is still
- * being set up: he gets a whole device or none.
+ * A program that is told of a group may open it at once, while the device is still
+ * being set up: it gets a whole device or none.
  */
 TEST_F(life, opened_from_the_uevent)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Modules that come and go: who loads whom, who holds whom, and what becomes of
+ * Modules that come and go: which loads and which holds which, and what becomes of
  * devices when their driver or their vendor's driver leaves.
  */
 #include <fcntl.h>
@@ -369,7 +369,7 @@ TEST_F(modules, removal_while_binding_is_busy)
 	EXPECT_EQ(0, mdev_remove(self->uuid));
 }
 
-/* For a moment it is: whoever reads uevent has it, too, on Linux 6.1. */
+/* For a moment it is: a reader of uevent has it, too, on Linux 6.1. */
 TEST_F(modules, removal_waits_for_a_moment)
 {
 	pid_t pid;

@@ -797,7 +797,7 @@ struct armer {
 	int wrong;
 };
 
-/* Whoever comes too late finds another type enabled, or none. */
+/* A call that comes too late finds another type enabled, or none. */
 static void *arm_and_disarm(void *data)
 {
 	static const __u32 index[] = { MSI, MSIX, INTX };
@@ -1080,7 +1080,7 @@ TEST_F(pci, row_35_closed_in_a_resample)
 	}
 }
 
-/* Whoever opens it next finds nothing of the one before. */
+/* The user that opens it next finds nothing of the one before. */
 TEST_F(pci, next_user)
 {
 	const int fd = self->fd;

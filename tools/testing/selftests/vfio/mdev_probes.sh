@@ -6,7 +6,7 @@
 # Vendors compile small programs to learn which interface a kernel offers. Do
 # that with the headers in HEADERS, where make install put them: whatever is
 # asked, the answers must be those of one generation, the classic one unless the
-# other is chosen. Looks also at who may use the symbols, and whether they have the
+# other is chosen. Looks also at which modules may use the symbols, and whether they have the
 # versions that they had in a former release, which VERSIONS says. Says nothing if
 # all is well; runs on the host, where scripts/with-tools lets it.
 set -u
@@ -155,7 +155,7 @@ static int vfio_register_group_dev(int probe) { return probe; }
 static int vfio_check_feature(struct vfio_device *vfio_device) { return 0; }
 enum { vfio_alloc_device, vfio_iommufd_emulated_bind };'
 
-# Who does not include <linux/mdev.h> sees the same.
+# A source that does not include <linux/mdev.h> sees the same.
 flags='' includes='#include <linux/vfio.h>'
 has "classic vfio_pin_pages() in vfio.h alone" "$classic"
 has_functions vfio_register_notifier
@@ -328,7 +328,7 @@ answers "with a class_compat_create_link() of a third form" "cannot tell what th
 asked "$work/none" false >"$work/said"
 answers "with a compiler that fails" "the compiler does not work"
 
-# Who may use the symbols: as in the classic era and in today's kernels.
+# Which modules may use the symbols: as in the classic era and in today's kernels.
 symvers=$headers/$kver/Module.symvers
 exported()
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Races between those who create, remove, open, bind and register, each in a
+ * Races between tasks that create, remove, open, bind and register, each in a
  * process of its own. Every answer must be one that its asker can make sense
  * of, and in the end everything is as it was.
  */
@@ -120,7 +120,7 @@ static void work(struct race *race, struct worker *worker)
 			worker->wrong = ret;
 		else
 			worker->refused++;
-		/* Who lost lets the others get somewhere, and late also who has won. */
+		/* One that lost lets the others get somewhere, and late also one that won. */
 		if (ret < 0)
 			usleep(500);
 		if (worker->done && __atomic_load_n(&race->late, __ATOMIC_RELAXED))

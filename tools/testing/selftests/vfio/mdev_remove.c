@@ -2,7 +2,7 @@
 /*
  * Removal of devices that are open: the admin never hangs, the device comes to
  * no harm where its user cannot be asked, and is gone as soon as its user lets
- * go where he can.
+ * go where it can.
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -1061,7 +1061,7 @@ TEST_F(remove, ignores_the_vendors_error)
 	close(kmsg);
 }
 
-/* Who holds just the group does not hold the device. */
+/* A user that holds just the group does not hold the device. */
 TEST_F(remove, does_not_wait_for_a_group)
 {
 	close(self->s.user.device);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What an admin, and a program, sees of mediated devices: why something failed,
- * who has a device open and that it is free again, debugfs, trace events. And what
+ * which process has a device open and that it is free again, debugfs, trace events. And what
  * comes of it: a device that removes itself when it has become free.
  */
 #include <dirent.h>
@@ -146,7 +146,7 @@ TEST_F(seen, why_a_bus_driver_was_in_the_way)
 	ASSERT_EQ(0, module_load("vfio_mdev", NULL));
 }
 
-/* A removal that waits for the device's user, who has been asked */
+/* A removal that waits for the device's user, which has been asked */
 static pid_t pending(const char *path, const char *text)
 {
 	pid_t pid = async_write(path, text);
@@ -431,7 +431,7 @@ TEST_F(seen, wakes_who_polls)
 	EXPECT_EQ('1', now);
 	EXPECT_FALSE(polled(fd, 50, &now));
 
-	/* Whoever sleeps in poll() when the user leaves */
+	/* A program that sleeps in poll() when the user leaves */
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {

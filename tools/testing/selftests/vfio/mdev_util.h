@@ -49,8 +49,8 @@ long long now_ms(void);
 void sleep_ms(unsigned int ms);
 
 /*
- * How long those who race are let run: a tenth of MS on one processor, where
- * the next gets his turn only when one sleeps.
+ * How long those that race are let run: a tenth of MS on one processor, where
+ * the next gets its turn only when one sleeps.
  */
 unsigned int race_ms(unsigned int ms);
 
@@ -77,7 +77,7 @@ long long pages_locked_by(pid_t pid);
 
 /*
  * A process that does something meanwhile, with no descriptor but the standard
- * ones: fork() for the caller, who ends it with _exit(-result). SIGUSR1
+ * ones: fork() for the caller, which ends it with _exit(-result). SIGUSR1
  * interrupts its system call.
  */
 pid_t async_fork(void);
@@ -85,7 +85,7 @@ pid_t async_fork(void);
 pid_t async_write(const char *path, const char *text);
 /* Its result; -ETIMEDOUT if there is none after MS. */
 int async_result(pid_t pid, unsigned int ms);
-/* For those who have nothing more to wait for: kills it. */
+/* For a caller that has nothing more to wait for: kills it. */
 void async_kill(pid_t pid);
 
 /* Modules */

@@ -362,7 +362,7 @@ TEST_F(display, monitor_interrupt)
 	EXPECT_EQ(1, fired(intx));
 }
 
-/* The next user sees nothing of this one, whose mapping stays his. */
+/* The next user sees nothing of this one, whose mapping stays its own. */
 TEST_F(display, forgets)
 {
 	unsigned char *frame = map(self->fd, FRAME, 0, MAP_SHARED);

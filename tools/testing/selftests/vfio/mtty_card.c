@@ -575,7 +575,7 @@ TEST_F(card, error)
 	EXPECT_EQ(-EBADF, arm_one(self->fd, VFIO_PCI_ERR_IRQ_INDEX, 12345));
 }
 
-/* The admin wants the card back: the user is told, if he wants to be. */
+/* The admin wants the card back: the user is told, if it wants to be. */
 TEST_F(card, request)
 {
 	int efd = new_eventfd();

@@ -65,7 +65,7 @@ struct ioas_unmap {
 /* What an answer "at once" may take on a slow machine: no 10 s of waiting. */
 #define AT_ONCE		6000
 
-/* A device and its user, who has opened the file, and an iommufd. */
+/* A device and its user, which has opened the file, and an iommufd. */
 struct cdev {
 	const char *vendor;
 	struct snapshot before;
@@ -346,7 +346,7 @@ TEST_F(cdev, regions)
 	EXPECT_EQ(sizeof(seen), file_read(c->fd, &seen, sizeof(seen), offset));
 }
 
-/* One user at a time, whichever way he came. */
+/* One user at a time, whichever way it came. */
 TEST_F(cdev, one_user)
 {
 	struct cdev *c = &self->c;
@@ -385,7 +385,7 @@ TEST_F(cdev, removal_asks_the_user)
 	EXPECT_FALSE(exists("%s", c->node));
 }
 
-/* Somebody who has but the file, and the device not open, cannot be asked. */
+/* A user that has but the file, and the device not open, cannot be asked. */
 TEST_F(cdev, removal_does_not_wait_for_an_unbound_file)
 {
 	struct cdev *c = &self->c;
@@ -406,7 +406,7 @@ TEST_F(cdev, removal_does_not_wait_for_an_unbound_file)
 	EXPECT_EQ(0, mdev_remove(c->uuid));
 }
 
-/* It does not go by itself under somebody who has but the file, and tries later. */
+/* It does not go by itself under a user that has but the file, and tries later. */
 TEST_F(cdev, goes_by_itself_but_not_with_a_file_open)
 {
 	struct cdev *c = &self->c;

@@ -1046,7 +1046,7 @@ static long calls_answer(struct use *use, long expected)
 
 /*
  * A handle got in one open of another device is good for nothing in the next:
- * that is another user's, or the same one's, who has left and come again.
+ * that is another user's, or the same one's that has left and come again.
  */
 TEST_F(v5_4, row_65_handle_of_an_open_that_ended)
 {
@@ -1061,7 +1061,7 @@ TEST_F(v5_4, row_65_handle_of_an_open_that_ended)
 	ASSERT_EQ(0, take_group(use, other.group));
 	EXPECT_EQ(0, calls_answer(use, 0));
 
-	/* By another user, with memory of his own */
+	/* By another user, with memory of its own */
 	mdev_close(&other);
 	EXPECT_EQ(-ENODEV, calls_answer(use, -ENODEV));
 	ASSERT_EQ(0, mdev_open(uuid, &other));
@@ -1208,7 +1208,7 @@ TEST_F(v4_10, told_of_the_machine)
 	EXPECT_EQ(1, news(use->user.device).kvms);
 	EXPECT_EQ(1, news(use->user.device).kvm);
 
-	/* Told again to who registers late */
+	/* A notifier that is registered late is told, too */
 	ASSERT_EQ(0, notifier(use->user.device, 1, false, &events));
 	ASSERT_EQ(0, notifier(use->user.device, 1, true, &events));
 	EXPECT_EQ(0, events);

@@ -64,8 +64,8 @@ static inline size_t whole_pages(size_t size)
 }
 
 /*
- * Memory of SIZE bytes that ends where nothing is mapped. Who asks often gives it
- * back, else the end of the test does: that is a process of its own.
+ * Memory of SIZE bytes that ends where nothing is mapped. A caller that asks often
+ * gives it back, else the end of the test does: that is a process of its own.
  */
 static inline void *guarded(size_t size)
 {

@@ -17,7 +17,7 @@
 #define TYPE1_TEST_READ		1	/* IOMMU_READ */
 #define TYPE1_TEST_WRITE	2	/* IOMMU_WRITE */
 
-/* Who calls the VFIO core */
+/* What calls the VFIO core */
 enum type1_test_context {
 	TYPE1_TEST_CALLER,	/* the process itself */
 	TYPE1_TEST_KTHREAD,	/* a kernel thread */
@@ -129,7 +129,7 @@ struct type1_test_news {
  * the address space while it waits gets no page and no error, so often; and then the
  * error that others get at once. Linux 6.1 passes that on, later kernels warn. AREA_LATE
  * are pages that come when touched, as userfaultfd brings them: while the device holds
- * them back, whoever copies or touches them waits. A pin does not wait, as with
+ * them back, a task that copies or touches them waits. A pin does not wait, as with
  * userfaultfd: EFAULT.
  */
 #define TYPE1_TEST_AREA_PAGES	16UL

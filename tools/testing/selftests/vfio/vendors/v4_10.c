@@ -449,7 +449,7 @@ static struct attribute_group *v4_type_groups[] = {
 	NULL,
 };
 
-/* Finds its device as drivers did who kept a list of them. */
+/* Finds its device as drivers did that kept a list of them. */
 static ssize_t uuid_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
 {

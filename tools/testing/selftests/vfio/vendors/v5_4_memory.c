@@ -166,7 +166,7 @@ static long v5_dma(struct v5_memory *memory, void __user *arg)
 	return ret;
 }
 
-/* As KVM and others do it, who know no more of the user than his descriptor */
+/* As KVM and others do it, which know no more of the user than its descriptor */
 static long v5_group(struct v5_memory *memory, s32 __user *arg)
 {
 	struct vfio_group *group;

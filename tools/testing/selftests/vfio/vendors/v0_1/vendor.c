@@ -133,7 +133,7 @@ static bool v0_can_request(struct mdev_device *mdev)
 	return true;
 }
 
-/* The user's memory, and his machine */
+/* The user's memory, and its virtual machine */
 
 static void v0_dma_unmap(struct mdev_device *mdev, u64 iova, u64 length)
 {
