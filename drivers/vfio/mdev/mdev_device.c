@@ -28,7 +28,8 @@
  * its UUID before the table of UUIDs has it, and a search of the table reads
  * nothing else: rhashtable inserts with a release, and follows its pointers with
  * rcu_dereference(). A device is set up before device_add(). ACTIVE is set after the
- * last step that can fail, by a full barrier. busdata, which is followed without a
+ * last step that can fail, by a full barrier, and a claim reads it by another
+ * (mdev_state_try()): it sees all of the creation. busdata, which is followed without a
  * lock, has a release and an acquire (mdev_set_busdata()). There are no bit-fields:
  * what different locks protect lies in different words of memory.
  */
@@ -159,8 +160,8 @@ static int mdev_instance_remove(struct mdev_instance *inst,
 	return 0;
 }
 
-/* Removes a device that is to go by itself, if it has no user; see mdev_user.c. */
-static void mdev_instance_go(struct work_struct *work)
+/* Of a device that removes itself, if it has no user; see mdev_user.c */
+static void mdev_instance_remove_self(struct work_struct *work)
 {
 	struct mdev_instance *inst = container_of(to_delayed_work(work),
 						  struct mdev_instance, removal);
@@ -186,7 +187,7 @@ static struct mdev_instance *mdev_instance_alloc(struct mdev_type *type,
 	inst->kind = dir->kind;
 	inst->failures = mdev_failures_get(dir->failures);
 	mdev_state_init(inst);
-	INIT_DELAYED_WORK(&inst->removal, mdev_instance_go);
+	INIT_DELAYED_WORK(&inst->removal, mdev_instance_remove_self);
 
 	dev = &inst->mdev.dev;
 	device_initialize(dev);

@@ -34,7 +34,7 @@ static int mdev_remove_child(struct device *dev, void *unused)
 	return 0;
 }
 
-static int mdev_start_child(struct device *dev, void *unused)
+static int mdev_take_child(struct device *dev, void *unused)
 {
 	if (dev->bus == &mdev_bus_type)
 		mdev_state_take(to_mdev_instance(dev));
@@ -151,7 +151,7 @@ void mdev_parent_del(struct mdev_parent *parent)
 
 	down_write(&parent->unreg_sem);
 	vfio_compat_class_unlink(mdev_bus_compat_class, parent->dev);
-	device_for_each_child(parent->dev, NULL, mdev_start_child);
+	device_for_each_child(parent->dev, NULL, mdev_take_child);
 	mdev_ask_children(parent);
 	device_for_each_child(parent->dev, NULL, mdev_remove_child);
 	mdev_sysfs_remove_types(parent);

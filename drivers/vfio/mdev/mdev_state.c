@@ -37,7 +37,7 @@
  * Locks. inst->lock protects away and wait. The state is changed by mdev_state_try()
  * and mdev_state_set() alone, which are full barriers, and read without a lock.
  *
- * Store buffering, where a user comes while a device is claimed. L is a lock of the
+ * Store buffering, where a user comes while a device is claimed or taken. L is a lock of the
  * bus driver's, as vfio_mdev_main.c has one, or inst->lock where the device removes
  * itself.
  *
