@@ -84,8 +84,7 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 			ret = rw_in_map(m, m->vaddr + offset, data, n, write);
 		/* A part may have been, of what could not be copied. */
 		if (write && (!ret || ret == -EFAULT)) {
-			/* Tracking that has not begun by now sees what was written. */
-			smp_mb();
+			smp_mb(); /* pairs with that of t1_dirty_start() */
 			if (unlikely(READ_ONCE(m->bars) & T1_BAR_DIRTY))
 				mark_written(m, offset, n);
 		}

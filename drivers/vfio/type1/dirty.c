@@ -168,6 +168,13 @@ int t1_dirty_start(struct t1_container *c)
 		drop_all_bits(c);
 	else
 		c->tracking = true;
+	/*
+	 * Starting: write the bars of the mappings; full barrier; the user reads memory.
+	 * A driver's copy (t1_dma_rw()): write memory; full barrier; read the bars, mark
+	 * what was written if it is tracked. Store buffering: at least one side sees the
+	 * other.
+	 */
+	smp_mb();
 	c->local_only &= !c->tracking;
 	mutex_unlock(&c->maps_lock);
 	up_write(&c->domains_lock);
