@@ -760,3 +760,7 @@ void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 		cond_resched();
 	}
 }
+
+#if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
+#include "local_test.c"
+#endif

@@ -18,7 +18,7 @@ for module in mdev vfio_mdev mdev_pci vfio_iommu_type1; do
 	need_module $module
 done
 # The kernel's own has none.
-[ "${TYPE1:-}" != ours ] || suites+=(vfio_type1_record)
+[ "${TYPE1:-}" != ours ] || suites+=(vfio_type1_record vfio_type1_local)
 results=()
 for suite in "${suites[@]}"; do
 	[ ! -e "$said/$suite/results" ] || results+=("$said/$suite/results")
