@@ -216,6 +216,10 @@ struct t1_extra {
  * @align: the index of the first page in the records, so that the stretches
  *	of a record are the huge pages of the address space
  *
+ * What it begins with is written before others can find it, see tree_insert(). Of what
+ * shares a byte, state and vaddr_invalid change under its lock and prot never does;
+ * bars, which is read without, and align have bytes of their own.
+ *
  * There may be 65,535 of them in a container: keep it at 96 bytes.
  */
 struct t1_map {
