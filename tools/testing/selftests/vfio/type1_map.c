@@ -8,6 +8,7 @@
 
 #define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
 #define DEVICES		2
+#define HUGE		(512 * PAGE)
 #define SLOTS		192U	/* pages of the address space */
 #define MEMORY		256U	/* pages that are mapped there */
 #define LONGEST		24U
@@ -199,6 +200,63 @@ TEST_F(type1, row_3_all_there_is)
 	EXPECT_EQ(half, dma_unmap(fd, half, half) & ~0ULL);
 	EXPECT_EQ(1, LOCKED(&self->use));
 	EXPECT_EQ(0, dma_map(fd, NULL, T1_LAST_PAGE, PAGE, T1_RW));
+}
+
+/*
+ * Places and sizes within a page, and within a huge one, of 2^64: no sum of them, and
+ * nothing that is rounded up, comes out at the other end.
+ */
+TEST_F(type1, row_40_near_the_top)
+{
+	static const unsigned int pages[] = { 1, 2, 511, 512, 513, T1_PAGES };
+	static const __u64 places[] = { 0, PAGE, HUGE, HUGE + PAGE };
+	static const __u64 less[] = { 1, 8, PAGE - 1, PAGE, PAGE + 1, HUGE - 1, HUGE,
+				      HUGE + PAGE };
+	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	unsigned int i, j;
+	__u64 at, size;
+
+	if (stock_lacks_the_top())
+		SKIP(return, "the kernel's does not find a mapping that ends at 2^64");
+	for (i = 0; i < ARRAY_LEN(pages); i++) {
+		for (j = 0; j < ARRAY_LEN(pages); j++) {
+			const __u64 last = (pages[j] - 1) * PAGE;
+
+			at = -(pages[i] * PAGE);
+			size = pages[j] * PAGE;
+			if (size > -at) {
+				EXPECT_EQ(beyond_the_top(),
+					  dma_map(fd, self->use.mem, at, size, T1_RW));
+				EXPECT_EQ(beyond_the_top(), dma_unmap(fd, at, size));
+				continue;
+			}
+			ASSERT_EQ(0, dma_map(fd, self->use.mem, at, size, T1_RW));
+			ASSERT_EQ(1, pin(dev, at + last, 1, BOTH));
+			EXPECT_EQ(T1_MARK(pages[j] - 1), load(dev, at + last));
+			EXPECT_EQ(size == -at ? beyond_the_top() : -EINVAL,
+				  pin(dev, at + last, 2, BOTH));
+			EXPECT_EQ(size, dma_unmap(fd, at, size));
+		}
+	}
+	for (i = 0; i < ARRAY_LEN(places); i++) {
+		for (j = 0; j < ARRAY_LEN(less); j++) {
+			const bool fits = places[i] <= less[j];
+			const int error = fits ? -EINVAL : beyond_the_top();
+
+			at = places[i];
+			size = -less[j];
+			if (fits && !(size % PAGE)) {
+				EXPECT_EQ(0, dma_map(fd, NULL, at, size, T1_RW));
+				EXPECT_EQ(size, (__u64)dma_unmap(fd, at, size));
+				continue;
+			}
+			EXPECT_EQ(error, dma_map(fd, NULL, at, size, T1_RW));
+			EXPECT_EQ(size % PAGE ? -EINVAL : error, dma_unmap(fd, at, size));
+		}
+	}
+	EXPECT_EQ(0, dma_unmap_all(fd));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
 }
 
 /* The model */
