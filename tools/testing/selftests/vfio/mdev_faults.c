@@ -531,7 +531,7 @@ static int unopen(struct faults *faults, bool done)
 	return mdev_remove(faults->uuid);
 }
 
-TEST_F(faults, open)
+TEST_F(faults, row_37_open)
 {
 	static const struct attempt attempt = {
 		.prepare = create,
@@ -734,7 +734,7 @@ static int unregister_it(struct faults *faults, bool done)
 	return done ? parent_unregister(faults->vendor, 1) : 0;
 }
 
-TEST_F(faults, register_parent)
+TEST_F(faults, row_37_register_parent)
 {
 	static const struct attempt attempt = {
 		.act = register_it,

@@ -747,7 +747,7 @@ static bool any_fired(const __s32 *efd, unsigned int nr)
 }
 
 /* Disarmed in a storm, nothing of before is signalled any more. */
-TEST_F(pci, storm)
+TEST_F(pci, row_35_closed_in_a_storm)
 {
 	static const struct {
 		__u32 index;

@@ -624,7 +624,7 @@ TEST_F(sysfs, parent_attributes_stand_while_registered)
 			    self->vendor));
 }
 
-TEST_F(sysfs, registration_fails_whole)
+TEST_F(sysfs, row_61_row_66_registration_fails_whole)
 {
 	static const struct {
 		const char *control;

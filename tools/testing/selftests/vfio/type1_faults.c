@@ -429,7 +429,7 @@ static void nothing(struct type1_use *use)
 {
 }
 
-TEST_F(faults, container)
+TEST_F(faults, row_37_container)
 {
 	static const struct attempt attempt = {
 		.act = open_another,

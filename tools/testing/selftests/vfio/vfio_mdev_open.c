@@ -412,7 +412,7 @@ TEST_F(kvm, left_before_open)
 }
 
 /* The vendor knows it before open, and nobody keeps it when that fails. */
-TEST_F(kvm, open_fails)
+TEST_F(kvm, row_41_open_fails)
 {
 	ASSERT_EQ(0, change_group(self->vfio, KVM_DEV_VFIO_GROUP_ADD,
 				  self->user.group));
