@@ -255,9 +255,9 @@ TEST_F(type1, owner_exits)
 	/* What is pinned can be pinned, the rest not any more. */
 	EXPECT_EQ(16, pin(dev, T1_IOVA, 16, BOTH));
 	EXPECT_EQ(16, unpin(dev, T1_IOVA, 16));
-	EXPECT_GT(0, pin(dev, T1_IOVA + 16 * PAGE, 1, BOTH));
-	EXPECT_GT(0, pin_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA + 16 * PAGE, 8,
-			    BOTH));
+	EXPECT_EQ(-ENODEV, pin(dev, T1_IOVA + 16 * PAGE, 1, BOTH));
+	EXPECT_EQ(-ENODEV, pin_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA + 16 * PAGE, 8,
+				  BOTH));
 	EXPECT_GT(0, rw_read(dev, T1_IOVA, &word, sizeof(word)));
 	EXPECT_GT(0, rw_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA, &word,
 			   sizeof(word), false));
