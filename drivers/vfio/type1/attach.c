@@ -228,7 +228,7 @@ static void count_groups(struct t1_container *c, int more)
  * or the IOMMU cannot translate what is mapped, or no IOVA that others can; -ENODEV:
  * it has no device; -ENOMEM: out of memory, or of memory that may be locked; -EFAULT:
  * what is mapped cannot be pinned; -ESRCH: its owner is gone; -EINTR: the task was
- * killed; what the IOMMU driver says.
+ * killed; what else t1_gup_pages() or the IOMMU driver says.
  */
 int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
 {

@@ -190,7 +190,8 @@ static noinline int map_not_only_local(struct t1_container *c, unsigned long iov
  * -VFIO_COMPAT_EOVERFLOW: not below the top of the address space; -EEXIST: something
  * is mapped there, or another call is mapping or unmapping it; -ENOSPC:
  * dma_entry_limit is reached; -ENOMEM: out of memory, or of memory that may be
- * locked; -EFAULT: the memory cannot be pinned; -EINTR: the task was killed.
+ * locked; -EFAULT: the memory cannot be pinned; -EINTR: the task was killed; what
+ * else t1_gup_pages() or the IOMMU driver says.
  */
 int t1_map(struct t1_container *c, unsigned long iova, unsigned long vaddr,
 	   unsigned long size, int prot)
