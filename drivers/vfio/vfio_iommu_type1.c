@@ -281,4 +281,5 @@ static void __exit type1_exit(void)
 module_exit(type1_exit);
 
 MODULE_DESCRIPTION("Type1 IOMMU driver for VFIO, with a local domain for mediated devices");
+MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");

@@ -209,4 +209,5 @@ subsys_initcall(mdev_init)
 module_exit(mdev_exit)
 
 MODULE_DESCRIPTION("Mediated devices: parents, types, devices, bus");
+MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");

@@ -192,5 +192,6 @@ int mdev_pci_reset(struct mdev_device *mdev)
 }
 EXPORT_SYMBOL(mdev_pci_reset);
 
+MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Helpers for mediated devices that look like PCI devices");

@@ -411,4 +411,5 @@ module_init(vfio_mdev_init)
 module_exit(vfio_mdev_exit)
 
 MODULE_DESCRIPTION("VFIO devices of classic mediated devices");
+MODULE_VERSION("1.0");
 MODULE_LICENSE("GPL");
