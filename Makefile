@@ -6,7 +6,7 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to those that run tests.
-export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD DEBIAN SHORT
+export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD DEBIAN SHORT SECUREBOOT
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
@@ -59,7 +59,7 @@ doccheck: ## do what README.md and the how-tos say, line by line (KVER=<version>
 deb: ## build Debian packages: modules for DKMS, headers, samples, tests (VERSION=)
 	@scripts/deb $(VERSION)
 
-packages-check: ## install, upgrade and purge these packages in a root of their own (DEBIAN=, SHORT=1)
+packages-check: ## install, upgrade and purge these packages in a root of their own (DEBIAN=, SHORT=1, SECUREBOOT=1)
 	@tools/testing/packages/run
 
 overlay: ## lay the modules over a kernel source tree (TREE=<folder>)
