@@ -224,6 +224,45 @@ TEST_F(seen, why_an_open_failed)
 	ASSERT_EQ(0, parent_unregister(STRUCTURED, 1));
 }
 
+/*
+ * An open while the driver or the vendor's module goes, which has begun where mdev.ko
+ * does not have the device leave first: its driver is taken away without it, or the
+ * module still has another parent to unregister, whose device takes its time.
+ */
+TEST_F(seen, why_an_open_failed_as_something_went)
+{
+	struct mdev_user other = { -1, -1, -1 };
+	char uuid[UUID_LEN];
+	pid_t pid;
+
+	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+	pid = async_write("/sys/kernel/debug/" STRUCTURED "/release_driver", "0");
+	EXPECT_TRUE(WAIT_FOR(vendor_calls(STRUCTURED, "request") > 0, SOON));
+	EXPECT_EQ(-ENODEV, mdev_device_fd(self->uuid, &self->user));
+	/* Linux 6.12 has it leave its group first, and says ENODEV without us. */
+	if (kernel_before(6, 12))
+		EXPECT_EQ(1, TOLD("open 19 driver-going"));
+	mdev_close(&self->user);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	ASSERT_EQ(0, mdev_remove(self->uuid));
+
+	ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	ASSERT_EQ(0, parent_register(STRUCTURED, 1));
+	ASSERT_EQ(0, mdev_make(STRUCTURED, 1, "few", uuid));
+	ASSERT_EQ(0, mdev_attach(uuid, &other));
+	vendor_set(STRUCTURED, "remove/delay", 1500);
+	pid = async_fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(-module_unload(STRUCTURED));
+	ASSERT_TRUE(WAIT_FOR(!exists("/sys/kernel/debug/" STRUCTURED), SOON));
+	EXPECT_EQ(-ENODEV, mdev_device_fd(uuid, &other));
+	EXPECT_EQ(1, mdev_told(STRUCTURED, 1, uuid, "open 19 owner-going"));
+	mdev_close(&other);
+	EXPECT_EQ(0, async_result(pid, SOON));
+	ASSERT_EQ(0, module_load(STRUCTURED, NULL));
+}
+
 TEST_F(seen, why_a_pin_failed)
 {
 	char uuid[UUID_LEN];

@@ -14,6 +14,8 @@
  *   register	  "<index> [defect]": register a parent, with ops that lack or
  *		  spoil something; the write fails as the registration does
  *   unregister	  "<index>"
+ *   release_driver "<index>": take the driver from the parent's devices without
+ *		  mdev.ko, as no vendor should
  *   clear	  have the other files, and those of the callbacks, say no and 0
  *   serialize	  see struct mdev_test_vendor
  *   violations	  calls in an order that the interface rules out
@@ -442,6 +444,24 @@ static ssize_t unregister_write(struct file *file, const char __user *ubuf,
 	return control_write(file, ubuf, count, unregister_control);
 }
 
+static int release_driver(struct device *dev, void *unused)
+{
+	if (mdev_from_dev(dev))
+		device_release_driver(dev);
+	return 0;
+}
+
+static int release_control(struct mdev_test_parent *parent, const char *word)
+{
+	return device_for_each_child(&parent->pdev->dev, NULL, release_driver);
+}
+
+static ssize_t release_write(struct file *file, const char __user *ubuf,
+			     size_t count, loff_t *ppos)
+{
+	return control_write(file, ubuf, count, release_control);
+}
+
 static const struct file_operations register_fops = {
 	.owner = THIS_MODULE,
 	.open = simple_open,
@@ -452,6 +472,12 @@ static const struct file_operations unregister_fops = {
 	.owner = THIS_MODULE,
 	.open = simple_open,
 	.write = unregister_write,
+};
+
+static const struct file_operations release_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = release_write,
 };
 
 static ssize_t clear_write(struct file *file, const char __user *ubuf,
@@ -488,6 +514,7 @@ static void make_debugfs(struct mdev_test_vendor *vendor)
 	vendor->debugfs = root;
 	debugfs_create_file("register", 0200, root, vendor, &register_fops);
 	debugfs_create_file("unregister", 0200, root, vendor, &unregister_fops);
+	debugfs_create_file("release_driver", 0200, root, vendor, &release_fops);
 	debugfs_create_file("clear", 0200, root, vendor, &clear_fops);
 	debugfs_create_bool("serialize", 0600, root, &vendor->serialize);
 	debugfs_create_atomic_t("violations", 0600, root, &vendor->violations);
