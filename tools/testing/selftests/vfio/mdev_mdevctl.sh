@@ -2,14 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # mdevctl itself: lists types, starts, stops, defines and reads devices of the
-# test vendor drivers.
+# test vendor drivers; and, where udev runs or can be started, those that are to start
+# by themselves come with their parent.
 # shellcheck disable=SC2317 # functions that check calls
 . "$(dirname "$0")/mdev_lib.sh"
+PATH=$PATH:/lib/systemd
 
 need_root
 need_program mdevctl
 mdevctl --version | grep -q '^mdevctl [1-9]' || skip_all "this mdevctl is too old"
-trap unload_all EXIT
+
+cleanup()
+{
+	stop_all TERM
+	unload_all
+}
+
+trap cleanup EXIT
 need_module mdev_test
 need_module mdev_test_raw
 need_module mdev_test_structured
@@ -18,6 +27,7 @@ uuid=5d9e3a38-4d0c-4a34-9a1c-6d0f3c0e7a01
 device=/sys/bus/mdev/devices/$uuid
 parent=mdev_test_structured.0
 type=mdev_test_structured-few
+by_hand=5d9e3a38-4d0c-4a34-9a1c-6d0f3c0e7a07
 defined=/etc/mdevctl.d/$parent/$uuid
 
 # said WORDS COMMAND...: does the command succeed and say the words?
@@ -82,12 +92,47 @@ types_tell_what_sysfs_says()
 	esac
 }
 
+# Can devices start by themselves here: does udev run, or can it?
+udev_is_up()
+{
+	if [ -n "${VM_RESULTS:-}" ]; then
+		mend_udev_rule && start_udev
+	else
+		udevadm control --ping
+	fi
+}
+
+register()
+{
+	echo 0 >"/sys/kernel/debug/mdev_test_structured/$1"
+}
+
+both_are_defined()
+{
+	mdevctl define --uuid "$uuid" --parent "$parent" --type "$type" --auto &&
+	mdevctl modify --uuid "$uuid" --addattr test/note --value "from udev" &&
+	mdevctl define --uuid "$by_hand" --parent "$parent" --type "$type"
+}
+
+# The rule of udev's, and what mdevctl does for it
+comes_with_its_parent()
+{
+	register unregister && gone "$device" || return
+	register register && wait_for reads "$device/test/note" "from udev" &&
+		udevadm settle --timeout=60
+}
+
+both_are_undefined()
+{
+	stopped && mdevctl undefine --uuid "$uuid" && mdevctl undefine --uuid "$by_hand"
+}
+
 stopped()
 {
 	mdevctl stop --uuid "$uuid" && gone "$device"
 }
 
-plan 18
+plan 22
 check "types lists every type" types_list_all
 check "types tells what sysfs says" types_tell_what_sysfs_says
 check "start creates" mdevctl start --uuid $uuid --parent $parent --type $type
@@ -118,4 +163,20 @@ check "a start in JSON" mdevctl start --uuid $uuid --parent $parent \
 	}
 END
 check "its attribute is set" reads $device/test/note "from JSON"
+if [ ! -d /proc/sys/fs/inotify ] || [ ! -e /usr/bin/udevadm ] ||
+   { [ -z "${VM_RESULTS:-}" ] && [ ! -e /usr/sbin/mdevctl ]; }; then
+	skip_rest 22 "udev cannot run here, or its rule finds no mdevctl"
+	finish
+fi
+stopped
+said=$(mktemp) || exit 1
+# Not by check, which would have it in a shell of its own.
+udev_is_up >"$said" 2>&1
+how=$?
+check "udev is up" sh -c "cat '$said'; exit $how"
+rm "$said"
+check "one that is to start by itself is defined, and one by hand" both_are_defined
+check "it comes with its parent, and its attribute is set" comes_with_its_parent
+check "the other one does not, and both are undefined" \
+	eval "gone /sys/bus/mdev/devices/$by_hand && both_are_undefined"
 finish
