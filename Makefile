@@ -6,7 +6,8 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to those that run tests.
-export KVER KERNEL LANE TESTS TYPE1 BENCH ROWS COUNTS COLD DEBIAN SHORT SECUREBOOT
+export KVER KERNEL LANE TESTS TYPE1 PROGRAMS LIBVIRT BENCH ROWS COUNTS COLD
+export DEBIAN SHORT SECUREBOOT
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
@@ -32,10 +33,10 @@ install: ## modules into /lib/modules/*/updates, headers for vendors into /usr/s
 uninstall: ## take away what install put there
 	@scripts/install -u $(kernel)
 
-check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER=, TESTS=, TYPE1=)
+check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER=, TESTS=, TYPE1=, PROGRAMS=)
 	@$(or $(fresh),tools/testing/vm/check)
 
-demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12)
+demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12, LIBVIRT=1)
 	@$(or $(fresh),tools/demo/demo)
 
 bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVER=, ROWS=)
