@@ -19,6 +19,13 @@ latest=7.3
 # shellcheck disable=SC2034 # for those that source this
 tested="$oldest $newest $latest"
 
+if [ -e "$(dirname "$0")/machines" ]; then
+	. "$(dirname "$0")/machines"
+else
+	# Of those that are elsewhere, which have set it
+	. "${top:?}/scripts/machines"
+fi
+
 say()
 {
 	echo "$me: $*" >&2
@@ -34,6 +41,14 @@ die()
 series_of()
 {
 	echo "$1" | sed -n 's/^\([0-9]\{1,\}\.[0-9]\{1,\}\)\([^0-9].*\)\{0,1\}$/\1/p'
+}
+
+# flavour_of KERNEL: -16k of one with pages of 16 KiB, nothing of the others
+flavour_of()
+{
+	case $1 in
+	*-16k)	echo -16k ;;
+	esac
 }
 
 # Is the version $1 of series $2 or a later one?
@@ -62,6 +77,33 @@ codename()
 	sed -n 's/^VERSION_CODENAME="\{0,1\}\([a-z]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null
 }
 
+# machine_for KERNEL: the machine of a kernel that is given by version, or by series and
+# flavour (6.12-16k), where $ARCH says it.
+machine_for()
+{
+	case $1 in
+	*.*.*)	machine_of "$1" ;;
+	*)	machine_named "${ARCH:-}" ;;
+	esac
+}
+
+# is_foreign KERNEL: is it for another machine than this?
+is_foreign()
+{
+	[ "$(machine_for "$1")" != "$(machine_named "")" ]
+}
+
+# cross_words KERNEL: what the make of another machine's stock kernel has to be told. The
+# headers of Linux 6.1 want it as Debian's own packages have it, later ones know.
+cross_words()
+{
+	if [ -n "$1" ] && is_foreign "$1"; then
+		use_machine "$(machine_of "$1")"
+		echo "ARCH=$m_arch CROSS_COMPILE=$m_cross DEB_BUILD_ARCH=$(machine_named "")" \
+			"DEB_HOST_ARCH=$m_name DEB_HOST_GNU_TYPE=$m_tuple"
+	fi
+}
+
 # suite_of KERNEL: the suite of Debian that a kernel is in, given by version or by
 # series; nothing where it is one that this machine has its own packages from.
 suite_of()
@@ -73,7 +115,11 @@ suite_of()
 	7.*)		suite=trixie-backports ;;
 	*)		suite= ;;
 	esac
-	[ "$suite" = "$(codename)" ] || echo "$suite"
+	if is_foreign "$1"; then
+		echo "${suite:-$(codename)}"
+	elif [ "$suite" != "$(codename)" ]; then
+		echo "$suite"
+	fi
 }
 
 # The version of the kernel that build directory $1 belongs to, as uname -r
@@ -216,14 +262,23 @@ apt_settings()
 }
 
 # Have apt, in this process, know the suite of kernel $1, if the machine has its own
-# packages from another. Then its lists are in the cache, and apt has no other setting
-# of the machine's than how to reach its mirrors.
+# packages from another or is another.
 use_suite_of()
 {
-	[ -n "$(suite_of "$1")" ] || return 0
-	release=$(suite_of "$1" | cut -d - -f 1)
+	suite=$(suite_of "$1")
+	[ -z "$suite" ] || use_suite "${suite%-backports}" "$(machine_for "$1")"
+}
+
+# use_suite RELEASE MACHINE: have apt, in this process, take packages of MACHINE's where a
+# name does not say whose. Its lists are in the cache, and it has no other setting of the
+# machine's than how to reach its mirrors: dpkg here hears of no other architecture.
+use_suite()
+{
+	release=$1
+	host=$(dpkg --print-architecture)
 	find_mirrors
 	lists=$cache/apt/$release
+	[ "$2" = "$host" ] || lists=$lists-$2
 	mkdir -p "$lists/lists/partial" "$lists/archives/partial"
 	touch "$lists/status"
 	cat >"$lists/sources.list.$$" <<-END
@@ -242,6 +297,9 @@ use_suite_of()
 			Dir::State::status "$lists/status";
 			Dir::Cache "$lists";
 			APT::Sandbox::User "root";
+			APT::Architecture "$2";
+			APT::Architectures { "$2"; "$host"; };
+			Acquire::Languages "none";
 		END
 	} >"$lists/apt.conf.$$"
 	mv "$lists/sources.list.$$" "$lists/sources.list"
@@ -268,12 +326,12 @@ apt_knows()
 		{ apt_update && [ -n "$(candidate "$1")" ]; }
 }
 
-# apt_offers SERIES: the newest stock kernel of it that apt has headers of, and the
-# kernel, which may come later.
+# apt_offers SERIES[-FLAVOUR]: the newest stock kernel of it that apt has headers of, and
+# the kernel, which may come later.
 apt_offers()
 {
 	apt-cache search --names-only \
-		"^linux-headers-$(echo "$1" | sed 's/\./\\./')\.[0-9.]*(-[0-9]+|\+deb[0-9.]+)-amd64\$" |
+		"^linux-headers-$(series_of "$1" | sed 's/\./\\./')\.[0-9.]*(-[0-9]+|\+deb[0-9.]+)-$(machine_for "$1")$(flavour_of "$1")\$" |
 		sed -n 's/^linux-headers-\([^ ]*\) .*/\1/p' | sort -Vr |
 		while read -r offered; do
 			[ -z "$(candidate "linux-image-$offered")" ] || echo "$offered"
@@ -292,7 +350,12 @@ candidate()
 take_downloads()
 {
 	for p; do
-		for deb in "$VFIO_MDEV_DOWNLOADS/${p}_$(candidate "$p" | sed 's/:/%3a/')"_*.deb; do
+		arch=$(apt-config dump --format '%v%n' APT::Architecture)
+		case $p in
+		*:*)	arch=${p##*:} ;;
+		esac
+		for arch in "$arch" all; do
+			deb="$VFIO_MDEV_DOWNLOADS/${p%:*}_$(candidate "$p" | sed 's/:/%3a/')_$arch.deb"
 			[ ! -e "$deb" ] || ln -s "$deb" "$debs"
 		done
 	done

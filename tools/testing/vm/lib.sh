@@ -19,19 +19,26 @@ pause()
 	read -r -t "$1" -u "$silence_fd" || true
 }
 
-# emulator_fault RESULTS: was it QEMU's emulator that brought the guest down, and not
-# what it ran? Before QEMU 8.1 that may run a breakpoint which another processor has
-# just patched away (a static key, a probe), and then runs it for ever. One in a module
-# is taken for the module's.
+# emulator_fault RESULTS KVER: was it QEMU's emulator that brought the guest down, and not
+# what it ran? Says what it did, if so. Before QEMU 8.1 that may run a breakpoint which
+# another processor has just patched away (a static key, a probe), and then runs it for
+# ever. One in a module is taken for the module's. That of some machines stops, see
+# scripts/machines.
 emulator_fault()
 {
 	local version
 
-	version=$(qemu-system-x86_64 --version | sed -n 's/.* version \([0-9.]*\).*/\1/p;q')
+	use_machine "$(machine_of "$2")"
+	! grep -qx "SCALE='1'" "$1/job" || return
+	if [ -n "$m_silent" ] && grep -q ' wrote nothing for ' "$1/run.log"; then
+		echo "the emulator stopped"
+		return
+	fi
+	version=$("$m_qemu" --version | sed -n 's/.* version \([0-9.]*\).*/\1/p;q')
 	[ "$(printf '%s\n' 8.1 "$version" | sort -V | tail -n 1)" = 8.1 ] &&
 		! grep -qE 'RIP: .* \[[a-z0-9_]+\]' "$1/console.log" &&
-		! grep -qx "SCALE='1'" "$1/job" &&
-		grep -qE 'RIP: [0-9a-f]*:?asm_exc_int3|Oops: int3|int3: 0000' "$1/console.log"
+		grep -qE 'RIP: [0-9a-f]*:?asm_exc_int3|Oops: int3|int3: 0000' "$1/console.log" &&
+		echo "the emulator ran a breakpoint that was patched away"
 }
 
 # chosen_kernels WHICH: the tested kernels whose headers are here, or the one that
@@ -170,7 +177,7 @@ boot_image()
 
 	kernel=$(kernel_dir "$1") || return 1
 	bzimage=$kernel/boot/vmlinuz-$1
-	if is_uml "$1" || is_intree "$1"; then
+	if is_uml "$1" || is_intree "$1" || [ "$(machine_of "$1")" != amd64 ]; then
 		echo "$bzimage"
 		return
 	fi
@@ -184,11 +191,31 @@ pack()
 	(cd "$1" && find . | busybox cpio -o -H newc -R 0:0) 2>/dev/null
 }
 
-# add_busybox DIR: busybox, which must be the static one.
+# root_of KVER: the folder of this machine that is the root of the VM; a foreign machine's
+# is made of its packages.
+root_of()
+{
+	if is_foreign "$1"; then
+		"$top/scripts/fetch-root" "$(machine_of "$1")"
+	else
+		echo /
+	fi
+}
+
+# busybox_of KVER: the busybox of the VM's root.
+busybox_of()
+{
+	local root
+
+	root=$(root_of "$1") || return 1
+	if [ "$root" = / ]; then command -v busybox; else echo "$root/bin/busybox"; fi
+}
+
+# add_busybox DIR KVER: busybox, which must be the static one.
 add_busybox()
 {
 	local box
-	box=$(command -v busybox)
+	box=$(busybox_of "$2")
 
 	if LC_ALL=C ldd "$box" >/dev/null 2>&1; then
 		die "$box is not static: run scripts/setup vm"
@@ -222,20 +249,19 @@ add_modules()
 	done >"$dir/modules/order"
 }
 
-# accel KVER: QEMU's arguments for the fastest accelerator that works. A
-# /dev/kvm that opens says little: a guest must have come up under it.
-# Byte by byte, as with erms, the emulator copies and clears most slowly; without erms
-# Linux 6.1 takes fsrm, which QEMU 10 has, for a licence to move nothing. The KVM of
-# a real-time kernel wants a time stamp counter that is said to be constant: the
-# emulator's is the machine's own, though it does not say so by itself.
+# accel KVER: QEMU's arguments for the fastest accelerator that works, for a kernel of the
+# machine that is in use. A /dev/kvm that opens says little: a guest must have come up
+# under it. The KVM of a real-time kernel wants a time stamp counter that is said to be
+# constant: the emulator's is the machine's own, though it does not say so by itself.
 accel()
 {
 	local answer=tcg
-	local kvm=host emulated=max,-erms,-fsrm
+	local kvm=host emulated=$m_cpu
 	local probe
 
 	probe=$cache/vm/kvm-$(cat /proc/sys/kernel/random/boot_id)
-	if grep -qE '^flags.*\<(vmx|svm)\>' /proc/cpuinfo && [ -w /dev/kvm ]; then
+	if [ "$m_name" = amd64 ] && grep -qE '^flags.*\<(vmx|svm)\>' /proc/cpuinfo &&
+	    [ -w /dev/kvm ]; then
 		answer=$(cached "$probe" probe_kvm "$1")
 		answer=$(cat "$answer")
 	fi
@@ -269,7 +295,7 @@ tsc_khz()
 {
 	local answer
 
-	grep -qE '^flags.*\<constant_tsc\>' /proc/cpuinfo || return 0
+	[ "$m_name" = amd64 ] && grep -qE '^flags.*\<constant_tsc\>' /proc/cpuinfo || return 0
 	answer=$(cached "$cache/vm/tsc-$(cat /proc/sys/kernel/random/boot_id)" probe_tsc) &&
 		cat "$answer"
 }
@@ -288,7 +314,7 @@ initramfs()
 
 	kernel=$(kernel_dir "$1") || return 1
 	cached "$cache/vm/$1/initramfs-$(stamp "$top/tools/testing/vm/init" \
-		"$(command -v busybox)" "$kernel/boot/vmlinuz-$1")" \
+		"$(busybox_of "$1")" "$kernel/boot/vmlinuz-$1")" \
 		make_initramfs "$1"
 }
 
@@ -297,10 +323,11 @@ make_initramfs()
 	dir=$(mktemp -d) || exit 1
 	trap 'rm -rf "$dir"' EXIT
 	drivers=(virtio_pci 9pnet_virtio 9p overlay)
+	use_machine "$(machine_of "$1")"
 	# User Mode Linux has what it needs built in.
 	is_uml "$1" && drivers=()
 	mkdir "$dir/proc" "$dir/sys" "$dir/dev" "$dir/mnt" &&
-	add_busybox "$dir" &&
+	add_busybox "$dir" "$1" &&
 	add_modules "$dir" "$1" "${drivers[@]}" &&
 	install -m 755 "$top/tools/testing/vm/init" "$dir/init" &&
 	pack "$dir"
@@ -334,6 +361,7 @@ module_tree()
 	mapfile -t ours < <(printf '%s' "$modules")
 	[ ${#ours[@]} -gt 0 ] || die "$objects holds no module: run make KVER=$kver"
 
+	use_machine "$(machine_of "$kver")"
 	tree=$cache/vm/$kver/modules-$(stamp "${ours[@]}" "$kernel/boot/vmlinuz-$kver")
 	if [ ! -d "$tree" ]; then
 		make_module_tree "$tree" || die "cannot make $tree"
@@ -352,7 +380,7 @@ make_module_tree()
 	ln -s "$kernel/lib/modules/$kver/kernel" "$dir/kernel" &&
 	cp "$kernel/lib/modules/$kver"/modules.{order,builtin*} "$dir" &&
 	cp -L "${ours[@]}" "$dir/updates" &&
-	strip --strip-debug "$dir"/updates/*.ko &&
+	"${m_cross}strip" --strip-debug "$dir"/updates/*.ko &&
 	depmod -b "$new" "$kver" &&
 	rm "$dir/kernel" || exit 1
 	mv -T "$new" "$1" 2>/dev/null || [ -d "$1" ]

@@ -17,6 +17,7 @@ me="mdev_probes"
 
 [ $# -eq 3 ] || die "usage: $0 KVER|KDIR HEADERS VERSIONS"
 find_kernel "$1"
+use_machine "$(machine_of "$kver")"
 headers=$2
 versions=$3
 work=$(mktemp -d) || exit 1
@@ -44,8 +45,8 @@ END
 # compiles PROGRAM: it does, in the generation of $flags.
 compiles()
 {
-	# shellcheck disable=SC2046,SC2086 # lists of words
-	(cd "$kdir" && gcc $(<"$work/flags") $flags -fsyntax-only -w -x c - \
+	# shellcheck disable=SC2086 # a list of words
+	(cd "$kdir" && "${m_cross}gcc" @"$work/flags" $flags -fsyntax-only -w -x c - \
 		<<<"$1" >"$work/said" 2>&1)
 }
 
@@ -306,7 +307,7 @@ changed()
 }
 
 mkdir -p "$work/none"
-asked "$work/none" gcc >"$work/said"
+asked "$work/none" "${m_cross}gcc" >"$work/said"
 cmp -s <(grep define "$work/answers.h") \
 	<(grep define "$headers/$kver/include/generated/vfio-compat.h") ||
 	complain "headers are asked: other answers than in the build: $(head -n 1 "$work/said")"
@@ -319,11 +320,11 @@ case $(grep REGION_INFO_CAPS "$work/answers.h") in
 		}'
 	expected=1 ;;
 esac
-asked "$work/changed" gcc >"$work/said"
+asked "$work/changed" "${m_cross}gcc" >"$work/said"
 answers "with another op in struct vfio_device_ops" \
 	"VFIO_COMPAT_HAS_VFIO_REGION_INFO_CAPS $expected"
 changed linux/device/class.h 's/\(int class_compat_create_link(\)[^,]*,/\1int a, int b, struct class_compat *cls,/'
-asked "$work/changed" gcc >"$work/said"
+asked "$work/changed" "${m_cross}gcc" >"$work/said"
 answers "with a class_compat_create_link() of a third form" "cannot tell what this kernel has"
 asked "$work/none" false >"$work/said"
 answers "with a compiler that fails" "the compiler does not work"
@@ -366,8 +367,7 @@ registration()
 {
 	mkdir -p "$work/more/linux"
 	cat >"$work/more/linux/mdev_classic.h"
-	# shellcheck disable=SC2046 # a list of words
-	(cd "$kdir" && gcc -E -D__GENKSYMS__ -I"$work/more" $(<"$work/flags") \
+	(cd "$kdir" && "${m_cross}gcc" -E -D__GENKSYMS__ -I"$work/more" @"$work/flags" \
 		"$top/drivers/vfio/mdev/mdev_classic.c" | scripts/genksyms/genksyms) |
 		grep -oE 'mdev_register_device_sized.*0x[0-9a-f]*' | grep -oE '0x[0-9a-f]*'
 }
