@@ -17,9 +17,10 @@
 #include "type1_pci.h"
 
 #define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
-#define MSI_FIRST	0xfee00000ULL
-#define MSI_LAST	0xfeefffffULL
-#define LARGE		(2UL << 20)
+#define MSI_FIRST	(self->msi_first)
+#define MSI_LAST	(self->msi_last)
+#define LARGE		(PAGE / sizeof(__u64) * PAGE)	/* of one page of a page table */
+#define BITS		48		/* of an address that the IOMMU translates */
 #define ELSEWHERE	0x80000000ULL	/* an IOVA where nothing is mapped */
 #define MDEVS		2
 
@@ -27,6 +28,8 @@ FIXTURE(iommu) {
 	struct type1_use use;
 	struct pci pci[PCI_DEVICES];
 	char *view;		/* of a BAR, VIEW_SIZE */
+	const char *fault;	/* what the IOMMU's driver says of each that it refuses */
+	__u64 msi_first, msi_last;
 };
 
 #define VIEW_SIZE	(16 * PAGE)
@@ -35,16 +38,39 @@ FIXTURE(iommu) {
 #define CONTAINER	(self->use.t.container)
 #define MEM		(self->use.mem)
 
+/* By the names that the kernel gives IOMMUs */
+static const struct {
+	const char *name, *fault, *dmesg;
+} iommus[] = {
+	{ "dmar", "DMAR: ", "DMAR: |dmar_fault: " },
+	{ "smmu3", "arm-smmu-v3 ", "arm-smmu-v3 |arm_smmu_[a-z_]+: [0-9]+ callbacks" },
+};
+
+static const char *fault_of(const struct pci *pci)
+{
+	char name[32];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(iommus) && !pci_iommu(pci, name); i++)
+		if (!strncmp(name, iommus[i].name, strlen(iommus[i].name))) {
+			expect_dmesg(iommus[i].dmesg);
+			return iommus[i].fault;
+		}
+	return NULL;
+}
+
 FIXTURE_SETUP(iommu)
 {
 	unsigned int i;
 
-	expect_dmesg("DMAR: |dmar_fault: ");	/* what it refuses */
 	MEM = marked_memory(T1_PAGES);
 	self->use.held = pages_held();
 	self->use.locked = pages_locked();
 	for (i = 0; i < PCI_DEVICES; i++)
 		ASSERT_EQ(0, pci_take(&self->pci[i], i));
+	self->fault = fault_of(&self->pci[EDU0]);
+	ASSERT_NE(NULL, self->fault);
+	ASSERT_EQ(0, pci_msi_window(&self->pci[EDU0], &MSI_FIRST, &MSI_LAST));
 	ASSERT_EQ(0, type1_bare(&self->use.t));
 }
 
@@ -157,7 +183,7 @@ TEST_F(iommu, dma_elsewhere_is_blocked)
 
 	ASSERT_EQ(0, begin_mapped(self));
 	ASSERT_EQ(0, edu_copy(&self->pci[EDU0], iova_of(3), ELSEWHERE, 64));
-	EXPECT_TRUE(WAIT_FOR(kmsg_count(log, "DMAR: ") > 0, SOON));
+	EXPECT_TRUE(WAIT_FOR(kmsg_count(log, self->fault) > 0, SOON));
 	EXPECT_EQ(0, edu_write(&self->pci[EDU0], iova_of(T1_PAGES), 64));
 	EXPECT_EQ(0, edu_write(&self->pci[EDU0], T1_IOVA - PAGE, 64));
 	/* By its address in the machine neither, of a page whose is not mapped */
@@ -396,12 +422,12 @@ TEST_F(iommu, information)
 	ASSERT_EQ(0, join_pci(self, EDU0));
 	ASSERT_EQ(0, type1_get_info(CONTAINER, &info));
 	EXPECT_EQ(PAGE, info.pgsizes & -info.pgsizes);
-	EXPECT_EQ(0, info.pgsizes >> 48);
+	EXPECT_EQ(0, info.pgsizes >> BITS);
 	ASSERT_EQ(2, info.nr_ranges);
 	EXPECT_EQ(0, info.range[0].start);
 	EXPECT_EQ(MSI_FIRST - 1, info.range[0].end);
 	EXPECT_EQ(MSI_LAST + 1, info.range[1].start);
-	EXPECT_EQ((1ULL << 48) - 1, info.range[1].end);
+	EXPECT_EQ((1ULL << BITS) - 1, info.range[1].end);
 	/* This one cannot snoop by force. */
 	EXPECT_EQ(0, ioctl(CONTAINER, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
 
@@ -412,8 +438,8 @@ TEST_F(iommu, information)
 
 TEST_F(iommu, mapping_over_a_hole)
 {
-	const __u64 end = 1ULL << 48;
-	static const struct {
+	const __u64 end = 1ULL << BITS;
+	const struct {
 		__u64 iova, size;
 	} bad[] = {
 		{ MSI_FIRST, PAGE },
@@ -421,8 +447,8 @@ TEST_F(iommu, mapping_over_a_hole)
 		{ MSI_FIRST + 7 * PAGE, 3 * PAGE },
 		{ MSI_LAST + 1 - PAGE, 2 * PAGE },
 		{ MSI_FIRST - PAGE, MSI_LAST + 1 - MSI_FIRST + 2 * PAGE },
-		{ 1ULL << 48, PAGE },
-		{ (1ULL << 48) - PAGE, 2 * PAGE },
+		{ end, PAGE },
+		{ end - PAGE, 2 * PAGE },
 		{ ~0ULL - PAGE + 1, PAGE },
 	};
 	unsigned int i;
@@ -573,7 +599,7 @@ TEST_F(iommu, large_pages)
 	EXPECT_GE(4, steps.calls);
 	EXPECT_LE(LARGE, steps.smallest);
 	EXPECT_EQ(T1_PAGES + size / PAGE, LOCKED(&self->use));
-	for (i = 0; i < size / PAGE; i += 511)
+	for (i = 0; i < size / PAGE; i += LARGE / PAGE - 1)
 		EXPECT_TRUE(lands(&self->pci[EDU0], ELSEWHERE + i * PAGE,
 				  iova_of(0), word_of(MEM, 0), T1_MARK(i)));
 	EXPECT_EQ(size, dma_unmap(CONTAINER, ELSEWHERE, size));
@@ -604,9 +630,9 @@ TEST_F(iommu, large_pages_askew)
 			  word_of(mem, 5), T1_MARK(1)));
 	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(2),
 			  ELSEWHERE + 7 * PAGE + LARGE,
-			  word_of(mem, 5 + 512), T1_MARK(2)));
+			  word_of(mem, 5 + LARGE / PAGE), T1_MARK(2)));
 	*word_of(mem, 5) = T1_MARK(5);
-	*word_of(mem, 5 + 512) = T1_MARK(5 + 512);
+	*word_of(mem, 5 + LARGE / PAGE) = T1_MARK(5 + LARGE / PAGE);
 	EXPECT_TRUE(unchanged_but(mem, 2 * LARGE / PAGE, -1));
 	EXPECT_EQ(size, dma_unmap(CONTAINER, ELSEWHERE, LARGE * 2));
 	EXPECT_EQ(T1_PAGES, HELD(&self->use));
@@ -1113,7 +1139,7 @@ TEST_F(iommu, row_10_memory_of_a_device)
 
 	ASSERT_EQ(0, begin_mapped(self));
 	ASSERT_EQ(0, join_pci(self, MEMORY));
-	ASSERT_LE(4 * LARGE / 2, memory->bar_size);
+	ASSERT_LE(4UL << 20, memory->bar_size);
 	bar = memory->bar;
 	mark_memory(bar, 16);
 	/* Not from its beginning on */
@@ -1135,8 +1161,9 @@ TEST_F(iommu, row_10_memory_of_a_device)
 			  ELSEWHERE + memory->bar_size - PAGE,
 			  word_of(bar, memory->bar_size / PAGE - 1),
 			  T1_MARK(10)));
-	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(11), ELSEWHERE + LARGE,
-			  word_of(bar, LARGE / PAGE), T1_MARK(11)));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(11),
+			  ELSEWHERE + memory->bar_size / 2,
+			  word_of(bar, memory->bar_size / 2 / PAGE), T1_MARK(11)));
 	EXPECT_EQ(T1_PAGES, LOCKED(&self->use));
 	EXPECT_EQ(memory->bar_size, dma_unmap(CONTAINER, ELSEWHERE,
 					      memory->bar_size));
@@ -1190,6 +1217,77 @@ TEST_F(iommu, row_30_memory_of_a_device_is_free)
 	EXPECT_EQ(0, LOCKED(&self->use));
 	EXPECT_EQ(memory->bar_size, dma_unmap_all(CONTAINER));
 	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+/* Interrupts of devices */
+
+/* Of both edus, by the line that they may share or by a message: each gets its own. */
+static void interrupts(struct __test_metadata *_metadata, rig_t *self, __u32 index)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+	const __s32 irq[2] = { new_eventfd(), new_eventfd() };
+	int i;
+
+	ASSERT_EQ(0, begin_mapped(self));
+	ASSERT_EQ(0, join_pci(self, EDU1));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, file_ioctl(self->pci[EDU0 + i].device,
+					VFIO_DEVICE_GET_IRQ_INFO, &info));
+		ASSERT_EQ(1, info.count);
+		ASSERT_EQ(0, arm(self->pci[EDU0 + i].device, index, 0, 1, &irq[i]));
+	}
+	for (i = 0; i < 6; i++) {
+		struct pci *edu = &self->pci[EDU0 + i % 2];
+
+		edu_interrupt(edu, true);
+		EXPECT_TRUE(WAIT_FOR(fired(irq[i % 2]) == 1, SOON));
+		EXPECT_EQ(0, fired(irq[!(i % 2)]));
+		edu_interrupt(edu, false);
+		if (info.flags & VFIO_IRQ_INFO_AUTOMASKED)
+			EXPECT_EQ(0, irq_action(edu->device, index, 0, 1,
+						VFIO_IRQ_SET_ACTION_UNMASK));
+	}
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, fired(irq[i]));
+		EXPECT_EQ(0, irq_action(self->pci[EDU0 + i].device, index, 0, 0,
+					VFIO_IRQ_SET_ACTION_TRIGGER));
+		close(irq[i]);
+	}
+}
+
+TEST_F(iommu, interrupts_by_line)
+{
+	interrupts(_metadata, self, VFIO_PCI_INTX_IRQ_INDEX);
+}
+
+TEST_F(iommu, interrupts_by_message)
+{
+	interrupts(_metadata, self, VFIO_PCI_MSI_IRQ_INDEX);
+}
+
+/*
+ * An interrupt controller that takes any message from any device (GICv2m) would let a
+ * user of one raise another's interrupts. For a VM with such a one, see
+ * Documentation/testing.txt.
+ */
+TEST_F(iommu, messages_of_anyone)
+{
+	if (!exists("/sys/firmware/devicetree/base/intc@8000000/v2m@8020000"))
+		SKIP(return, "the messages of devices are kept apart here");
+	expect_dmesg("allow_unsafe_interrupts");
+	EXPECT_EQ(-EPERM, join_pci(self, EDU0));
+	EXPECT_EQ(-EPERM, join_pci(self, EDU0));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	EXPECT_EQ(-EPERM, join_pci(self, EDU0));
+	ASSERT_EQ(0, use_map(&self->use));
+	EXPECT_EQ(3, pin(self->use.t.device[0], T1_IOVA, 3, BOTH));
+	EXPECT_EQ(3, LOCKED(&self->use));
+
+	ASSERT_EQ(0, type1_parameter("allow_unsafe_interrupts", 1));
+	EXPECT_EQ(0, join_pci(self, EDU0));
+	ASSERT_EQ(0, type1_parameter("allow_unsafe_interrupts", 0));
+	EXPECT_TRUE(lands(&self->pci[EDU0], iova_of(3), iova_of(4), word_of(MEM, 4),
+			  T1_MARK(3)));
 }
 
 /* New addresses for what is mapped */

@@ -11,11 +11,15 @@
 #define MEMORY_SPACE	2
 #define BUS_MASTER	4
 
+#define GROUPS		"/sys/kernel/iommu_groups/"
+
 /* The registers of an edu */
 #define EDU_FROM	0x80
 #define EDU_TO		0x88
 #define EDU_COUNT	0x90
 #define EDU_COMMAND	0x98
+#define EDU_RAISE	0x60
+#define EDU_LOWER	0x64
 #define EDU_RUN		1
 #define EDU_OUT		2
 #define EDU_BUFFER	0x40000
@@ -51,7 +55,6 @@ static int find(unsigned int which, char name[16])
 
 		if (says(entry, "vendor", known[which].vendor) &&
 		    says(entry, "device", known[which].device) &&
-		    exists(BUS "devices/%s/iommu_group", entry) &&
 		    nth++ == known[which].nth) {
 			snprintf(name, 16, "%.15s", entry);
 			ret = 0;
@@ -84,9 +87,45 @@ int pci_take(struct pci *pci, unsigned int which)
 	if (ret)
 		return ret;
 	ret = override(pci, "vfio-pci");
+	/* Where the IOMMU was found after the device it gets its group now. */
 	if (!ret)
 		ret = write_file(BUS "drivers_probe", pci->name);
+	if (!ret && !exists(BUS "devices/%s/iommu_group", pci->name))
+		ret = -ENODEV;
 	return ret;
+}
+
+int pci_iommu(const struct pci *pci, char name[32])
+{
+	char path[PATH_LEN];
+
+	snprintf(path, sizeof(path), BUS "devices/%s/iommu", pci->name);
+	return link_name(path, name, 32);
+}
+
+int pci_msi_window(const struct pci *pci, __u64 *first, __u64 *last)
+{
+	unsigned long long start, end;
+	char path[PATH_LEN], group[16], text[1024], kind[16], *line, *rest = text;
+	int ret;
+
+	snprintf(path, sizeof(path), BUS "devices/%s/iommu_group", pci->name);
+	ret = link_name(path, group, sizeof(group));
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), GROUPS "%s/reserved_regions", group);
+	ret = read_file(path, text, sizeof(text));
+	if (ret < 0)
+		return ret;
+	while ((line = strsep(&rest, "\n"))) {
+		if (sscanf(line, "%llx %llx %15s", &start, &end, kind) != 3 ||
+		    strcmp(kind, "msi"))
+			continue;
+		*first = start;
+		*last = end;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int pci_give_back(struct pci *pci)
@@ -163,6 +202,13 @@ void pci_leave(struct pci *pci)
 	if (pci->group >= 0)
 		close(pci->group);
 	pci->group = -1;
+}
+
+void edu_interrupt(const struct pci *pci, bool raise)
+{
+	/* Registers below 0x80 are words of four bytes. */
+	__atomic_store_n((__u32 *)(pci->bar + (raise ? EDU_RAISE : EDU_LOWER)), 1,
+			 __ATOMIC_SEQ_CST);
 }
 
 static __u64 *reg(const struct pci *pci, unsigned int offset)

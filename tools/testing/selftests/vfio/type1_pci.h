@@ -29,6 +29,13 @@ struct pci {
 int pci_take(struct pci *pci, unsigned int which);
 int pci_give_back(struct pci *pci);
 
+/*
+ * After that: what the kernel calls its IOMMU, and the addresses that the IOMMU, or its
+ * driver, keeps for interrupts.
+ */
+int pci_iommu(const struct pci *pci, char name[32]);
+int pci_msi_window(const struct pci *pci, __u64 *first, __u64 *last);
+
 /* Its group joins a container that has, or gets, an IOMMU driver. */
 int pci_join_group(struct pci *pci, int container);
 int pci_open(struct pci *pci);
@@ -42,5 +49,8 @@ int edu_read(const struct pci *pci, __u64 iova, unsigned int len);
 int edu_write(const struct pci *pci, __u64 iova, unsigned int len);
 /* Both: from one place to another. */
 int edu_copy(const struct pci *pci, __u64 from, __u64 to, unsigned int len);
+
+/* It raises one of its interrupts, or does no more. */
+void edu_interrupt(const struct pci *pci, bool raise);
 
 #endif /* TYPE1_PCI_H */

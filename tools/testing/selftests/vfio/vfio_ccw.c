@@ -801,9 +801,14 @@ TEST_F(ccw, refused)
 	list(u, addresses, 2);
 	command(u, CCW_READ_CONFIG, INDIRECT, 16, at(LIST, 0));
 	EXPECT_GT(0, start(u, ORB | ORB_64BIT));
-	/* The end of what a command names: the page before may be pinned by then. */
+	/*
+	 * The end of what a command names: the page before is pinned by then, by the
+	 * same call, or with addresses of 2 KiB by one before.
+	 */
 	begin(u);
 	command(u, CCW_READ_CONFIG, ANY_LENGTH, 2 * PAGE, at(PAGES - 1, 0));
+	EXPECT_EQ(-EPERM, start(u, ORB | ORB_64BIT));
+	EXPECT_EQ(0, HELD(u));
 	EXPECT_EQ(-EPERM, start(u, ORB));
 	begin(u);
 	set_revision(u);
