@@ -19,6 +19,31 @@ vfio_compat_pin_user_pages_remote(struct mm_struct *mm, unsigned long vaddr,
 #endif
 }
 
+/*
+ * Does pin_user_pages_fast() see that memory may not even be read? An entry of the page
+ * table is there all the same: either such entries are marked for NUMA balancing, or
+ * the machine's own check knows them, or (s390) nothing tells.
+ */
+static __always_inline bool vfio_compat_fast_sees_no_access(void)
+{
+	if (IS_ENABLED(CONFIG_NUMA_BALANCING))
+		return true;
+	/* By the names before and from 6.10 on: without, it is the slow way in disguise. */
+	if (!IS_ENABLED(CONFIG_HAVE_FAST_GUP) && !IS_ENABLED(CONFIG_HAVE_GUP_FAST))
+		return true;
+	return !pte_access_permitted(pfn_pte(0, PAGE_NONE), false);
+}
+
+/* pin_user_pages_fast(), which pins none where it could pin what may not be read. */
+static __always_inline int
+vfio_compat_pin_user_pages_fast(unsigned long vaddr, int npages, unsigned int flags,
+				struct page **pages)
+{
+	if (!(flags & FOLL_WRITE) && !vfio_compat_fast_sees_no_access())
+		return 0;
+	return pin_user_pages_fast(vaddr, npages, flags, pages);
+}
+
 static inline unsigned long vfio_compat_untagged_addr(struct mm_struct *mm,
 						      unsigned long addr)
 {

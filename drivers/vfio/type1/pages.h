@@ -20,8 +20,16 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
+#include <vfio-compat/gup.h>
 
 struct seq_file;
+
+/*
+ * A record has so many bits for the number of a page. It is all of memory that a machine
+ * can have; I/O memory may lie beyond, and cannot be pinned then.
+ */
+#define T1_PFN_BITS	40
+#define T1_PFN_MAX	GENMASK_ULL(T1_PFN_BITS - 1, 0)
 
 /*
  * Pages are charged in advance, a few for each of some processors, so that most pins do
@@ -234,7 +242,7 @@ static inline bool t1_gup_own_page(unsigned long vaddr, bool write,
 {
 	unsigned int flags = t1_gup_flags(write) | FOLL_NOFAULT;
 
-	return likely(pin_user_pages_fast(vaddr, 1, flags, page) == 1) &&
+	return likely(vfio_compat_pin_user_pages_fast(vaddr, 1, flags, page) == 1) &&
 	       t1_page_is_plain(*page);
 }
 

@@ -4,13 +4,14 @@
  *
  * Which memory can be pinned is what the kernel's own type1 finds: that of the
  * mm, whichever thread asks. So every page that is not there yet, or that
- * pin_user_pages_fast() refuses, is asked for by pin_user_pages_remote() under
- * the mmap_lock. A protection key, which is a thread's, forbids nothing there;
- * userfaultfd is not waited for, as the lock cannot be dropped meanwhile: -EFAULT.
- * Before that a thread that runs in the address space takes what is there
- * without the lock, and without a fault (FOLL_NOFAULT), so that it never gets
- * more than the remote way would give. A kernel thread adopts the address space
- * for that if it wants some pages; for a few the lock is cheaper.
+ * pin_user_pages_fast() refuses or cannot judge, is asked for by
+ * pin_user_pages_remote() under the mmap_lock. A protection key, which is a
+ * thread's, forbids nothing there; userfaultfd is not waited for, as the lock
+ * cannot be dropped meanwhile: -EFAULT. Before that a thread that runs in the
+ * address space takes what is there without the lock, and without a fault
+ * (FOLL_NOFAULT), so that it never gets more than the remote way would give. A
+ * kernel thread adopts the address space for that if it wants some pages; for a
+ * few the lock is cheaper.
  *
  * Memory without a pin to hold is told apart. I/O memory (VM_PFNMAP) has no
  * pages that could be pinned: its owner revokes it by other means. The zero
@@ -95,6 +96,8 @@ static long follow_io(struct t1_gup *gup, unsigned long vaddr,
 		if (done && pfn != *first + done)
 			break;
 		step = min(step, npages - done);
+		if (pfn > T1_PFN_MAX || step - 1 > T1_PFN_MAX - pfn)
+			return done ?: -EFAULT;
 		for (i = 0; i < step; i++)
 			if (pfn_valid(pfn + i) && !PageReserved(pfn_to_page(pfn + i)))
 				return done ?: -EFAULT;
@@ -195,7 +198,7 @@ long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 		return -EINVAL;
 	src->pages = pages;
 	if (gup->how != T1_GUP_REMOTE)
-		ret = pin_user_pages_fast(vaddr, npages, flags, pages);
+		ret = vfio_compat_pin_user_pages_fast(vaddr, npages, flags, pages);
 	if (unlikely(ret <= 0))
 		ret = get_locked(gup, vaddr, npages, pages, src);
 	if (likely(ret > 0 && src->pages))

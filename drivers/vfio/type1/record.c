@@ -759,6 +759,9 @@ struct t1_stretch *t1_record_make(struct t1_record *record, unsigned long index)
 	struct t1_stretch *s, *other;
 
 	BUILD_BUG_ON(STRETCH_PAGES > U16_MAX || LEAST_BYTES < sizeof(long));
+#ifdef MAX_PHYSMEM_BITS
+	BUILD_BUG_ON(MAX_PHYSMEM_BITS > T1_PFN_BITS + PAGE_SHIFT);
+#endif
 	rcu_read_lock();
 	s = t1_record_stretch(record, index);
 	rcu_read_unlock();

@@ -109,9 +109,9 @@ struct t1_batch {
  * special about it. 0 is not pinned; one whose highest bit is set cannot be pinned
  * more often.
  */
-#define T1_WORD_ONE		BIT_ULL(42)
-#define T1_WORD_SPECIAL_SHIFT	40
-#define T1_WORD_PFN		GENMASK_ULL(39, 0)
+#define T1_WORD_ONE		BIT_ULL(T1_PFN_BITS + 2)
+#define T1_WORD_SPECIAL_SHIFT	T1_PFN_BITS
+#define T1_WORD_PFN		T1_PFN_MAX
 
 static inline unsigned long t1_word_pfn(u64 word)
 {
