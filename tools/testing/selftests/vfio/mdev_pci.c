@@ -58,15 +58,15 @@ FIXTURE_TEARDOWN(pci)
 
 static __u64 get(int fd, off_t pos, int width)
 {
-	__u64 value = 0;
-	ssize_t ret = file_read(fd, &value, width, pos);
+	__u64 value;
+	ssize_t ret = file_get(fd, &value, width, pos);
 
 	return ret == width ? value : (__u64)ret;
 }
 
 static long put(int fd, off_t pos, int width, __u64 value)
 {
-	ssize_t ret = file_write(fd, &value, width, pos);
+	ssize_t ret = file_put(fd, value, width, pos);
 
 	return ret == width ? 0 : ret;
 }
@@ -266,7 +266,7 @@ TEST_F(pci, steps)
 
 TEST_F(pci, ends)
 {
-	static const __u64 size[PCI_STD_NUM_BARS] = {
+	const __u64 size[PCI_STD_NUM_BARS] = {
 		MDEV_TEST_PCI_BAR0_SIZE, MDEV_TEST_PCI_BAR1_SIZE,
 		MDEV_TEST_PCI_BAR2_SIZE, 0, MDEV_TEST_PCI_BAR4_SIZE,
 		MDEV_TEST_PCI_BAR5_SIZE,
@@ -349,7 +349,7 @@ TEST_F(pci, memory_off)
 	EXPECT_EQ(0, put(fd, AT(1), 4, 0x77));
 	EXPECT_EQ(0x77, get(fd, AT(1), 4));
 	/* A mapping stays. */
-	map[0] = 0x1234;
+	map[0] = htole32(0x1234);
 	ASSERT_EQ(0, put(fd, CONFIG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
 	EXPECT_EQ(0x1234, get(fd, MDEV_TEST_PCI_AREA0_OFFSET, 4));
 	munmap(map, PAGE);
@@ -373,25 +373,25 @@ TEST_F(pci, mappings)
 	map = mmap(NULL, MDEV_TEST_PCI_AREA1_SIZE, PROT_READ | PROT_WRITE,
 		   MAP_SHARED, fd, MDEV_TEST_PCI_AREA1_OFFSET);
 	ASSERT_NE(MAP_FAILED, map);
-	map[PAGE / 4] = 0xabcd;
+	map[PAGE / 4] = htole32(0xabcd);
 	EXPECT_EQ(0xabcd, get(fd, MDEV_TEST_PCI_AREA1_OFFSET + PAGE, 4));
 	ASSERT_EQ(0, put(fd, MDEV_TEST_PCI_AREA1_OFFSET + 4, 4, 0xef));
-	EXPECT_EQ(0xef, map[1]);
+	EXPECT_EQ(htole32(0xef), map[1]);
 	/* A reset is one of the memory, too. */
 	ASSERT_EQ(0, command(fd, VFIO_DEVICE_RESET, 0));
 	EXPECT_EQ(0, map[PAGE / 4]);
 	munmap(map, MDEV_TEST_PCI_AREA1_SIZE);
 
 	/* Within an area, or not at all */
-	EXPECT_EQ(0, try_map(fd, 0x1000, 0x2000, MAP_SHARED));
-	EXPECT_EQ(0, try_map(fd, 0x2000, 0x1000, MAP_SHARED));
-	EXPECT_EQ(-EINVAL, try_map(fd, 0, 0x1000, MAP_SHARED));
-	EXPECT_EQ(-EINVAL, try_map(fd, 0, 0x2000, MAP_SHARED));
-	EXPECT_EQ(-EINVAL, try_map(fd, 0x2000, 0x2000, MAP_SHARED));
-	EXPECT_EQ(-EINVAL, try_map(fd, 0x1000, 0x7000, MAP_SHARED));
-	EXPECT_EQ(-EINVAL, try_map(fd, 0x7000, 0x2000, MAP_SHARED));
-	EXPECT_EQ(-EINVAL, try_map(fd, 0x8000, 0x1000, MAP_SHARED));
-	EXPECT_EQ(-EINVAL, try_map(fd, 0x1000, 0x1000, MAP_PRIVATE));
+	EXPECT_EQ(0, try_map(fd, PAGE, 2 * PAGE, MAP_SHARED));
+	EXPECT_EQ(0, try_map(fd, 2 * PAGE, PAGE, MAP_SHARED));
+	EXPECT_EQ(-EINVAL, try_map(fd, 0, PAGE, MAP_SHARED));
+	EXPECT_EQ(-EINVAL, try_map(fd, 0, 2 * PAGE, MAP_SHARED));
+	EXPECT_EQ(-EINVAL, try_map(fd, 2 * PAGE, 2 * PAGE, MAP_SHARED));
+	EXPECT_EQ(-EINVAL, try_map(fd, PAGE, 7 * PAGE, MAP_SHARED));
+	EXPECT_EQ(-EINVAL, try_map(fd, 7 * PAGE, 2 * PAGE, MAP_SHARED));
+	EXPECT_EQ(-EINVAL, try_map(fd, 8 * PAGE, PAGE, MAP_SHARED));
+	EXPECT_EQ(-EINVAL, try_map(fd, PAGE, PAGE, MAP_PRIVATE));
 
 	/* All of it, with the table of MSI-X */
 	EXPECT_EQ(0, try_map(fd, AT(2), MDEV_TEST_PCI_BAR2_SIZE, MAP_SHARED));

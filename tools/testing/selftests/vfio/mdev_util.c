@@ -31,7 +31,6 @@
 #define GROUPS		"/sys/kernel/iommu_groups"
 
 #define MAX_MODULES	8
-#define PAGE_BYTES	4096	/* on every supported architecture */
 
 static const char *loaded[MAX_MODULES];
 static unsigned int nr_loaded;
@@ -275,7 +274,7 @@ long long pages_locked_by(pid_t pid)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	return proc_value(path, "VmLck") * 1024 / PAGE_BYTES - pages_ahead(pid);
+	return proc_value(path, "VmLck") * 1024 / (long)page_size() - pages_ahead(pid);
 }
 
 long long pages_locked(void)

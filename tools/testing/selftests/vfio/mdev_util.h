@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "kselftest.h"
 #include "modules/mdev_test_abi.h"
@@ -67,6 +68,11 @@ int link_name(const char *path, char *buf, size_t size);
 int count_entries(const char *dir);
 
 /* Memory */
+static inline unsigned long page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
 /* The line "KEY: VALUE" or "KEY VALUE" of a file of /proc, -1 without one. */
 long long proc_value(const char *path, const char *key);
 /* Pages that somebody in the machine has pinned. */

@@ -79,14 +79,14 @@ FIXTURE_TEARDOWN(display)
 
 static __u32 get(int fd, off_t pos)
 {
-	__u32 value = 0;
+	__u64 value;
 
-	return file_read(fd, &value, 4, pos) == 4 ? value : 0xdeadbeef;
+	return file_get(fd, &value, 4, pos) == 4 ? value : 0xdeadbeef;
 }
 
 static int put(int fd, off_t pos, __u32 value)
 {
-	ssize_t ret = file_write(fd, &value, 4, pos);
+	ssize_t ret = file_put(fd, value, 4, pos);
 
 	return ret == 4 ? 0 : ret;
 }

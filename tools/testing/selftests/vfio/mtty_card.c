@@ -114,14 +114,14 @@ FIXTURE_TEARDOWN(card)
 /* Little-endian values of WIDTH bytes; errors show as what no test expects. */
 static __u32 get(int fd, off_t pos, int width)
 {
-	__u32 value = 0;
+	__u64 value;
 
-	return file_read(fd, &value, width, pos) == width ? value : 0xdeadbeef;
+	return file_get(fd, &value, width, pos) == width ? value : 0xdeadbeef;
 }
 
 static void put(int fd, off_t pos, int width, __u32 value)
 {
-	if (file_write(fd, &value, width, pos) != width)
+	if (file_put(fd, value, width, pos) != width)
 		fprintf(stderr, "# write to %#llx failed\n", (long long)pos);
 }
 

@@ -86,16 +86,15 @@ static unsigned char *anonymous(size_t size)
 
 static void put(int fd, unsigned int reg, __u32 value)
 {
-	if (file_write(fd, &value, sizeof(value), 4 * reg) != sizeof(value))
+	if (file_put(fd, value, sizeof(value), 4 * reg) != sizeof(value))
 		fprintf(stderr, "# register %u cannot be written\n", reg);
 }
 
 static __u32 get(int fd, unsigned int reg)
 {
-	__u32 value = 0xdeadbeef;
+	__u64 value;
 
-	file_read(fd, &value, sizeof(value), 4 * reg);
-	return value;
+	return file_get(fd, &value, 4, 4 * reg) == 4 ? value : 0xdeadbeef;
 }
 
 static void ring(int fd, __u32 source, __u32 target, __u32 delay)
@@ -217,7 +216,7 @@ TEST_F(copier, copies)
 
 TEST_F(copier, pages_that_cannot_be_had)
 {
-	static const struct {
+	const struct {
 		__u32 source, target;
 	} jobs[] = {
 		{ FROM, NOWHERE }, { NOWHERE, TO }, { FROM, SECRET },
@@ -263,7 +262,7 @@ TEST_F(copier, reset_while_pinned)
 
 TEST_F(copier, unmapped_while_pinned)
 {
-	static const __u32 pages[] = { FROM, TO };
+	const __u32 pages[] = { FROM, TO };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_LEN(pages); i++) {

@@ -124,7 +124,7 @@ TEST_F(type1, row_29_one_line)
 {
 	const int dev = self->use.t.device[0];
 	const unsigned int tries = 300;
-	uint64_t iova = T1_IOVA;
+	uint64_t iova = T1_IOVA, next;
 	char limit[64], wish[64], task[64];
 	int kmsg, lines, named;
 	unsigned int i;
@@ -140,8 +140,10 @@ TEST_F(type1, row_29_one_line)
 	expect_dmesg("RLIMIT_MEMLOCK");
 	expect_dmesg("callbacks suppressed");
 	ASSERT_EQ(0, use_map(&self->use));
-	/* Pages of one huge page of the address space are charged for at once. */
-	iova += -(uintptr_t)self->use.mem % (512 * PAGE);
+	/* Pages of one stretch of the address space are charged for at once. */
+	next = -(uintptr_t)self->use.mem % (T1_STRETCH * PAGE);
+	if (next <= (T1_PAGES - 512) * PAGE)
+		iova += next;
 	/* Those of the tests before count, too. */
 	sleep_ms(5500);
 	kmsg = kmsg_open();
@@ -508,7 +510,7 @@ TEST_F(type1, row_19_devices_come_and_go)
 #define STRETCH_BYTES	32LL	/* of what is recorded in each of these */
 /* What a processor has charged in advance, and the little else that happens */
 #define CGROUP_SLACK	0x100000
-#define STRETCH		(512 * PAGE)
+#define STRETCH		(T1_STRETCH * PAGE)
 
 static long long cgroup_current(void)
 {

@@ -266,7 +266,7 @@ static bool wraps(__u64 start, __u64 size)
 
 TEST_F(type1, map_alignment_and_wrap)
 {
-	static const struct {
+	const struct {
 		__u64 vaddr, iova, size;
 	} bad[] = {
 		{ 0, 0, 0 },
@@ -400,7 +400,7 @@ TEST_F(type1, unmap_sizes_and_flags)
 
 TEST_F(type1, unmap_alignment_and_wrap)
 {
-	static const struct {
+	const struct {
 		__u64 iova, size;
 	} bad[] = {
 		{ T1_IOVA, 0 },

@@ -382,13 +382,13 @@ TEST_F(type1, answer_does_not_arrive)
 #define PART		16U
 
 /* The second has its bits in both pages of the bitmap. */
-static const unsigned int part_at[] = { 5, SPREAD_PAGES / 2 - 8, 40000 };
-static const unsigned int spread_dirty[] = {
-	6, 20, SPREAD_PAGES / 2 - 6, SPREAD_PAGES / 2 + 6, 40003,
-};
+#define PART_AT		{ 5, SPREAD_PAGES / 2 - 8, SPREAD_PAGES / 2 + 7232 }
+#define SPREAD_DIRTY	{ 6, 20, SPREAD_PAGES / 2 - 6, SPREAD_PAGES / 2 + 6,	\
+			  SPREAD_PAGES / 2 + 7235 }
 
 static int map_spread(struct type1_use *use)
 {
+	const unsigned int part_at[] = PART_AT;
 	unsigned int i;
 	int ret = 0;
 
@@ -400,6 +400,7 @@ static int map_spread(struct type1_use *use)
 
 static int write_spread(struct type1_use *use)
 {
+	const unsigned int spread_dirty[] = SPREAD_DIRTY;
 	unsigned int i;
 	int ret = 0;
 
@@ -434,6 +435,7 @@ static long get_spread(struct type1_use *use, char *bitmap)
 /* Exactly what write_spread() has written? */
 static bool is_spread(const char *bitmap)
 {
+	const unsigned int spread_dirty[] = SPREAD_DIRTY;
 	unsigned int i, n = 0, bits = 0;
 
 	for (i = 0; i < SPREAD_PAGES; i++)
@@ -446,7 +448,7 @@ static bool is_spread(const char *bitmap)
 /* What was told of some mappings is lost with a call that fails at another. */
 TEST_F(type1, answer_arrives_in_part)
 {
-	char *bitmap = spread_bitmap(), none[2 * PAGE] = {};
+	char *bitmap = spread_bitmap(), *none = spread_bitmap();
 
 	if (stock_differs())
 		SKIP(return, "the kernel's forgets what it has told");
@@ -458,7 +460,7 @@ TEST_F(type1, answer_arrives_in_part)
 	EXPECT_EQ(0, get_spread(&self->use, bitmap));
 	EXPECT_TRUE(is_spread(bitmap));
 	EXPECT_EQ(0, get_spread(&self->use, bitmap));
-	EXPECT_EQ(0, memcmp(bitmap, none, sizeof(none)));
+	EXPECT_EQ(0, memcmp(bitmap, none, 2 * PAGE));
 }
 
 /* The same in one mapping, which is told of in several steps */

@@ -52,6 +52,50 @@ bool shares_zero_pages(void)
 	return kernel_before(6, 2);
 }
 
+unsigned long huge_pages(void)
+{
+	static unsigned long pages;
+	long long kb;
+
+	if (!pages) {
+		kb = proc_value("/proc/meminfo", "Hugepagesize");
+		pages = kb > 0 ? kb * 1024 / PAGE : PAGE / sizeof(__u64);
+	}
+	return pages;
+}
+
+__u64 user_end(void)
+{
+	__u64 end = 1ULL << 31, top;
+	void *at;
+
+	/* What lies beyond cannot be mapped, be it free or not. */
+	for (top = end; top; top <<= 1) {
+		at = mmap((void *)(uintptr_t)(top - 2 * PAGE), PAGE, PROT_READ,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		if (at == MAP_FAILED && errno != EEXIST)
+			break;
+		if (at != MAP_FAILED)
+			munmap(at, PAGE);
+		end = top;
+	}
+	return end;
+}
+
+__u64 kernel_address(void)
+{
+	unsigned long long address = 0;
+	char name[256] = "";
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+
+	while (symbols && strcmp(name, "_stext") &&
+	       fscanf(symbols, "%llx %*c %255s%*[^\n]", &address, name) >= 2)
+		;
+	if (symbols)
+		fclose(symbols);
+	return (address ?: 1ULL << 63) & -PAGE;
+}
+
 /* Containers */
 
 int type1_bare(struct type1 *t)

@@ -20,6 +20,8 @@
 
 /* Pages of a call of the VFIO core's */
 #define T1_MAX_PIN	512
+/* Pages that our record keeps together */
+#define T1_STRETCH	(PAGE / sizeof(__u64))
 /* The last page of the IOVA space */
 #define T1_LAST_PAGE	(~0ULL - PAGE + 1)
 
@@ -46,6 +48,12 @@ int beyond_the_top(void);
 #ifndef VFIO_TYPE1_NESTING_IOMMU
 #define VFIO_TYPE1_NESTING_IOMMU	6
 #endif
+
+/* Pages in a huge one, of which a page table that is full of pages maps as much */
+unsigned long huge_pages(void);
+/* Where a process's addresses end, and a page of the kernel's own memory */
+__u64 user_end(void);
+__u64 kernel_address(void);
 
 /* Is VFIO_TYPE1_NESTING_IOMMU known? Until 6.13 */
 bool knows_nesting(void);

@@ -12,8 +12,14 @@
 #include "type1_fixture.h"
 
 #define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
-#define HUGE_PAGES	512UL	/* small ones in a huge one */
+#define HUGE_PAGES	huge_pages()	/* small ones in a huge one */
 #define HUGE_SIZE	(HUGE_PAGES * PAGE)
+
+/* So many that they are in a huge page and fit in a call */
+static unsigned int some_of_huge(void)
+{
+	return HUGE_PAGES < T1_MAX_PIN ? HUGE_PAGES : T1_MAX_PIN;
+}
 
 static __u64 *word_at(char *mem, unsigned int page)
 {
@@ -496,33 +502,36 @@ static char *transparent(int dev)
 TEST_F(type1, transparent_huge_pages)
 {
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	const unsigned int n = some_of_huge(), first = HUGE_PAGES - n;
+	const __u64 at = T1_IOVA + first * PAGE, middle = at + n / 2 * PAGE;
 	struct type1_test_page before;
 	char *mem = transparent(dev);
-	__u64 pfn[512];
+	__u64 pfn[T1_MAX_PIN];
 	unsigned int i;
 
 	if (!mem)
 		SKIP(return, "no transparent huge pages here");
 	before = page_at(dev, mem);
 	ASSERT_EQ(0, dma_map(fd, mem, T1_IOVA, 2 * HUGE_SIZE, T1_RW));
-	ASSERT_EQ(512, pin_pfns(dev, T1_IOVA, 512, BOTH, pfn));
-	for (i = 1; i < 512; i++)
+	ASSERT_EQ(n, pin_pfns(dev, at, n, BOTH, pfn));
+	for (i = 1; i < n; i++)
 		ASSERT_EQ(pfn[0] + i, pfn[i]);
-	EXPECT_EQ(512, LOCKED(&self->use));
-	EXPECT_EQ(before.refs + 512, page_at(dev, mem).refs);
+	EXPECT_EQ(n, LOCKED(&self->use));
+	EXPECT_EQ(before.refs + n, page_at(dev, mem).refs);
 	/* In any order, and from the middle of one to that of the next */
-	ASSERT_EQ(512, pin(dev, T1_IOVA + 256 * PAGE, 512, BOTH));
-	EXPECT_EQ(768, LOCKED(&self->use));
-	EXPECT_EQ(before.refs + 512, page_at(dev, mem).refs);
-	EXPECT_EQ(T1_MARK(700), load(dev, T1_IOVA + 700 * PAGE));
-	EXPECT_EQ(512, unpin(dev, T1_IOVA, 512));
-	EXPECT_EQ(512, LOCKED(&self->use));
-	EXPECT_EQ(before.refs + 256, page_at(dev, mem).refs);
-	for (i = 0; i < 512; i += 2)
-		ASSERT_EQ(1, unpin(dev, T1_IOVA + (256 + i) * PAGE, 1));
-	EXPECT_EQ(256, LOCKED(&self->use));
-	EXPECT_EQ(before.refs + 128, page_at(dev, mem).refs);
-	EXPECT_EQ(256, HELD(&self->use));
+	ASSERT_EQ(n, pin(dev, middle, n, BOTH));
+	EXPECT_EQ(n + n / 2, LOCKED(&self->use));
+	EXPECT_EQ(before.refs + n, page_at(dev, mem).refs);
+	i = first + n + n / 4;
+	EXPECT_EQ(T1_MARK(i), load(dev, T1_IOVA + i * PAGE));
+	EXPECT_EQ(n, unpin(dev, at, n));
+	EXPECT_EQ(n, LOCKED(&self->use));
+	EXPECT_EQ(before.refs + n / 2, page_at(dev, mem).refs);
+	for (i = 0; i < n; i += 2)
+		ASSERT_EQ(1, unpin(dev, middle + i * PAGE, 1));
+	EXPECT_EQ(n / 2, LOCKED(&self->use));
+	EXPECT_EQ(before.refs + n / 4, page_at(dev, mem).refs);
+	EXPECT_EQ(n / 2, HELD(&self->use));
 	EXPECT_EQ(2 * HUGE_SIZE, dma_unmap_all(fd));
 	EXPECT_EQ(before.refs, page_at(dev, mem).refs);
 }
@@ -531,25 +540,26 @@ TEST_F(type1, transparent_huge_pages)
 TEST_F(type1, huge_pages_out_of_phase)
 {
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	const unsigned int n = some_of_huge(), first = HUGE_PAGES - n;
 	char *mem = transparent(dev);
-	__u64 word[512];
+	__u64 word[T1_MAX_PIN];
 	unsigned int i;
 
 	if (!mem)
 		SKIP(return, "no transparent huge pages here");
 	ASSERT_EQ(0, dma_map(fd, mem + 100 * PAGE, T1_IOVA,
 			     (2 * HUGE_PAGES - 100) * PAGE, T1_RW));
-	ASSERT_EQ(512, pin_words(dev, T1_IOVA, 512, BOTH, word));
-	for (i = 0; i < 512; i++)
-		ASSERT_EQ(T1_MARK(100 + i), word[i]);
-	ASSERT_EQ(412, pin_words(dev, T1_IOVA + 512 * PAGE, 412, BOTH, word));
-	for (i = 0; i < 412; i++)
-		ASSERT_EQ(T1_MARK(612 + i), word[i]);
-	EXPECT_EQ(924, LOCKED(&self->use));
-	EXPECT_EQ(924, HELD(&self->use));
+	ASSERT_EQ(n, pin_words(dev, T1_IOVA + first * PAGE, n, BOTH, word));
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(T1_MARK(first + 100 + i), word[i]);
+	ASSERT_EQ(n - 100, pin_words(dev, T1_IOVA + HUGE_SIZE, n - 100, BOTH, word));
+	for (i = 0; i < n - 100; i++)
+		ASSERT_EQ(T1_MARK(HUGE_PAGES + 100 + i), word[i]);
+	EXPECT_EQ(2 * n - 100, LOCKED(&self->use));
+	EXPECT_EQ(2 * n - 100, HELD(&self->use));
 }
 
-/* It is one page, then it is 512, then not all of them are there. */
+/* It is one page, then it is many, then not all of them are there. */
 TEST_F(type1, split_while_pinned)
 {
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
@@ -582,6 +592,8 @@ TEST_F(type1, split_while_pinned)
 TEST_F(type1, hugetlb)
 {
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
+	const unsigned int n = some_of_huge(), first = HUGE_PAGES - n / 4;
+	const __u64 at = T1_IOVA + first * PAGE;
 	struct type1_test_page before;
 	unsigned int i;
 	char *mem;
@@ -598,17 +610,17 @@ TEST_F(type1, hugetlb)
 	before = page_at(dev, mem);
 	EXPECT_TRUE(before.flags & TYPE1_TEST_PAGE_LARGE);
 	ASSERT_EQ(0, dma_map(fd, mem, T1_IOVA, 2 * HUGE_SIZE, T1_RW));
-	ASSERT_EQ(512, pin(dev, T1_IOVA + 300 * PAGE, 512, BOTH));
-	EXPECT_EQ(512, LOCKED(&self->use));
-	EXPECT_EQ(before.refs + 212, page_at(dev, mem).refs);
-	for (i = 300; i < 812; i++)
-		ASSERT_EQ(T1_MARK(i), load(dev, T1_IOVA + i * PAGE));
-	EXPECT_EQ(112, unpin(dev, T1_IOVA + 300 * PAGE, 112));
-	EXPECT_EQ(before.refs + 100, page_at(dev, mem).refs);
+	ASSERT_EQ(n, pin(dev, at, n, BOTH));
+	EXPECT_EQ(n, LOCKED(&self->use));
+	EXPECT_EQ(before.refs + n / 4, page_at(dev, mem).refs);
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(T1_MARK(first + i), load(dev, at + i * PAGE));
+	EXPECT_EQ(n / 8, unpin(dev, at, n / 8));
+	EXPECT_EQ(before.refs + n / 8, page_at(dev, mem).refs);
 	ASSERT_EQ(0, munmap(mem, 2 * HUGE_SIZE));
-	EXPECT_EQ(T1_MARK(811), load(dev, T1_IOVA + 811 * PAGE));
+	EXPECT_EQ(T1_MARK(first + n - 1), load(dev, at + (n - 1) * PAGE));
 	EXPECT_EQ(-EFAULT, pin(dev, T1_IOVA, 1, BOTH));
-	EXPECT_EQ(400, LOCKED(&self->use));
+	EXPECT_EQ(n - n / 8, LOCKED(&self->use));
 	EXPECT_EQ(2 * HUGE_SIZE, dma_unmap_all(fd));
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, write_file("/proc/sys/vm/nr_hugepages", "0"));

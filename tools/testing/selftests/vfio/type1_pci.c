@@ -176,7 +176,6 @@ int pci_open(struct pci *pci)
 		.argsz = sizeof(info),
 		.index = VFIO_PCI_CONFIG_REGION_INDEX,
 	};
-	const __u16 command = MEMORY_SPACE | BUS_MASTER;
 	int ret;
 
 	pci->device = device_open(pci->group, pci->name);
@@ -185,8 +184,8 @@ int pci_open(struct pci *pci)
 	ret = file_ioctl(pci->device, VFIO_DEVICE_GET_REGION_INFO, &info);
 	if (ret)
 		return ret;
-	if (file_write(pci->device, &command, sizeof(command),
-		       info.offset + COMMAND) != sizeof(command))
+	if (file_put(pci->device, MEMORY_SPACE | BUS_MASTER, 2,
+			 info.offset + COMMAND) != 2)
 		return -EIO;
 	return map_bar(pci);
 }

@@ -299,8 +299,9 @@ static bool unread(const char *buf)
 /* Where user addresses end, and where those of the kernel do */
 TEST_F(type1, row_4_addresses_near_the_top)
 {
-	static const __u64 vaddr[] = {
-		0x7fffffffe000ULL, 0x7ffffffff000ULL, 0x800000000000ULL,
+	const __u64 end = user_end(), kernel = kernel_address();
+	const __u64 vaddr[] = {
+		end - 2 * PAGE, end - PAGE, end, kernel,
 		0xffffffffff600000ULL, 0xffffffff81000000ULL,
 		T1_LAST_PAGE - PAGE, T1_LAST_PAGE - 16 * PAGE, T1_LAST_PAGE,
 	};
@@ -605,7 +606,7 @@ TEST_F(type1, from_another_process)
 
 TEST_F(type1, rw)
 {
-	static const size_t lens[] = { 1, 8, 63, 4096, 4097, 65536, 1 << 20 };
+	const size_t lens[] = { 1, 8, 63, PAGE, PAGE + 1, 16 * PAGE, 1 << 20 };
 	const int dev = self->use.t.device[0];
 	char *mem = self->use.mem, *buf = malloc(2 << 20);
 	enum type1_test_context context;
@@ -614,13 +615,13 @@ TEST_F(type1, rw)
 	ASSERT_EQ(0, use_map(&self->use));
 	for (context = 0; context < TYPE1_TEST_CONTEXTS; context++) {
 		for (i = 0; i < ARRAY_LEN(lens); i++) {
-			EXPECT_EQ(0, rw_in(dev, context, T1_IOVA + 4090, buf,
+			EXPECT_EQ(0, rw_in(dev, context, T1_IOVA + PAGE - 6, buf,
 					   lens[i], false));
-			EXPECT_EQ(0, memcmp(mem + 4090, buf, lens[i]));
+			EXPECT_EQ(0, memcmp(mem + PAGE - 6, buf, lens[i]));
 			memset(buf, context + i + 1, lens[i]);
-			EXPECT_EQ(0, rw_in(dev, context, T1_IOVA + 4090, buf,
+			EXPECT_EQ(0, rw_in(dev, context, T1_IOVA + PAGE - 6, buf,
 					   lens[i], true));
-			EXPECT_EQ(0, memcmp(mem + 4090, buf, lens[i]));
+			EXPECT_EQ(0, memcmp(mem + PAGE - 6, buf, lens[i]));
 		}
 	}
 	EXPECT_EQ(0, HELD(&self->use));
@@ -660,8 +661,8 @@ TEST_F(type1, rw_across_mappings)
 /* Only the memory of the process that mapped it, and only what it may see */
 TEST_F(type1, row_11_other_memory)
 {
-	static const __u64 kernel[] = {
-		0xffff888000001000ULL, 0xffffffff81000000ULL,
+	const __u64 kernel[] = {
+		kernel_address(), 0xffff888000000000ULL, 0xffffffff81000000ULL,
 		0xffffffffff600000ULL, T1_LAST_PAGE - PAGE,
 	};
 	const int dev = self->use.t.device[0];

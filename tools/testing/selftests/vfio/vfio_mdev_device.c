@@ -74,7 +74,7 @@ static long group_flags(int group)
 /* The capability ID of the IOMMU, asked for as QEMU does. */
 static const void *iommu_capability(int container, int id)
 {
-	static char buf[PAGE];
+	static char buf[4096];
 	struct vfio_iommu_type1_info *info = (void *)buf;
 	const struct vfio_info_cap_header *cap;
 	__u32 offset;
@@ -388,30 +388,29 @@ TEST_F(structured, get_info_capabilities)
 	}
 }
 
-static const struct {
-	__u64 size;
-	__u32 flags;
-	__u32 caps;
-} regions[MDEV_TEST_NUM_REGIONS] = {
+TEST_F(device, get_region_info)
+{
+	const struct {
+		__u64 size;
+		__u32 flags;
+		__u32 caps;
+	} regions[MDEV_TEST_NUM_REGIONS] = {
 #define R VFIO_REGION_INFO_FLAG_READ
 #define W VFIO_REGION_INFO_FLAG_WRITE
 #define M VFIO_REGION_INFO_FLAG_MMAP
-	[MDEV_TEST_REGION_REGS] = { MDEV_TEST_REGS_SIZE, R | W, 0 },
-	[MDEV_TEST_REGION_MEM] = { MDEV_TEST_MEM_SIZE, R | W | M, 1 },
-	[MDEV_TEST_REGION_BIG] = { MDEV_TEST_BIG_SIZE, R | W, 0 },
-	[MDEV_TEST_REGION_ROM] = { MDEV_TEST_ROM_SIZE, R, 0 },
-	[MDEV_TEST_REGION_TYPED] = { MDEV_TEST_TYPED_SIZE, R | W | M, 2 },
-	[MDEV_TEST_REGION_INPUT] = { MDEV_TEST_INPUT_SIZE, R | M, 0 },
-	[MDEV_TEST_REGION_OUTPUT] = { MDEV_TEST_OUTPUT_SIZE, W | M, 0 },
-	[MDEV_TEST_REGION_SHORT] = { MDEV_TEST_SHORT_SIZE, R | W | M, 0 },
-	[MDEV_TEST_REGION_ODD] = { MDEV_TEST_ODD_SIZE, R | W | M, 0 },
+		[MDEV_TEST_REGION_REGS] = { MDEV_TEST_REGS_SIZE, R | W, 0 },
+		[MDEV_TEST_REGION_MEM] = { MDEV_TEST_MEM_SIZE, R | W | M, 1 },
+		[MDEV_TEST_REGION_BIG] = { MDEV_TEST_BIG_SIZE, R | W, 0 },
+		[MDEV_TEST_REGION_ROM] = { MDEV_TEST_ROM_SIZE, R, 0 },
+		[MDEV_TEST_REGION_TYPED] = { MDEV_TEST_TYPED_SIZE, R | W | M, 2 },
+		[MDEV_TEST_REGION_INPUT] = { MDEV_TEST_INPUT_SIZE, R | M, 0 },
+		[MDEV_TEST_REGION_OUTPUT] = { MDEV_TEST_OUTPUT_SIZE, W | M, 0 },
+		[MDEV_TEST_REGION_SHORT] = { MDEV_TEST_SHORT_SIZE, R | W | M, 0 },
+		[MDEV_TEST_REGION_ODD] = { MDEV_TEST_ODD_SIZE, R | W | M, 0 },
 #undef R
 #undef W
 #undef M
-};
-
-TEST_F(device, get_region_info)
-{
+	};
 	struct vfio_region_info header = { .argsz = sizeof(header) };
 	unsigned char buf[3 * PAGE];
 	const struct vfio_region_info *info = (void *)(buf + PAGE);

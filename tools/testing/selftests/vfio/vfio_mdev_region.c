@@ -9,23 +9,7 @@
 #include "kselftest_harness.h"
 #include "vfio_util.h"
 
-#define LARGEST	0x7ffff000UL	/* what one call transfers at most */
-
-static const struct {
-	__u64 size;
-	bool readable;
-	bool writable;
-} regions[MDEV_TEST_NUM_REGIONS] = {
-	[MDEV_TEST_REGION_REGS] = { MDEV_TEST_REGS_SIZE, true, true },
-	[MDEV_TEST_REGION_MEM] = { MDEV_TEST_MEM_SIZE, true, true },
-	[MDEV_TEST_REGION_BIG] = { MDEV_TEST_BIG_SIZE, true, true },
-	[MDEV_TEST_REGION_ROM] = { MDEV_TEST_ROM_SIZE, true, false },
-	[MDEV_TEST_REGION_TYPED] = { MDEV_TEST_TYPED_SIZE, true, true },
-	[MDEV_TEST_REGION_INPUT] = { MDEV_TEST_INPUT_SIZE, true, false },
-	[MDEV_TEST_REGION_OUTPUT] = { MDEV_TEST_OUTPUT_SIZE, false, true },
-	[MDEV_TEST_REGION_SHORT] = { MDEV_TEST_SHORT_SIZE, true, true },
-	[MDEV_TEST_REGION_ODD] = { MDEV_TEST_ODD_SIZE, true, true },
-};
+#define LARGEST	(0x7fffffffUL & -PAGE)	/* what one call transfers at most */
 
 static off_t at(__u32 index, __u64 offset)
 {
@@ -105,6 +89,21 @@ static ssize_t transfer(const char *vendor, int fd, bool read, char *buf,
 /* What is at, across and behind the ends of each region. */
 TEST_F(region, bounds)
 {
+	const struct {
+		__u64 size;
+		bool readable;
+		bool writable;
+	} regions[MDEV_TEST_NUM_REGIONS] = {
+		[MDEV_TEST_REGION_REGS] = { MDEV_TEST_REGS_SIZE, true, true },
+		[MDEV_TEST_REGION_MEM] = { MDEV_TEST_MEM_SIZE, true, true },
+		[MDEV_TEST_REGION_BIG] = { MDEV_TEST_BIG_SIZE, true, true },
+		[MDEV_TEST_REGION_ROM] = { MDEV_TEST_ROM_SIZE, true, false },
+		[MDEV_TEST_REGION_TYPED] = { MDEV_TEST_TYPED_SIZE, true, true },
+		[MDEV_TEST_REGION_INPUT] = { MDEV_TEST_INPUT_SIZE, true, false },
+		[MDEV_TEST_REGION_OUTPUT] = { MDEV_TEST_OUTPUT_SIZE, false, true },
+		[MDEV_TEST_REGION_SHORT] = { MDEV_TEST_SHORT_SIZE, true, true },
+		[MDEV_TEST_REGION_ODD] = { MDEV_TEST_ODD_SIZE, true, true },
+	};
 	bool checks = variant->structured;
 	const struct {
 		__u64 offset;	/* from the region's end */
@@ -312,45 +311,45 @@ static int try_map(const char *vendor, int fd, int prot, int flags,
 
 TEST_F(region, map_bounds)
 {
-	static const struct {
+	const struct {
 		int index;
 		__u64 offset;
 		size_t size;
 		bool allowed;		/* by what the vendor says */
 		bool possible;		/* by what it has */
 	} tries[] = {
-		{ MDEV_TEST_REGION_MEM, 0x0000, 0x4000, true, true },
-		{ MDEV_TEST_REGION_MEM, 0x0000, 0x1000, true, true },
-		{ MDEV_TEST_REGION_MEM, 0x3000, 0x1000, true, true },
-		{ MDEV_TEST_REGION_MEM, 0x0000, 0x3fff, true, true },
-		{ MDEV_TEST_REGION_MEM, 0x8000, 0x2000, true, true },
-		{ MDEV_TEST_REGION_MEM, 0x9000, 0x1000, true, true },
-		{ MDEV_TEST_REGION_MEM, 0x0000, 0x4001, false, true },
-		{ MDEV_TEST_REGION_MEM, 0x3000, 0x2000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0x4000, 0x1000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0x7000, 0x2000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0x9000, 0x2000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0xa000, 0x1000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0x0000, 0xa000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0x0000, 0x10000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0xf000, 0x1000, false, true },
-		{ MDEV_TEST_REGION_MEM, 0xf000, 0x2000, false, false },
-		{ MDEV_TEST_REGION_MEM, 0x10000, 0x1000, false, false },
-		{ MDEV_TEST_REGION_MEM, 0x0000, 1UL << 38, false, false },
-		{ MDEV_TEST_REGION_REGS, 0x0000, 0x1000, false, true },
-		{ MDEV_TEST_REGION_BIG, 0x0000, 0x1000, false, false },
-		{ MDEV_TEST_REGION_NONE, 0x0000, 0x1000, false, false },
-		{ MDEV_TEST_REGION_ROM, 0x0000, 0x1000, false, false },
-		{ MDEV_TEST_REGION_TYPED, 0x0000, 0x2000, true, true },
-		{ MDEV_TEST_REGION_TYPED, 0x1000, 0x1000, true, true },
-		{ MDEV_TEST_REGION_TYPED, 0x0000, 0x3000, false, false },
-		{ MDEV_TEST_REGION_TYPED, 0x1000, 0x2000, false, false },
-		{ MDEV_TEST_REGION_TYPED, 0x2000, 0x1000, false, false },
-		{ MDEV_TEST_NUM_REGIONS, 0x0000, 0x1000, false, false },
-		{ 0, -0x2000, 0x1000, false, false },
-		{ 0, INT64_MAX & -0x1000, 0x1000, false, false },
-		{ 0, INT64_MIN, 0x1000, false, false },
-		{ 0, 1UL << 62, 0x1000, false, false },
+		{ MDEV_TEST_REGION_MEM, 0, 4 * PAGE, true, true },
+		{ MDEV_TEST_REGION_MEM, 0, PAGE, true, true },
+		{ MDEV_TEST_REGION_MEM, 3 * PAGE, PAGE, true, true },
+		{ MDEV_TEST_REGION_MEM, 0, 4 * PAGE - 1, true, true },
+		{ MDEV_TEST_REGION_MEM, 8 * PAGE, 2 * PAGE, true, true },
+		{ MDEV_TEST_REGION_MEM, 9 * PAGE, PAGE, true, true },
+		{ MDEV_TEST_REGION_MEM, 0, 4 * PAGE + 1, false, true },
+		{ MDEV_TEST_REGION_MEM, 3 * PAGE, 2 * PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 4 * PAGE, PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 7 * PAGE, 2 * PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 9 * PAGE, 2 * PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 10 * PAGE, PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 0, 10 * PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 0, 16 * PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 15 * PAGE, PAGE, false, true },
+		{ MDEV_TEST_REGION_MEM, 15 * PAGE, 2 * PAGE, false, false },
+		{ MDEV_TEST_REGION_MEM, 16 * PAGE, PAGE, false, false },
+		{ MDEV_TEST_REGION_MEM, 0, 1UL << 38, false, false },
+		{ MDEV_TEST_REGION_REGS, 0, PAGE, false, true },
+		{ MDEV_TEST_REGION_BIG, 0, PAGE, false, false },
+		{ MDEV_TEST_REGION_NONE, 0, PAGE, false, false },
+		{ MDEV_TEST_REGION_ROM, 0, PAGE, false, false },
+		{ MDEV_TEST_REGION_TYPED, 0, 2 * PAGE, true, true },
+		{ MDEV_TEST_REGION_TYPED, PAGE, PAGE, true, true },
+		{ MDEV_TEST_REGION_TYPED, 0, 3 * PAGE, false, false },
+		{ MDEV_TEST_REGION_TYPED, PAGE, 2 * PAGE, false, false },
+		{ MDEV_TEST_REGION_TYPED, 2 * PAGE, PAGE, false, false },
+		{ MDEV_TEST_NUM_REGIONS, 0, PAGE, false, false },
+		{ 0, -2 * PAGE, PAGE, false, false },
+		{ 0, INT64_MAX & -PAGE, PAGE, false, false },
+		{ 0, INT64_MIN, PAGE, false, false },
+		{ 0, 1UL << 62, PAGE, false, false },
 	};
 	bool reaches, works;
 	unsigned int i;
@@ -376,19 +375,19 @@ TEST_F(region, row_62_map_to_the_end_of_the_page)
 		size_t size;
 		bool allowed;
 	} tries[] = {
-		{ MDEV_TEST_REGION_SHORT, 0x0000, 0x1000, true },
-		{ MDEV_TEST_REGION_SHORT, 0x0000, MDEV_TEST_SHORT_SIZE, true },
-		{ MDEV_TEST_REGION_SHORT, 0x0000, 0x1001, false },
-		{ MDEV_TEST_REGION_SHORT, 0x1000, 0x1000, false },
-		{ MDEV_TEST_REGION_ODD, 0x0000, 0x2000, true },
-		{ MDEV_TEST_REGION_ODD, 0x0000, MDEV_TEST_ODD_SIZE, true },
-		{ MDEV_TEST_REGION_ODD, 0x0000, 0x1000, true },
-		{ MDEV_TEST_REGION_ODD, 0x1000, 0x1000, true },
-		{ MDEV_TEST_REGION_ODD, 0x0000, 0x3000, false },
-		{ MDEV_TEST_REGION_ODD, 0x1000, 0x2000, false },
-		{ MDEV_TEST_REGION_ODD, 0x2000, 0x1000, false },
+		{ MDEV_TEST_REGION_SHORT, 0, PAGE, true },
+		{ MDEV_TEST_REGION_SHORT, 0, MDEV_TEST_SHORT_SIZE, true },
+		{ MDEV_TEST_REGION_SHORT, 0, PAGE + 1, false },
+		{ MDEV_TEST_REGION_SHORT, PAGE, PAGE, false },
+		{ MDEV_TEST_REGION_ODD, 0, 2 * PAGE, true },
+		{ MDEV_TEST_REGION_ODD, 0, MDEV_TEST_ODD_SIZE, true },
+		{ MDEV_TEST_REGION_ODD, 0, PAGE, true },
+		{ MDEV_TEST_REGION_ODD, PAGE, PAGE, true },
+		{ MDEV_TEST_REGION_ODD, 0, 3 * PAGE, false },
+		{ MDEV_TEST_REGION_ODD, PAGE, 2 * PAGE, false },
+		{ MDEV_TEST_REGION_ODD, 2 * PAGE, PAGE, false },
 	};
-	__u32 value = 0x600df00d;
+	__u32 value[2] = { 0x600df00d };
 	unsigned int i;
 	void *map;
 
@@ -405,12 +404,12 @@ TEST_F(region, row_62_map_to_the_end_of_the_page)
 	map = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, self->fd,
 		   at(MDEV_TEST_REGION_ODD, 0));
 	ASSERT_NE(MAP_FAILED, map);
-	poke(map, MDEV_TEST_ODD_SIZE - 4, value);
-	value = 0;
-	EXPECT_EQ(4, file_read(self->fd, &value, 8,
+	poke(map, MDEV_TEST_ODD_SIZE - 4, value[0]);
+	value[0] = 0;
+	EXPECT_EQ(4, file_read(self->fd, value, 8,
 			       at(MDEV_TEST_REGION_ODD,
 				  MDEV_TEST_ODD_SIZE - 4)));
-	EXPECT_EQ(0x600df00d, value);
+	EXPECT_EQ(0x600df00d, value[0]);
 	EXPECT_EQ(0, munmap(map, 2 * PAGE));
 }
 

@@ -6,6 +6,7 @@
 #ifndef VFIO_UTIL_H
 #define VFIO_UTIL_H
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/vfio.h>
 #include <stdint.h>
@@ -18,8 +19,8 @@
 
 #include "mdev_util.h"
 
-/* Of every supported architecture */
-#define PAGE	4096UL
+/* A page of the system that the test runs on */
+#define PAGE	page_size()
 
 /* Since glibc 2.36 */
 #ifndef MADV_POPULATE_WRITE
@@ -46,6 +47,23 @@ static inline ssize_t file_write(int fd, const void *buf, size_t count,
 	ssize_t ret = pwrite(fd, buf, count, pos);
 
 	return ret < 0 ? -errno : ret;
+}
+
+/* Of a register of WIDTH bytes the number, and into it: they are little-endian. */
+static inline ssize_t file_get(int fd, __u64 *value, int width, off_t pos)
+{
+	__u64 bytes = 0;
+	ssize_t ret = file_read(fd, &bytes, width, pos);
+
+	*value = le64toh(bytes);
+	return ret;
+}
+
+static inline ssize_t file_put(int fd, __u64 value, int width, off_t pos)
+{
+	__u64 bytes = htole64(value);
+
+	return file_write(fd, &bytes, width, pos);
 }
 
 /*

@@ -57,6 +57,22 @@ static void test_see(struct test_pci *test, u32 bar, u64 offset,
 	spin_unlock(&test->lock);
 }
 
+/* Its memory has numbers as PCI has them, the lowest byte first. */
+static u64 get_number(const void *mem, unsigned int width)
+{
+	__le64 bytes = 0;
+
+	memcpy(&bytes, mem, width);
+	return le64_to_cpu(bytes);
+}
+
+static void put_number(void *mem, unsigned int width, u64 val)
+{
+	__le64 bytes = cpu_to_le64(val);
+
+	memcpy(mem, &bytes, width);
+}
+
 /* BARs */
 
 static int test_load(struct mdev_pci *pci, u32 bar, u64 offset,
@@ -65,7 +81,7 @@ static int test_load(struct mdev_pci *pci, u32 bar, u64 offset,
 	struct test_pci *test = to_test(pci);
 
 	test_see(test, bar, offset, width, false);
-	memcpy(val, test->mem[bar] + offset, width);
+	*val = get_number(test->mem[bar] + offset, width);
 	return 0;
 }
 
@@ -75,7 +91,7 @@ static int test_store(struct mdev_pci *pci, u32 bar, u64 offset,
 	struct test_pci *test = to_test(pci);
 
 	test_see(test, bar, offset, width, true);
-	memcpy(test->mem[bar] + offset, &val, width);
+	put_number(test->mem[bar] + offset, width, val);
 	return 0;
 }
 
@@ -126,7 +142,7 @@ static int test_map2(struct mdev_pci *pci, struct vm_area_struct *vma,
 static int test_region_read(struct mdev_pci *pci, u64 offset,
 			    unsigned int width, u64 *val)
 {
-	memcpy(val, to_test(pci)->region + offset, width);
+	*val = get_number(to_test(pci)->region + offset, width);
 	return 0;
 }
 
@@ -136,7 +152,7 @@ static int test_region_write(struct mdev_pci *pci, u64 offset,
 	/* The last eight bytes are broken. */
 	if (offset >= MDEV_TEST_PCI_REGION_SIZE - 8)
 		return -EIO;
-	memcpy(to_test(pci)->region + offset, &val, width);
+	put_number(to_test(pci)->region + offset, width, val);
 	return 0;
 }
 
