@@ -658,6 +658,30 @@ TEST_F(type1, rw_across_mappings)
 	EXPECT_EQ(-EPERM, rw_read(dev, T1_IOVA + 3 * PAGE, buf, 8));
 }
 
+/* Memory that is there, and that its process may not even read */
+TEST_F(type1, no_access)
+{
+	const int dev = self->use.t.device[0];
+	char *mem = self->use.mem;
+	enum type1_test_context context;
+
+	ASSERT_EQ(0, dma_map(self->use.t.container, mem, T1_IOVA, 16 * PAGE, T1_READ));
+	ASSERT_EQ(0, mprotect(mem + 4 * PAGE, 4 * PAGE, PROT_NONE));
+	for (context = 0; context < TYPE1_TEST_CONTEXTS; context++) {
+		EXPECT_EQ(-EFAULT, pin_in(dev, context, T1_IOVA + 4 * PAGE, 1,
+					  TYPE1_TEST_READ));
+		EXPECT_EQ(-EFAULT, pin_in(dev, context, T1_IOVA + 4 * PAGE, 4,
+					  TYPE1_TEST_READ));
+		EXPECT_EQ(-EFAULT, pin_in(dev, context, T1_IOVA, 16, TYPE1_TEST_READ));
+	}
+	EXPECT_EQ(0, HELD(&self->use));
+	ASSERT_EQ(0, mprotect(mem + 4 * PAGE, 4 * PAGE, PROT_READ));
+	EXPECT_EQ(16, pin(dev, T1_IOVA, 16, TYPE1_TEST_READ));
+	EXPECT_EQ(T1_MARK(5), load(dev, T1_IOVA + 5 * PAGE));
+	EXPECT_EQ(16, unpin(dev, T1_IOVA, 16));
+	ASSERT_EQ(0, mprotect(mem + 4 * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE));
+}
+
 /* Only the memory of the process that mapped it, and only what it may see */
 TEST_F(type1, row_11_other_memory)
 {
