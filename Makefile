@@ -12,12 +12,12 @@ export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
 fresh = $(if $(filter 1,$(FRESH)),tools/testing/fresh/run $@)
-not-fresh := $(filter-out check demo bench lint doccheck install,$(or $(MAKECMDGOALS),modules))
+not-fresh := $(filter-out check check-machines demo bench lint doccheck install,$(or $(MAKECMDGOALS),modules))
 ifneq ($(filter-out 0,$(FRESH)),)
 ifneq ($(FRESH),1)
 $(error FRESH=$(FRESH) means nothing: it is 1, or left out)
 else ifneq ($(not-fresh),)
-$(error FRESH=1 is for check, demo, bench, lint, doccheck and install; "make $(not-fresh)" without it)
+$(error FRESH=1 is for check, check-machines, demo, bench, lint, doccheck and install; "make $(not-fresh)" without it)
 endif
 endif
 
@@ -33,8 +33,12 @@ install: ## modules into /lib/modules/*/updates, headers for vendors into /usr/s
 uninstall: ## take away what install put there
 	@scripts/install -u $(kernel)
 
-check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER=, TESTS=, TYPE1=, PROGRAMS=)
+check: ## run the tests, in User Mode Linux and in virtual machines (LANE=, KVER=, TESTS=, TYPE1=, PROGRAMS=, ARCH=)
 	@$(or $(fresh),tools/testing/vm/check)
+
+check-machines: ## run some on emulated machines of other kinds, side by side (ARCH="arm64 s390x")
+	@$(or $(fresh),ARCH='$(or $(ARCH),arm64 s390x)' KVER='$(or $(KVER),6.12)' TESTS='$(or $(TESTS),quick)' \
+		tools/testing/vm/check)
 
 demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12, LIBVIRT=1)
 	@$(or $(fresh),tools/demo/demo)
@@ -70,10 +74,10 @@ clean: ## remove what was built
 	@scripts/clean
 
 help: ## list the targets
-	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, demo, bench, lint, doccheck, install: [FRESH=1] [COLD=1]'
+	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, check-machines, demo, bench, lint, doccheck, install: [FRESH=1] [COLD=1]'
 	@sed -n 's/^\([a-z-]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
 		while IFS='	' read -r target what; do \
 			printf '  %-14s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check demo bench lint litmus crccheck btfcheck doccheck deb packages-check overlay clean help
+.PHONY: modules kernels install uninstall check check-machines demo bench lint litmus crccheck btfcheck doccheck deb packages-check overlay clean help

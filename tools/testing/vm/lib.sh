@@ -22,17 +22,24 @@ pause()
 # emulator_fault RESULTS KVER: was it QEMU's emulator that brought the guest down, and not
 # what it ran? Says what it did, if so. Before QEMU 8.1 that may run a breakpoint which
 # another processor has just patched away (a static key, a probe), and then runs it for
-# ever. One in a module is taken for the module's. That of some machines stops, see
-# scripts/machines.
+# ever. One in a module is taken for the module's. That of some machines (m_flawed) stops,
+# or goes on with what it translated of a module that has been unloaded since, where
+# another lies now: a call that returns to the middle of an instruction shows it. What
+# dies there a second time does so by itself.
 emulator_fault()
 {
 	local version
 
 	use_machine "$(machine_of "$2")"
 	! grep -qx "SCALE='1'" "$1/job" || return
-	if [ -n "$m_silent" ] && grep -q ' wrote nothing for ' "$1/run.log"; then
-		echo "the emulator stopped"
-		return
+	if [ -n "$m_flawed" ]; then
+		if grep -q ' wrote nothing for ' "$1/run.log"; then
+			echo "the emulator stopped"
+			return
+		elif grep -q '\[last unloaded: ' "$1/console.log"; then
+			echo "the emulator may have run code of a module that was unloaded"
+			return
+		fi
 	fi
 	version=$("$m_qemu" --version | sed -n 's/.* version \([0-9.]*\).*/\1/p;q')
 	[ "$(printf '%s\n' 8.1 "$version" | sort -V | tail -n 1)" = 8.1 ] &&
