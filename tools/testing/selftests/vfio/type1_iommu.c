@@ -1240,7 +1240,7 @@ static void interrupts(struct __test_metadata *_metadata, rig_t *self, __u32 ind
 		struct pci *edu = &self->pci[EDU0 + i % 2];
 
 		edu_interrupt(edu, true);
-		EXPECT_TRUE(WAIT_FOR(fired(irq[i % 2]) == 1, SOON));
+		ASSERT_TRUE(WAIT_FOR(fired(irq[i % 2]) == 1, SOON));
 		EXPECT_EQ(0, fired(irq[!(i % 2)]));
 		edu_interrupt(edu, false);
 		if (info.flags & VFIO_IRQ_INFO_AUTOMASKED)

@@ -185,7 +185,7 @@ int pci_open(struct pci *pci)
 	if (ret)
 		return ret;
 	if (file_put(pci->device, MEMORY_SPACE | BUS_MASTER, 2,
-			 info.offset + COMMAND) != 2)
+		     info.offset + COMMAND) != 2)
 		return -EIO;
 	return map_bar(pci);
 }

@@ -396,7 +396,7 @@ static int read_config(struct unit *u, struct config *config)
 
 /*
  * Does memory that was 0x55 have what follows the first BEFORE bytes of the configuration,
- * and no more? QEMU (7.2 to 10) begins at the configuration's first byte again with each
+ * and no more? QEMU 7.2 begins at the configuration's first byte again with each
  * address of a list: that is the emulator's, and which memory it gets is the same.
  */
 static bool has_rest(const char *mem, const struct config *config, unsigned int before)
@@ -412,7 +412,7 @@ static bool has_rest(const char *mem, const struct config *config, unsigned int 
  * that begin in the midst of one, has been run.
  */
 #define WAITING		5
-#define WAITING_PAGES	(1ULL << SETUP | 0xfULL << DATA)
+#define WAITING_PAGES	(0x1fULL << SETUP)
 
 static long begin_waiting(struct unit *u)
 {
