@@ -760,7 +760,7 @@ struct t1_stretch *t1_record_make(struct t1_record *record, unsigned long index)
 
 	BUILD_BUG_ON(STRETCH_PAGES > U16_MAX || LEAST_BYTES < sizeof(long));
 #ifdef MAX_PHYSMEM_BITS
-	BUILD_BUG_ON(MAX_PHYSMEM_BITS > T1_PFN_BITS + PAGE_SHIFT);
+	BUILD_BUG_ON(T1_PFN_BITS + PAGE_SHIFT - MAX_PHYSMEM_BITS < 0);
 #endif
 	rcu_read_lock();
 	s = t1_record_stretch(record, index);
