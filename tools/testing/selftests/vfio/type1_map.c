@@ -209,9 +209,9 @@ TEST_F(type1, row_3_all_there_is)
 TEST_F(type1, row_40_near_the_top)
 {
 	static const unsigned int pages[] = { 1, 2, 511, 512, 513, T1_PAGES };
-	static const __u64 places[] = { 0, PAGE, HUGE, HUGE + PAGE };
-	static const __u64 less[] = { 1, 8, PAGE - 1, PAGE, PAGE + 1, HUGE - 1, HUGE,
-				      HUGE + PAGE };
+	const __u64 places[] = { 0, PAGE, HUGE, HUGE + PAGE };
+	const __u64 less[] = { 1, 8, PAGE - 1, PAGE, PAGE + 1, HUGE - 1, HUGE,
+			       HUGE + PAGE };
 	const int dev = self->use.t.device[0], fd = self->use.t.container;
 	unsigned int i, j;
 	__u64 at, size;

@@ -18,7 +18,9 @@
 /* So many that they are in a huge page and fit in a call */
 static unsigned int some_of_huge(void)
 {
-	return HUGE_PAGES < T1_MAX_PIN ? HUGE_PAGES : T1_MAX_PIN;
+	const unsigned int huge = huge_pages();
+
+	return huge < T1_MAX_PIN ? huge : T1_MAX_PIN;
 }
 
 static __u64 *word_at(char *mem, unsigned int page)
