@@ -6,6 +6,8 @@
 
 # shellcheck source=scripts/common.sh
 . "${top:?}/scripts/common.sh"
+# Until a kernel of another machine is asked for
+use_machine "$(machine_named "")"
 
 # Every guest that ends as it should writes this to the debug-exit port; QEMU
 # then exits with 2n + 1, which no crash of guest or QEMU does.
