@@ -234,7 +234,8 @@ if [ ${#started[@]} -eq 0 ]; then
 	finish
 fi
 mend_udev_rule
-# libvirtd and udev's rule may both start it: one is first.
+# mdevctl's rule starts it when its parent is added, and again when that is registered:
+# one of the two is first.
 echo "# expect-dmesg: mdev $uuid was not created: its UUID is in use"
 check "nodedev-autostart: it comes with its parent" starts_by_itself
 check "as libvirt tells, until it is undefined" is_listed_and_goes
