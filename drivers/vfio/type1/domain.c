@@ -3,13 +3,21 @@
  * IOMMU domains, and the pages that they map
  *
  * Where a container has a domain, all pages of all mappings are pinned and
- * mapped, in all domains: they back the mapping. Their record serves to map
- * them into further domains, and to release them.
+ * mapped, in all domains: they back the mapping. To map them into further domains,
+ * and to release them, they are known from one of two:
+ *
+ *	recorded	A stretch has an entry in the record of the backing.
+ *	asked for	It has none: a domain that maps it says where each page is.
+ *
+ * A stretch is asked for if it was got at once, is all plain memory, and lies
+ * scattered: then a record would take as much as the IOMMU's page tables. Where pages
+ * are consecutive a record takes next to nothing, and saves asking for each.
  *
  * Pages are pinned a stretch at a time and mapped in extents that are as long
  * as they are consecutive, up to 1 GiB, so that the IOMMU can use its largest
- * pages; nothing is to be found out from its page tables later. Several extents
- * are given to the IOMMU's driver at once, which flushes caches once for all.
+ * pages. No extent goes on from a stretch that is recorded into one that is asked for,
+ * or beyond that, so such a one can be unmapped by itself. Several extents are given
+ * to the IOMMU's driver at once, which flushes caches once for all.
  *
  * A page that backs a mapping is charged for once, whether mediated devices have
  * pinned it or not. So as each stretch is pinned and recorded, the charge for what
@@ -40,6 +48,9 @@
 
 /* So many extents are mapped by one call of the IOMMU's driver. */
 #define FILL_EXTENTS	16
+
+/* So many runs of pages that are asked for are unmapped at once. */
+#define ASKED_RUNS	64
 
 /**
  * struct fill - the pages of a mapping on their way into IOMMU domains
@@ -87,6 +98,19 @@ static unsigned long stretch_room(struct t1_map *m, unsigned long page)
 		   t1_map_npages(m) - page);
 }
 
+/* Is the stretch of a page that is mapped asked for? */
+static bool is_asked(struct t1_map *m, unsigned long page)
+{
+	return !t1_record_stretch(&t1_map_backing(m)->record, page + m->align);
+}
+
+/* Where a page is that is asked for, or 0: the IOMMU's driver has lost it. */
+static unsigned long asked_pfn(struct t1_domain *d, struct t1_map *m, unsigned long page)
+{
+	return iommu_iova_to_phys(d->domain, page_iova(m, page)) >> PAGE_SHIFT;
+}
+
+/* Where a page is that is recorded, or 0. */
 static unsigned long page_pfn(struct t1_map *m, unsigned long page)
 {
 	unsigned long index = page + m->align, pfn = 0, n;
@@ -123,6 +147,77 @@ static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
 		n = min(unmap_room(d, m, done), npages - done);
 		if (iommu_unmap(d->domain, page_iova(m, done), n << PAGE_SHIFT) !=
 		    n << PAGE_SHIFT)
+			break;
+		done += n;
+		cond_resched();
+	}
+	return done;
+}
+
+/* Unmap the first of @n pages that are asked for, and release them; how many. */
+static unsigned long asked_release(struct t1_domain *d, struct t1_map *m,
+				   unsigned long page, unsigned long n)
+{
+	struct {
+		unsigned long pfn;
+		unsigned long n;
+	} runs[ASKED_RUNS];
+	unsigned long done, pfn, next = 0;
+	unsigned int nruns = 0, i;
+
+	/* A run is unmapped whole, as the IOMMU's pages are. */
+	for (done = 0; done < n; done++) {
+		pfn = asked_pfn(d, m, page + done);
+		if (!pfn)
+			return 0;
+		if (pfn == next) {
+			runs[nruns - 1].n++;
+		} else {
+			if (nruns == ASKED_RUNS)
+				break;
+			runs[nruns].pfn = pfn;
+			runs[nruns++].n = 1;
+		}
+		next = pfn + 1;
+	}
+	if (iommu_unmap(d->domain, page_iova(m, page), done << PAGE_SHIFT) !=
+	    done << PAGE_SHIFT)
+		return 0;
+	for (i = 0; i < nruns; i++)
+		unpin_user_page_range_dirty_lock(pfn_to_page(runs[i].pfn), runs[i].n,
+						 m->prot & IOMMU_WRITE);
+	return done;
+}
+
+/* Unmap the first of @n pages, of which the first is recorded; how many. */
+static unsigned long recorded_unmap(struct t1_domain *d, struct t1_map *m,
+				    unsigned long page, unsigned long n)
+{
+	unsigned long most = min(n, unmap_room(d, m, page));
+
+	for (n = stretch_room(m, page); n < most; n += stretch_room(m, page + n))
+		if (is_asked(m, page + n))
+			break;
+	n = min(n, most) << PAGE_SHIFT;
+	return iommu_unmap(d->domain, page_iova(m, page), n) == n ? n >> PAGE_SHIFT : 0;
+}
+
+/*
+ * Unmap pages that no other domain maps, and release those that are asked for; how many
+ * were unmapped.
+ */
+static unsigned long domain_release(struct t1_domain *d, struct t1_map *m,
+				    unsigned long npages)
+{
+	unsigned long done = 0, n;
+
+	while (done < npages) {
+		if (is_asked(m, done))
+			n = asked_release(d, m, done,
+					  min(npages - done, stretch_room(m, done)));
+		else
+			n = recorded_unmap(d, m, done, npages - done);
+		if (!n)
 			break;
 		done += n;
 		cond_resched();
@@ -242,6 +337,37 @@ static int fill_recorded(struct fill *f, unsigned long page, unsigned long last)
 	return 0;
 }
 
+/* Add pages of a stretch that was mapped before, and is asked for. */
+static int fill_asked(struct fill *f, unsigned long page, unsigned long n)
+{
+	struct t1_domain *d = list_first_entry(&f->c->domains, struct t1_domain, list);
+	unsigned long i, pfn;
+	int ret = fill_flush(f);
+
+	for (i = 0; i < n && !ret; i++) {
+		pfn = asked_pfn(d, f->m, page + i);
+		ret = pfn ? fill_add(f, page + i, pfn, 1, false) : -EFAULT;
+	}
+	return ret ?: fill_flush(f);
+}
+
+/* Map pages of a stretch that will be asked for; else what is not mapped is given back. */
+static int fill_got(struct fill *f, unsigned long page, unsigned long n,
+		    struct page **pages)
+{
+	unsigned long i;
+	int ret = fill_flush(f);
+
+	for (i = 0; i < n && !ret; i++)
+		ret = fill_add(f, page + i, page_to_pfn(pages[i]), 1, false);
+	ret = ret ?: fill_flush(f);
+	if (ret) {
+		i = f->first > page ? f->first - page : 0;
+		t1_unpin(pages + i, n - i, f->m->prot & IOMMU_WRITE);
+	}
+	return ret;
+}
+
 /* Map what is left, unless something has failed; say how much is mapped. */
 static int fill_end(struct fill *f, int ret)
 {
@@ -352,6 +478,7 @@ static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
 	struct t1_map *m = f->m;
 	unsigned long page = 0, n, counted;
 	struct t1_source src;
+	bool asked;
 	long got;
 	int ret;
 
@@ -362,13 +489,21 @@ static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
 		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &src);
 		if (got < 0)
 			return got;
-		ret = back_record(m, page, got, &src, spare, &counted);
+		asked = got == n && src.run < n && src.pages && !src.nreserved &&
+			is_asked(m, page);
+		counted = got;
+		ret = asked ? 0 : back_record(m, page, got, &src, spare, &counted);
 		if (ret)
 			return ret;
 		ret = back_charge(f->c, m, page, got, counted);
+		if (ret && asked)
+			t1_unpin(pages, got, false);
 		if (ret)
 			return ret;
-		ret = fill_recorded(f, page, page + got - 1);
+		if (asked)
+			ret = fill_got(f, page, got, pages);
+		else
+			ret = fill_recorded(f, page, page + got - 1);
 		if (ret)
 			return ret;
 		page += got;
@@ -428,7 +563,10 @@ static int back_again(struct fill *f)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		n = stretch_room(f->m, page);
-		ret = fill_recorded(f, page, page + n - 1);
+		if (is_asked(f->m, page))
+			ret = fill_asked(f, page, n);
+		else
+			ret = fill_recorded(f, page, page + n - 1);
 		if (ret)
 			return ret;
 		cond_resched();
@@ -515,7 +653,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		   struct t1_domain *only)
 {
 	struct t1_backing *b = t1_map_backing(m);
-	struct t1_domain *d;
+	struct t1_domain *d, *last = only;
 	bool unmapped = true;
 
 	lockdep_assert_held(&c->domains_lock);
@@ -528,11 +666,16 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		domain_unmap(only, m, t1_map_npages(m));
 		return;
 	}
-	if (only)
-		unmapped = domain_unmap(only, m, b->nmapped) == b->nmapped;
-	else
-		list_for_each_entry(d, &c->domains, list)
+	/* One that maps it is left to be asked, when all others have unmapped it. */
+	if (!last)
+		last = list_last_entry(&c->domains, struct t1_domain, list);
+	list_for_each_entry(d, &c->domains, list)
+		if (d != last)
 			unmapped &= domain_unmap(d, m, b->nmapped) == b->nmapped;
+	if (unmapped)
+		unmapped = domain_release(last, m, b->nmapped) == b->nmapped;
+	else
+		domain_unmap(last, m, b->nmapped);
 	go_local(m);
 	t1_map_lock(m);
 	m->extra->backed = false;

@@ -167,7 +167,7 @@ enum t1_map_state {
 
 /**
  * struct t1_backing - the pages that IOMMU domains map
- * @record: each once
+ * @record: each once, but for stretches that a domain is asked for, see domain.c
  * @nmapped: how many from the start on are mapped in the domains
  * @live: an index: for what comes before, the owner is charged because of this
  *	record, whatever mediated devices have pinned there; from it on only

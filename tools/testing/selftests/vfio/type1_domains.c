@@ -185,20 +185,25 @@ static int fail_page(unsigned int n, unsigned int nth)
 			    PARAMETERS "fail_large", nth);
 }
 
-/* How many pages all IOMMUs of a device's kind map, and have mapped before */
+/*
+ * How many pages all IOMMUs of a device's kind map, and have mapped before, and how
+ * often one was asked where a page is
+ */
 struct mapped {
 	long long now;
 	long long ever;
+	long long asked;
 };
 
 static struct mapped mapped_by(unsigned int n)
 {
-	struct mapped mapped = { -1, -1 };
+	struct mapped mapped = { -1, -1, -1 };
 	char text[64];
 
 	if (read_file(n == SMALL ? PARAMETERS "mapped_small" :
 		      PARAMETERS "mapped_large", text, sizeof(text)) > 0)
-		sscanf(text, "%lld %lld", &mapped.now, &mapped.ever);
+		sscanf(text, "%lld %lld %lld", &mapped.now, &mapped.ever,
+		       &mapped.asked);
 	return mapped;
 }
 
@@ -488,6 +493,103 @@ TEST_F(domains, map_that_fails)
 	}
 	EXPECT_EQ(0, map_some(self, T1_IOVA));
 	EXPECT_EQ(T1_MARK(9), peek(self, SMALL, T1_IOVA + 9 * PAGE));
+}
+
+/*
+ * Pages that lie scattered are in no record: a domain that maps them is asked where they
+ * are, by the next domain and when they are released. 700 is in the second stretch.
+ */
+#define SCATTERED	(2 * (unsigned int)T1_STRETCH + 100)
+
+static bool all_is_seen(data_t *self, unsigned int n, __u64 iova)
+{
+	unsigned int i;
+
+	for (i = 0; i < SCATTERED; i++)
+		if (peek(self, n, iova + i * PAGE) != T1_MARK(i))
+			return false;
+	return true;
+}
+
+static long map_scattered(data_t *self, char *mem)
+{
+	return dma_map(CONTAINER, mem, T1_IOVA, SCATTERED * PAGE, T1_RW);
+}
+
+TEST_F(domains, row_58_scattered_pages)
+{
+	char *mem = scattered_memory(SCATTERED);
+	long long asked;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, map_scattered(self, mem));
+	EXPECT_TRUE(all_is_seen(self, 0, T1_IOVA));
+	EXPECT_EQ(SCATTERED, HELD(&self->use));
+	EXPECT_EQ(SCATTERED, LOCKED(&self->use));
+
+	/* One more domain, which is left alone with them */
+	asked = mapped_by(0).asked;
+	ASSERT_EQ(0, join(self, SMALL));
+	EXPECT_LE(asked + SCATTERED, mapped_by(0).asked);
+	EXPECT_EQ(SCATTERED, state(self, SMALL).mapped);
+	EXPECT_TRUE(all_is_seen(self, SMALL, T1_IOVA));
+	leave(self, 0);
+	EXPECT_EQ(SCATTERED, HELD(&self->use));
+	EXPECT_TRUE(all_is_seen(self, SMALL, T1_IOVA));
+	EXPECT_EQ(SCATTERED * PAGE, dma_unmap(CONTAINER, T1_IOVA, SCATTERED * PAGE));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+
+	/* The last domain leaves what a mediated device has pinned. */
+	ASSERT_EQ(0, map_scattered(self, mem));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	ASSERT_EQ(5, pin(self->use.t.device[0], T1_IOVA + 600 * PAGE, 5, BOTH));
+	EXPECT_EQ(SCATTERED + 5, HELD(&self->use));
+	EXPECT_EQ(SCATTERED, LOCKED(&self->use));
+	leave(self, SMALL);
+	EXPECT_EQ(5, HELD(&self->use));
+	EXPECT_EQ(5, LOCKED(&self->use));
+	EXPECT_EQ(T1_MARK(604), load(self->use.t.device[0], T1_IOVA + 604 * PAGE));
+	ASSERT_EQ(0, join(self, 0));
+	EXPECT_TRUE(all_is_seen(self, 0, T1_IOVA));
+	EXPECT_EQ(SCATTERED, LOCKED(&self->use));
+	munmap(mem, SCATTERED * PAGE);
+}
+
+/* What was mapped before something fails is released, and what was not. */
+TEST_F(domains, row_58_scattered_pages_that_fail)
+{
+	char *mem = scattered_memory(SCATTERED);
+	unsigned int n;
+
+	if (stock_differs())
+		SKIP(return, "the kernel's unmaps what it has not mapped, too");
+	ASSERT_EQ(0, join(self, 0));
+	for (n = 1; n <= SCATTERED; n += 137) {
+		ASSERT_EQ(0, fail_page(0, n));
+		EXPECT_EQ(-ENOMEM, map_scattered(self, mem));
+		EXPECT_EQ(0, HELD(&self->use));
+		EXPECT_EQ(0, LOCKED(&self->use));
+		EXPECT_EQ(0, state(self, 0).mapped);
+	}
+	ASSERT_EQ(0, fail_page(0, 0));
+	ASSERT_EQ(0, map_scattered(self, mem));
+	/* Of one more domain only what that maps is undone. */
+	ASSERT_EQ(0, fail_page(SMALL, 700));
+	EXPECT_EQ(-ENOMEM, join(self, SMALL));
+	ASSERT_EQ(0, fail_page(SMALL, 0));
+	EXPECT_EQ(SCATTERED, HELD(&self->use));
+	EXPECT_TRUE(all_is_seen(self, 0, T1_IOVA));
+	/* And of both a mapping */
+	ASSERT_EQ(0, join(self, SMALL));
+	EXPECT_EQ(SCATTERED * PAGE, dma_unmap(CONTAINER, T1_IOVA, SCATTERED * PAGE));
+	ASSERT_EQ(0, fail_page(SMALL, 700));
+	EXPECT_EQ(-ENOMEM, map_scattered(self, mem));
+	ASSERT_EQ(0, fail_page(SMALL, 0));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, state(self, 0).mapped);
+	EXPECT_EQ(0, state(self, SMALL).mapped);
+	munmap(mem, SCATTERED * PAGE);
 }
 
 /* The same while a group joins: it stays outside, and all is as before. */

@@ -558,6 +558,32 @@ int hold_back(int device, bool hold)
 
 /* Memory */
 
+char *scattered_memory(unsigned int pages)
+{
+	const size_t stretch = T1_STRETCH * PAGE, size = pages * PAGE;
+	int fd = syscall(SYS_memfd_create, "scattered", 0);
+	char *room, *mem;
+	unsigned int i;
+
+	room = mmap(NULL, size + stretch, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* They come in the order of the file, not in which they are marked. */
+	if (fd < 0 || room == MAP_FAILED || fallocate(fd, 0, 0, size))
+		goto fail;
+	mem = (char *)(((uintptr_t)room + stretch - 1) / stretch * stretch);
+	for (i = 0; i < pages; i++) {
+		if (mmap(mem + i * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 fd, (i / 2 + i % 2 * (pages / 2)) * PAGE) == MAP_FAILED)
+			goto fail;
+	}
+	close(fd);
+	mark_memory(mem, pages);
+	return mem;
+fail:
+	perror("scattered memory");
+	exit(1);
+}
+
 char *fresh_memory(unsigned int pages, int prot)
 {
 	char *mem = mmap(NULL, pages * PAGE, prot,

@@ -156,6 +156,11 @@ int hold_back(int device, bool hold);
 #define T1_MARK(page)	(0xabcd000000000000ULL + (page))
 char *marked_memory(unsigned int pages);
 void mark_memory(char *mem, unsigned int pages);
+/*
+ * Marked memory from the start of a stretch on, of an even number of pages, that lie
+ * scattered: one of the first half of a file and one of the second in turn
+ */
+char *scattered_memory(unsigned int pages);
 /* Private memory that was never touched */
 char *fresh_memory(unsigned int pages, int prot);
 /*

@@ -13,7 +13,8 @@
  * "pages_large" and "pages_small" are the sizes of pages, a bit for each, of the
  * domains that come to be of a kind, and "last_small" is their last address of the
  * one; "mapped_large" and "mapped_small" tell how many of our pages those of a kind
- * map, and have mapped since there is this module.
+ * map, and have mapped since there is this module, and how often they were asked
+ * where a page is.
  *
  * test_iommu_lock protects which domain each device is attached to; a domain
  * that a device is attached to stays. The pages of a domain are protected by
@@ -68,6 +69,7 @@ static unsigned long test_last[KINDS] = {
 
 static atomic_long_t test_mapped[KINDS];
 static atomic_long_t test_mapped_ever[KINDS];
+static atomic_long_t test_asked[KINDS];
 static struct platform_device *test_pdevs[TYPE1_IOMMU_DEVICES];
 static atomic64_t test_domains;
 static struct iommu_device test_iommu;
@@ -210,9 +212,10 @@ static size_t test_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 static phys_addr_t test_iova_to_phys(struct iommu_domain *domain,
 				     dma_addr_t iova)
 {
-	void *entry = xa_load(&to_test_domain(domain)->pages,
-			      iova >> PAGE_SHIFT);
+	struct test_domain *td = to_test_domain(domain);
+	void *entry = xa_load(&td->pages, iova >> PAGE_SHIFT);
 
+	atomic_long_inc(&test_asked[td->kind]);
 	if (!entry)
 		return 0;
 	return ((phys_addr_t)(xa_to_value(entry) >> PROT_BITS) << PAGE_SHIFT) |
@@ -538,17 +541,18 @@ static int test_get_mapped(char *buffer, const struct kernel_param *param)
 {
 	enum test_kind kind = (uintptr_t)param->arg;
 
-	return sysfs_emit(buffer, "%ld %ld\n", atomic_long_read(&test_mapped[kind]),
-			  atomic_long_read(&test_mapped_ever[kind]));
+	return sysfs_emit(buffer, "%ld %ld %ld\n", atomic_long_read(&test_mapped[kind]),
+			  atomic_long_read(&test_mapped_ever[kind]),
+			  atomic_long_read(&test_asked[kind]));
 }
 
 static const struct kernel_param_ops test_mapped_ops = {
 	.get = test_get_mapped,
 };
 module_param_cb(mapped_large, &test_mapped_ops, (void *)KIND_LARGE, 0400);
-MODULE_PARM_DESC(mapped_large, "pages mapped for the first two devices, now and ever");
+MODULE_PARM_DESC(mapped_large, "pages mapped for the first two devices, now and ever, and asked for");
 module_param_cb(mapped_small, &test_mapped_ops, (void *)KIND_SMALL, 0400);
-MODULE_PARM_DESC(mapped_small, "pages mapped for the third device, now and ever");
+MODULE_PARM_DESC(mapped_small, "pages mapped for the third device, now and ever, and asked for");
 
 static void test_remove_iommu(void)
 {
