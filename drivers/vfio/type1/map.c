@@ -13,37 +13,38 @@
 
 /*
  * Find a place in the tree for a mapping, unless it overlaps another: the link to it, and
- * the mapping that has that; whether it is above all others.
+ * the mapping that has that.
  */
 static __always_inline struct rb_node **
 find_place(struct t1_container *c, unsigned long iova, unsigned long last,
-	   struct rb_node **parent, bool *highest)
+	   struct rb_node **parent)
 {
-	struct rb_node **link = &c->maps.rb_node;
-	struct t1_map *m, *below = NULL, *above = NULL;
+	struct rb_node *node = c->maps.rb_node;
+	struct t1_map *m;
 
 	lockdep_assert_held(&c->maps_lock);
 	*parent = NULL;
 	/* Many are above all others. */
 	if (c->highest && iova > c->highest->last) {
 		*parent = &c->highest->node;
-		link = &c->highest->node.rb_right;
+		node = NULL;
 	}
-	while (*link) {
-		*parent = *link;
-		m = rb_entry(*link, struct t1_map, node);
-		if (iova < m->iova) {
-			above = m;
-			link = &m->node.rb_left;
-		} else {
-			below = m;
-			link = &m->node.rb_right;
-		}
+	while (node) {
+		*parent = node;
+		m = rb_entry(node, struct t1_map, node);
+		if (last < m->iova)
+			node = node->rb_left;
+		else if (likely(iova > m->last))
+			node = node->rb_right;
+		else
+			return ERR_PTR(-EEXIST);
 	}
-	*highest = !above;
-	if ((below && below->last >= iova) || (above && above->iova <= last))
-		return ERR_PTR(-EEXIST);
-	return c->avail ? link : ERR_PTR(-ENOSPC);
+	if (!c->avail)
+		return ERR_PTR(-ENOSPC);
+	if (!*parent)
+		return &c->maps.rb_node;
+	m = rb_entry(*parent, struct t1_map, node);
+	return last < m->iova ? &(*parent)->rb_left : &(*parent)->rb_right;
 }
 
 static __always_inline void tree_insert(struct t1_container *c, struct t1_map *m,
@@ -100,11 +101,10 @@ map_insert(struct t1_container *c, unsigned long iova, unsigned long last,
 	struct rb_node *parent, **link;
 	struct t1_owner *owner;
 	struct t1_map *m;
-	bool highest;
 
 	if (unlikely((iova | vaddr | (last + 1)) & (t1_pgsize(c) - 1)))
 		return ERR_PTR(-EINVAL);
-	link = find_place(c, iova, last, &parent, &highest);
+	link = find_place(c, iova, last, &parent);
 	if (IS_ERR(link))
 		return ERR_CAST(link);
 	m = kmalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
@@ -128,7 +128,7 @@ map_insert(struct t1_container *c, unsigned long iova, unsigned long last,
 	m->vaddr_invalid = false;
 	m->bars = t1_map_bars(m);
 	tree_insert(c, m, parent, link);
-	if (highest)
+	if (!c->highest || iova > c->highest->last)
 		c->highest = m;
 	return m;
 }
