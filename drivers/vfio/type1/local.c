@@ -373,17 +373,6 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 	return ret ?: p.recorded;
 }
 
-/*
- * May a page be pinned in a stretch that is not full? A run is not looked into: it has
- * no counts, so that happens once to each.
- */
-static __always_inline bool pin_one_may_be(struct t1_stretch *s, unsigned int slot)
-{
-	/* Without the lock, as it need not be right: a page more is got, and given back. */
-	return data_race(s->form == T1_FEW ||
-			 (s->form == T1_LONE && s->npinned && s->slot == slot));
-}
-
 /* Pin once more what a stretch has that is not full: 1 if it has it; or an errno. */
 static noinline long pin_one_again(struct t1_stretch *s, unsigned int slot,
 				   struct page **page)
@@ -451,7 +440,8 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	t1_search_end();
 	if (unlikely(!entered))
 		return pin_one_late(c, iova, page);
-	if (unlikely(pin_one_may_be(s, slot)))
+	/* Else a page more is got, and given back. */
+	if (unlikely(t1_stretch_may_hold(s, slot)))
 		raised = pin_one_again(s, slot, page);
 	if (unlikely(raised)) {
 		if (raised < 0)

@@ -100,6 +100,7 @@ static void few_insert(struct t1_stretch *s, unsigned int at, unsigned int slot,
 	}
 	few_words(s)[at] = word;
 	few_slots(s)[at] = slot;
+	s->word |= t1_few_bit(slot);
 }
 
 static void few_delete(struct t1_stretch *s, unsigned int at)
@@ -180,7 +181,7 @@ static void count_out(struct t1_stretch *s, unsigned int n, unsigned int nspecia
 
 /*
  * Take another form, with memory for it: room for as many, or zeroes. A run's first
- * word is @base.
+ * word is @base, which is 0 else.
  */
 static void move(struct t1_stretch *s, unsigned int form, void *to, size_t bytes,
 		 u64 base)
@@ -193,6 +194,7 @@ static void move(struct t1_stretch *s, unsigned int form, void *to, size_t bytes
 	if (form == T1_FEW && s->form == T1_FEW) {
 		memcpy(to, from, s->npinned * sizeof(u64));
 		memcpy(slots, few_slots(s), s->npinned * sizeof(u16));
+		base = s->word;
 		goto moved;
 	}
 	if (form == T1_FULL && s->form == T1_FEW) {
@@ -208,6 +210,7 @@ static void move(struct t1_stretch *s, unsigned int form, void *to, size_t bytes
 		} else {
 			((u64 *)to)[n] = word;
 			slots[n++] = slot;
+			base |= t1_few_bit(slot);
 		}
 	}
 moved:

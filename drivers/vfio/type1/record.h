@@ -52,7 +52,8 @@ enum { T1_LONE, T1_FEW, T1_RUN, T1_FULL };
  * @room: few: slots that there is memory for
  * @form: of the following
  * @pages: what there is to know of its pages; the address is tagged where it is full
- * @word: lone: the page's; run: the word that slot 0 has or would have
+ * @word: lone: the page's; few: t1_few_bit() of each slot that is or was pinned; run:
+ *	the word that slot 0 has or would have
  * @rcu: when it is freed, as nothing is pinned. A reader finds no tag in @pages then
  *
  * There may be one for each page that is pinned: keep it at 32 bytes.
@@ -174,6 +175,15 @@ static inline void t1_stretch_unlock(struct t1_stretch *s)
 static inline unsigned int t1_slot(unsigned long index)
 {
 	return index & (STRETCH_PAGES - 1);
+}
+
+/*
+ * One of 64 bits that stands for a slot, for few: so that slots which lie near each
+ * other, or at a regular distance, have bits of their own.
+ */
+static inline u64 t1_few_bit(unsigned int slot)
+{
+	return BIT_ULL((slot ^ slot >> 4) % 64);
 }
 
 /* How many of @n indices lie in the stretch of the first. */
@@ -301,6 +311,19 @@ bool __t1_record_extent(struct t1_record *record, unsigned long *index,
 static inline bool t1_record_is_new(struct t1_record *record)
 {
 	return xa_empty(&record->stretches);
+}
+
+/*
+ * Is a page likely to be pinned in a stretch that is not full? A run is not looked into:
+ * it has no counts, so that happens once to each. Without the lock, as it need not be
+ * right.
+ */
+static __always_inline bool t1_stretch_may_hold(const struct t1_stretch *s,
+						unsigned int slot)
+{
+	if (data_race(s->form == T1_FEW))
+		return data_race(s->word) & t1_few_bit(slot);
+	return data_race(s->form == T1_LONE && s->npinned && s->slot == slot);
 }
 
 bool t1_stretch_holds(struct t1_stretch *s, unsigned int slot);

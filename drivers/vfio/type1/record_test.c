@@ -412,6 +412,9 @@ static void record_test_look(struct kunit *test, unsigned long index, unsigned l
 	for (i = 0; i < n; i++) {
 		within += !!count[index + i];
 		KUNIT_EXPECT_EQ(test, test_bit(i, bits), !!count[index + i]);
+		if (s->form == T1_LONE || (s->form == T1_FEW && count[index + i]))
+			KUNIT_EXPECT_EQ(test, t1_stretch_may_hold(s, slot + i),
+					!!count[index + i]);
 	}
 	KUNIT_EXPECT_EQ(test, t1_stretch_counted(s, slot, n), within);
 	t1_stretch_unlock(s);
