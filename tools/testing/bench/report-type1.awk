@@ -66,6 +66,8 @@ BEGIN {
 	declare("pair-4k-16", "4K, 16 a call", "pair-4k-16")
 	declare("pair-thp-1", "THP, 1 a call", "pair-thp-1", 1250, 746)
 	declare("pair-thp-16", "THP, 16 a call", "pair-thp-16")
+	declare("pair-beside-4k-1", "4K, 1 a call, another stays", "pair-4k-1", 1250, 834)
+	declare("pair-beside-thp-1", "THP, 1 a call, another stays", "pair-thp-1", 1250, 746)
 
 	heading("pinned, unpinned at random")
 	declare("mix-4k", "4K", "mix-4k")

@@ -183,6 +183,8 @@ static const struct pin_row pin_rows[] = {
 	{ "pair-4k-16", BENCH_PAIR, 16 },
 	{ "pair-thp-1", BENCH_PAIR, 1, HUGE },
 	{ "pair-thp-16", BENCH_PAIR, 16, HUGE },
+	{ "pair-beside-4k-1", BENCH_PAIR, 1, .pages = PAGES / 2, .flags = BENCH_PIN_BESIDE },
+	{ "pair-beside-thp-1", BENCH_PAIR, 1, HUGE, PAGES / 2, .flags = BENCH_PIN_BESIDE },
 	{ "again-4k-1", BENCH_PIN, 1, .again = true },
 	{ "again-thp-1", BENCH_PIN, 1, HUGE, .again = true },
 	{ "again-unpin-4k-1", BENCH_UNPIN, 1, .again = true },
@@ -282,7 +284,8 @@ static void pin_group(void)
 			continue;
 		/* What they are of is measured in a row of its own. */
 		if (floor_only && (row->again || row->mappings || row->dirty ||
-				   row->mixed || row->other))
+				   row->mixed || row->other ||
+				   row->flags & BENCH_PIN_BESIDE))
 			continue;
 		pin_one_row();
 	}

@@ -253,6 +253,20 @@ static __always_inline int make_steps(struct bench_pin *bp, u64 at,
 	return 0;
 }
 
+static int make_pairs(struct bench_pin *bp, const struct bench_pin_job *job)
+{
+	u64 beside = address_of(job, job->calls);
+	struct page *page;
+	int ret;
+
+	if (job->flags & BENCH_PIN_BESIDE && call_pin(bp, beside, 1, &page) != 1)
+		return -EFAULT;
+	ret = make_calls(bp, job, call_pair) == job->calls ? 0 : -EFAULT;
+	if (job->flags & BENCH_PIN_BESIDE)
+		call_unpin(bp, beside, 1, &page);
+	return ret;
+}
+
 static int run_copy(struct bench_pin *bp, const struct bench_pin_job *job)
 {
 	u32 n;
@@ -301,7 +315,7 @@ static int run(struct bench_pin *bp, const struct bench_pin_job *job)
 		make_calls(bp, job, call_put);
 		return 0;
 	case BENCH_PAIR:
-		return make_calls(bp, job, call_pair) == job->calls ? 0 : -EFAULT;
+		return make_pairs(bp, job);
 	case BENCH_STEPS:
 		return make_steps(bp, job->at, call_pin, call_unpin);
 	case BENCH_GUP_STEPS:
@@ -326,11 +340,13 @@ static int check(const struct bench_pin_job *job)
 	u64 pages = (u64)job->calls * job->stride, last;
 
 	if (job->op > BENCH_COPY_TO ||
-	    (job->flags & ~(BENCH_PIN_SHUFFLED | BENCH_PIN_THREAD)) ||
+	    (job->flags & ~(BENCH_PIN_SHUFFLED | BENCH_PIN_THREAD | BENCH_PIN_BESIDE)) ||
 	    !job->calls || job->calls > BENCH_PIN_PAGES || !job->size ||
 	    job->stride > U32_MAX)
 		return -EINVAL;
 	if ((job->flags & BENCH_PIN_SHUFFLED) && !is_power_of_2(job->calls))
+		return -EINVAL;
+	if (job->flags & BENCH_PIN_BESIDE && job->op != BENCH_PAIR)
 		return -EINVAL;
 	if ((job->op == BENCH_GUP_PUT || job->op == BENCH_GUP_STEPS) &&
 	    (job->flags & BENCH_PIN_THREAD))

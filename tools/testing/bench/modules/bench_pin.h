@@ -27,6 +27,7 @@ enum bench_pin_op {
 
 #define BENCH_PIN_SHUFFLED	0x1	/* calls are in no order */
 #define BENCH_PIN_THREAD	0x2	/* made by a kernel thread */
+#define BENCH_PIN_BESIDE	0x4	/* pairs: the page behind all stays pinned meanwhile */
 
 /**
  * struct bench_pin_job - calls that a device is to make
