@@ -389,6 +389,7 @@ static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
 	long ret = s ? 0 : -ENOMEM;
 
 	*counted = 0;
+	t1_map_spare(m, page + m->align, spare);
 	while (n && ret >= 0) {
 		t1_stretch_lock(s);
 		ret = t1_stretch_add(s, slot, n, src, spare, counted);

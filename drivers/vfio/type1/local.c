@@ -266,6 +266,7 @@ static int pin_in_map(struct pinning *p, unsigned long index, unsigned long n,
 	t1_bill_begin(&bill, m->owner);
 	for (*done = 0; *done < n && !ret; *done += got) {
 		got = 0;
+		t1_map_spare(m, index + *done, &p->spare);
 		p->s = t1_record_make(&m->local, index + *done);
 		if (p->s)
 			ret = pin_stretch(p, index + *done, t1_in_stretch(index + *done, n - *done),
@@ -361,6 +362,7 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 	unsigned long done;
 	int ret;
 
+	t1_map_spare(m, index, &p.spare);
 	t1_bill_begin(&bill, m->owner);
 	t1_stretch_lock(s);
 	ret = pin_record(&p, index, 1, &src, page, &done);
@@ -374,12 +376,14 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 }
 
 /* Pin once more what a stretch has that is not full: 1 if it has it; or an errno. */
-static noinline long pin_one_again(struct t1_stretch *s, unsigned int slot,
-				   struct page **page)
+static noinline long pin_one_again(struct t1_map *m, struct t1_stretch *s,
+				   unsigned long index, struct page **page)
 {
+	unsigned int slot = t1_slot(index);
 	struct t1_spare spare = { };
 	long raised;
 
+	t1_map_spare(m, index, &spare);
 	t1_stretch_lock(s);
 	raised = t1_stretch_holds(s, slot) ?
 		 t1_stretch_raise(s, slot, 1, page, &spare) : 0;
@@ -440,9 +444,9 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	t1_search_end();
 	if (unlikely(!entered))
 		return pin_one_late(c, iova, page);
-	/* Else a page more is got, and given back. */
-	if (unlikely(t1_stretch_may_hold(s, slot)))
-		raised = pin_one_again(s, slot, page);
+	/* Where that is wrong a page more is got, and given back. */
+	if (unlikely(data_race(t1_stretch_may_hold(s, slot))))
+		raised = pin_one_again(m, s, t1_map_index(m, iova), page);
 	if (unlikely(raised)) {
 		if (raised < 0)
 			goto rest;

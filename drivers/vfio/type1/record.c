@@ -7,7 +7,7 @@
  *	lone	a page, or none: all is in the stretch itself
  *	few	some pages, sorted by their slot: 10 bytes each
  *	run	physically consecutive pages, each pinned once: a bit for each slot
- *	full	a word for each slot, pinned or not: a page of them
+ *	full	a word for each slot that can be pinned: a page of them at most
  *
  * It is lone at first, and again when nothing is pinned in it any more. Else its form
  * changes only when pages are added, or when a page of a run is pinned a second
@@ -21,6 +21,12 @@
 #include <linux/slab.h>
 
 #include "record.h"
+
+/* The words of a full stretch, unless they are a page, which has those of all slots. */
+struct words {
+	struct rcu_head rcu;
+	u64 word[];
+};
 
 /* What a run takes, and few at least; each size is four times the one before it. */
 #define LEAST_BYTES	(STRETCH_PAGES / BITS_PER_BYTE)
@@ -114,6 +120,43 @@ static void few_delete(struct t1_stretch *s, unsigned int at)
 }
 
 /*
+ * Full: from which slot on there are words, and up to where.
+ */
+
+static unsigned int full_first(const struct t1_stretch *s)
+{
+	return s->word & U16_MAX;
+}
+
+static unsigned int full_end(const struct t1_stretch *s)
+{
+	return s->word >> 16;
+}
+
+static size_t full_bytes(const struct t1_spare *spare)
+{
+	size_t bytes = sizeof(struct words) + (spare->end - spare->first) * sizeof(u64);
+
+	return bytes > PAGE_SIZE / 2 ? PAGE_SIZE : bytes;
+}
+
+/* Where the word of slot 0 is, or would be. */
+static u64 *full_words(const struct t1_spare *spare)
+{
+	if (spare->bytes == PAGE_SIZE)
+		return spare->pages;
+	return ((struct words *)spare->pages)->word - spare->first;
+}
+
+/* The memory of it, unless that is a page. */
+static struct words *full_memory(const struct t1_stretch *s)
+{
+	if (full_end(s) - full_first(s) == STRETCH_PAGES)
+		return NULL;
+	return container_of(t1_stretch_words(s) + full_first(s), struct words, word[0]);
+}
+
+/*
  * All forms. The lock is held, or nobody else uses the record.
  */
 
@@ -121,7 +164,7 @@ static void few_delete(struct t1_stretch *s, unsigned int at)
 static unsigned int next(const struct t1_stretch *s, unsigned int slot,
 			 unsigned int end, u64 *word)
 {
-	unsigned int at;
+	unsigned int at, last;
 	u64 *words;
 
 	switch (s->form) {
@@ -140,11 +183,13 @@ static unsigned int next(const struct t1_stretch *s, unsigned int slot,
 		return slot;
 	default:
 		words = t1_stretch_words(s);
-		while (slot < end && !READ_ONCE(words[slot]))
+		last = min(end, full_end(s));
+		slot = max(slot, full_first(s));
+		while (slot < last && !READ_ONCE(words[slot]))
 			slot++;
-		if (slot < end)
+		if (slot < last)
 			*word = READ_ONCE(words[slot]);
-		return slot;
+		return slot < last ? slot : end;
 	}
 }
 
@@ -159,13 +204,16 @@ static void free_words(struct rcu_head *rcu)
  */
 static void become_lone(struct t1_stretch *s)
 {
-	u64 *words = t1_stretch_words(s);
+	u64 *page = t1_stretch_words(s);
+	struct words *words = page ? full_memory(s) : NULL;
 	void *pages = s->pages;
 
 	WRITE_ONCE(s->pages, NULL);
 	s->form = T1_LONE;
 	if (words)
-		call_rcu(&virt_to_page(words)->rcu_head, free_words);
+		kfree_rcu(words, rcu);
+	else if (page)
+		call_rcu(&virt_to_page(page)->rcu_head, free_words);
 	else
 		kfree(pages);
 }
@@ -179,36 +227,36 @@ static void count_out(struct t1_stretch *s, unsigned int n, unsigned int nspecia
 		become_lone(s);
 }
 
-/*
- * Take another form, with memory for it: room for as many, or zeroes. A run's first
- * word is @base, which is 0 else.
- */
-static void move(struct t1_stretch *s, unsigned int form, void *to, size_t bytes,
-		 u64 base)
+/* Take another form, with memory for it. A run's first word is @base. */
+static void move(struct t1_stretch *s, unsigned int form, struct t1_spare *spare, u64 base)
 {
-	unsigned int room = form == T1_FEW ? FEW_ROOM(bytes) : 0, slot, n = 0;
-	u16 *slots = (u16 *)((u64 *)to + room);
+	unsigned int room = form == T1_FEW ? FEW_ROOM(spare->bytes) : 0, slot, n = 0;
+	u64 *words = form == T1_FULL ? full_words(spare) : spare->pages, word;
+	u16 *slots = (u16 *)(words + room);
 	void *from = s->pages;
-	u64 word;
 
+	if (form == T1_FULL && spare->bytes == PAGE_SIZE)
+		base = STRETCH_PAGES << 16;
+	else if (form == T1_FULL)
+		base = spare->first | spare->end << 16;
 	if (form == T1_FEW && s->form == T1_FEW) {
-		memcpy(to, from, s->npinned * sizeof(u64));
+		memcpy(words, from, s->npinned * sizeof(u64));
 		memcpy(slots, few_slots(s), s->npinned * sizeof(u16));
 		base = s->word;
 		goto moved;
 	}
 	if (form == T1_FULL && s->form == T1_FEW) {
 		for (; n < s->npinned; n++)
-			((u64 *)to)[few_slots(s)[n]] = few_words(s)[n];
+			words[few_slots(s)[n]] = few_words(s)[n];
 		goto moved;
 	}
 	for (slot = 0; (slot = next(s, slot, STRETCH_PAGES, &word)) < STRETCH_PAGES; slot++) {
 		if (form == T1_RUN) {
-			__set_bit(slot, to);
+			__set_bit(slot, (unsigned long *)words);
 		} else if (form == T1_FULL) {
-			((u64 *)to)[slot] = word;
+			words[slot] = word;
 		} else {
-			((u64 *)to)[n] = word;
+			words[n] = word;
 			slots[n++] = slot;
 			base |= t1_few_bit(slot);
 		}
@@ -217,8 +265,10 @@ moved:
 	s->word = base;
 	s->room = room;
 	s->form = form;
+	spare->pages = NULL;
 	/* Pairs with the address dependency behind t1_stretch_words(). */
-	smp_store_release(&s->pages, form == T1_FULL ? to + T1_STRETCH_FULL : to);
+	smp_store_release(&s->pages, form == T1_FULL ? (void *)words + T1_STRETCH_FULL :
+						       (void *)words);
 	kfree(from);
 }
 
@@ -232,16 +282,6 @@ static bool spare_lacks(struct t1_spare *spare, size_t bytes)
 	return true;
 }
 
-/* The memory for so many, of which some have counts. */
-static size_t bytes_for(unsigned int npinned)
-{
-	size_t bytes = LEAST_BYTES;
-
-	while (FEW_ROOM(bytes) < npinned)
-		bytes *= 4;
-	return bytes <= FEW_MOST_BYTES ? bytes : PAGE_SIZE;
-}
-
 /* Are they few that were pinned one behind the other? Then there are more to come. */
 static bool is_dense(const struct t1_stretch *s)
 {
@@ -249,15 +289,30 @@ static bool is_dense(const struct t1_stretch *s)
 	       few_slots(s)[s->npinned - 1] - few_slots(s)[0] + 1 == s->npinned;
 }
 
+/*
+ * The memory for so many, of which some have counts: to be full, or for few. A small
+ * mapping's is full at once: more are to come, and it is no larger than few soon are.
+ */
+static size_t bytes_for(const struct t1_stretch *s, unsigned int npinned,
+			const struct t1_spare *spare)
+{
+	size_t full = full_bytes(spare), bytes = LEAST_BYTES;
+
+	if (is_dense(s) || full <= 4 * LEAST_BYTES)
+		return full;
+	while (FEW_ROOM(bytes) < npinned)
+		bytes *= 4;
+	return bytes <= FEW_MOST_BYTES && bytes < full ? bytes : full;
+}
+
 /* Have room for @npinned pages in a form that has counts. */
 static int widen(struct t1_stretch *s, unsigned int npinned, struct t1_spare *spare)
 {
-	size_t bytes = is_dense(s) ? PAGE_SIZE : bytes_for(npinned);
+	size_t bytes = bytes_for(s, npinned, spare);
 
 	if (spare_lacks(spare, bytes))
 		return -EAGAIN;
-	move(s, bytes == PAGE_SIZE ? T1_FULL : T1_FEW, spare->pages, bytes, 0);
-	spare->pages = NULL;
+	move(s, bytes == full_bytes(spare) ? T1_FULL : T1_FEW, spare, 0);
 	return 0;
 }
 
@@ -292,8 +347,7 @@ static int make_room(struct t1_stretch *s, unsigned int slot,
 		return 0;
 	if (spare_lacks(spare, LEAST_BYTES))
 		return -EAGAIN;
-	move(s, T1_RUN, spare->pages, LEAST_BYTES, source_word(src, 0) - slot);
-	spare->pages = NULL;
+	move(s, T1_RUN, spare, source_word(src, 0) - slot);
 	return 0;
 }
 
@@ -323,18 +377,19 @@ bool __t1_stretch_put(struct t1_stretch *s, unsigned int slot, u64 word)
 {
 	unsigned int at;
 
-	if (s->form == T1_LONE) {
-		if (s->npinned)
+	if (likely(s->form == T1_RUN)) {
+		if (word != s->word + slot || __test_and_set_bit(slot, s->pages))
 			return false;
-		s->word = word;
-		s->slot = slot;
 	} else if (s->form == T1_FEW) {
 		at = few_find(s, slot);
 		if (s->npinned == s->room || (at < s->npinned && few_slots(s)[at] == slot))
 			return false;
 		few_insert(s, at, slot, word);
-	} else if (word != s->word + slot || __test_and_set_bit(slot, s->pages)) {
-		return false;
+	} else {
+		if (s->npinned)
+			return false;
+		s->word = word;
+		s->slot = slot;
 	}
 	s->npinned++;
 	return true;
@@ -603,7 +658,8 @@ static unsigned int drop_run(struct t1_stretch *s, unsigned int slot,
 static unsigned int drop_full(struct t1_stretch *s, unsigned int slot,
 			      unsigned int end, struct t1_batch *batch)
 {
-	u64 *words = t1_stretch_words(s), *word = words + slot, *last = words + end, old;
+	u64 *words = t1_stretch_words(s), *word = words + max(slot, full_first(s));
+	u64 *last = words + min(end, full_end(s)), old;
 	unsigned int special = 0, bare = 0, n = batch->npages;
 
 	for (; word < last; word++) {
@@ -622,7 +678,8 @@ static unsigned int drop_full(struct t1_stretch *s, unsigned int slot,
 		}
 		batch->pages[n++] = pfn_to_page(t1_word_pfn(old));
 	}
-	end = word - words;
+	if (word < last)
+		end = word - words;
 	n -= batch->npages;
 	batch->npages += n;
 	batch->counted += n + bare - special;
@@ -701,6 +758,8 @@ void t1_stretch_mark(struct t1_stretch *s, unsigned int slot, unsigned long n,
 	if (s->npinned == STRETCH_PAGES) {
 		bitmap_set(bitmap, bit + slot, n);
 	} else if (s->form == T1_FULL) {
+		slot = max(slot, full_first(s));
+		end = min(end, full_end(s));
 		for (words = t1_stretch_words(s); slot < end; slot++)
 			if (READ_ONCE(words[slot]))
 				__set_bit(bit + slot, bitmap);
@@ -925,7 +984,7 @@ unsigned long t1_record_bytes(struct t1_record *record)
 		t1_stretch_lock(s);
 		bytes += sizeof(*s);
 		if (s->form == T1_FULL)
-			bytes += PAGE_SIZE;
+			bytes += full_memory(s) ? ksize(full_memory(s)) : PAGE_SIZE;
 		else if (s->pages)
 			bytes += ksize(s->pages);
 		t1_stretch_unlock(s);

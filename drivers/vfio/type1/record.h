@@ -7,6 +7,9 @@
  * of the address space each. A stretch is made for the first pin in it and stays
  * as long as the record, so whoever has found one under RCU may lock it.
  *
+ * A user of a record says which slots of a stretch can be pinned at all, as its mapping
+ * may end there; of a range that is looked at or dropped the others are passed over.
+ *
  * Its lock guards all that is in it, but for one thing, which drivers do most: a word
  * of a full stretch that counts one pin at least may be made to count more, or fewer
  * but one at least, without the lock, under RCU. So the words of a full stretch are
@@ -53,7 +56,7 @@ enum { T1_LONE, T1_FEW, T1_RUN, T1_FULL };
  * @form: of the following
  * @pages: what there is to know of its pages; the address is tagged where it is full
  * @word: lone: the page's; few: t1_few_bit() of each slot that is or was pinned; run:
- *	the word that slot 0 has or would have
+ *	the word that slot 0 has or would have; full: for which slots there are words
  * @rcu: when it is freed, as nothing is pinned. A reader finds no tag in @pages then
  *
  * There may be one for each page that is pinned: keep it at 32 bytes.
@@ -81,10 +84,16 @@ struct t1_stretch {
  * struct t1_spare - memory for a stretch to grow into, got outside its lock
  * @pages: it, or NULL
  * @bytes: how much it is, or how much is wanted
+ * @first: the first slot that can be pinned
+ * @end: the one behind the last
+ *
+ * No page is ever pinned in the stretch outside of these two.
  */
 struct t1_spare {
 	void *pages;
 	size_t bytes;
+	u16 first;
+	u16 end;
 };
 
 /**
@@ -315,15 +324,17 @@ static inline bool t1_record_is_new(struct t1_record *record)
 
 /*
  * Is a page likely to be pinned in a stretch that is not full? A run is not looked into:
- * it has no counts, so that happens once to each. Without the lock, as it need not be
- * right.
+ * it has no counts, so that happens once to each. The lock may not be held, and then it
+ * may be wrong.
  */
 static __always_inline bool t1_stretch_may_hold(const struct t1_stretch *s,
 						unsigned int slot)
 {
-	if (data_race(s->form == T1_FEW))
-		return data_race(s->word) & t1_few_bit(slot);
-	return data_race(s->form == T1_LONE && s->npinned && s->slot == slot);
+	if (likely(s->form >= T1_RUN))
+		return false;
+	if (s->form == T1_FEW)
+		return s->word & t1_few_bit(slot);
+	return s->npinned && s->slot == slot;
 }
 
 bool t1_stretch_holds(struct t1_stretch *s, unsigned int slot);

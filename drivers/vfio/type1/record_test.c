@@ -8,13 +8,16 @@
 
 /*
  * Consecutive pages, which are recorded as if they were somebody's; and how many
- * count as locked memory, by what those that added and dropped them were told.
+ * count as locked memory, by what those that added and dropped them were told. They can
+ * be pinned from @first on, and up to @end.
  */
 struct record_test {
 	struct t1_record record;
 	struct t1_spare spare;
 	struct page *pages;
 	unsigned long counted;
+	unsigned long first;
+	unsigned long end;
 };
 
 static int record_test_init(struct kunit *test)
@@ -27,6 +30,7 @@ static int record_test_init(struct kunit *test)
 	if (!t->pages)
 		return -ENOMEM;
 	t1_record_init(&t->record);
+	t->end = ULONG_MAX;
 	test->priv = t;
 	return 0;
 }
@@ -50,8 +54,11 @@ static void record_test_exit(struct kunit *test)
 static struct t1_stretch *record_test_lock(struct record_test *t, unsigned long index,
 					   bool wanted)
 {
+	unsigned long start = round_down(index, STRETCH_PAGES);
 	struct t1_stretch *s;
 
+	t->spare.first = max(t->first, start) - start;
+	t->spare.end = min(t->end - start, STRETCH_PAGES);
 	if (wanted) {
 		s = t1_record_make(&t->record, index);
 	} else {
@@ -421,10 +428,10 @@ static void record_test_look(struct kunit *test, unsigned long index, unsigned l
 }
 
 /* Anything in any order, against counts in an array. */
-static void record_test_model(struct kunit *test)
+static void record_test_any(struct kunit *test, unsigned long size)
 {
 	struct record_test *t = test->priv;
-	unsigned long expected, distinct = 0, size = 2 * STRETCH_PAGES + 36, *bits;
+	unsigned long expected, distinct = 0, *bits;
 	unsigned int index, n, from, step, i, round;
 	struct rnd_state rnd;
 	u16 *count;
@@ -435,7 +442,7 @@ static void record_test_model(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, bits);
 	prandom_seed_state(&rnd, 5);
 	for (round = 0; round < 3000; round++) {
-		index = prandom_u32_state(&rnd) % size;
+		index = t->first + prandom_u32_state(&rnd) % (size - t->first);
 		n = round % 3 ? 1 : 1 + prandom_u32_state(&rnd) % TEST_PAGES;
 		/* Often what would continue a run that begins at 0. */
 		from = prandom_u32_state(&rnd) % 4 ? index : prandom_u32_state(&rnd);
@@ -456,11 +463,65 @@ static void record_test_model(struct kunit *test)
 		}
 		KUNIT_ASSERT_EQ(test, record_test_counted(test), distinct);
 		record_test_look(test, index, n, count, bits);
-		record_test_look(test, round_down(index, STRETCH_PAGES), STRETCH_PAGES,
-				 count, bits);
+		record_test_look(test, max_t(unsigned long, t->first,
+					     round_down(index, STRETCH_PAGES)),
+				 STRETCH_PAGES, count, bits);
 	}
 	while (t->counted)
 		record_test_unpin(t, 0, size + TEST_PAGES);
+	record_test_is_empty(test);
+}
+
+static void record_test_model(struct kunit *test)
+{
+	record_test_any(test, 2 * STRETCH_PAGES + 36);
+}
+
+/* Mappings that have a few slots of a stretch, and some of it. */
+static void record_test_model_small(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+
+	t->first = STRETCH_PAGES - 20;
+	t->end = STRETCH_PAGES + 100 + TEST_PAGES;
+	record_test_any(test, t->end - TEST_PAGES);
+}
+
+/* And one that has nearly all of it. */
+static void record_test_model_large(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+
+	t->first = 1;
+	t->end = STRETCH_PAGES - 1;
+	record_test_any(test, t->end - TEST_PAGES);
+}
+
+/* A small mapping's second page takes as much as all of it. */
+static void record_test_small(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+	unsigned long bytes, index = 8, pfn, n, i;
+	struct t1_stretch *s;
+	bool bare;
+
+	t->first = 7;
+	t->end = 7 + 16;
+	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 22, 1), 1L);
+	KUNIT_EXPECT_EQ(test, record_test_bytes(t), 0UL);
+	KUNIT_ASSERT_EQ(test, record_test_pin_one(t, 7, 5), 1L);
+	bytes = record_test_bytes(t);
+	KUNIT_EXPECT_LE(test, bytes, 256UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 22), 1UL);
+	KUNIT_EXPECT_FALSE(test, t1_record_extent(&t->record, &index, 22, &pfn, &n, &bare));
+	s = record_test_lock(t, 7, true);
+	KUNIT_EXPECT_EQ(test, t1_stretch_counted(s, 0, 8), 1U);
+	t1_stretch_unlock(s);
+	KUNIT_ASSERT_TRUE(test, record_test_put(t, 22, 1));
+	for (i = 8; i < 22; i++)
+		KUNIT_ASSERT_TRUE(test, record_test_put(t, i, 3 * i));
+	KUNIT_EXPECT_EQ(test, record_test_bytes(t), bytes);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, STRETCH_PAGES), 16UL);
 	record_test_is_empty(test);
 }
 
@@ -473,6 +534,9 @@ static struct kunit_case record_test_cases[] = {
 	KUNIT_CASE(record_test_io),
 	KUNIT_CASE(record_test_unused),
 	KUNIT_CASE(record_test_model),
+	KUNIT_CASE(record_test_model_small),
+	KUNIT_CASE(record_test_model_large),
+	KUNIT_CASE(record_test_small),
 	{ }
 };
 

@@ -301,6 +301,16 @@ static inline unsigned long t1_map_index(const struct t1_map *m, unsigned long i
 	return ((iova - m->iova) >> PAGE_SHIFT) + m->align;
 }
 
+/* Which slots of a stretch the mapping has. */
+static inline void t1_map_spare(const struct t1_map *m, unsigned long index,
+				struct t1_spare *spare)
+{
+	unsigned long start = round_down(index, STRETCH_PAGES);
+
+	spare->first = start ? 0 : m->align;
+	spare->end = min(STRETCH_PAGES, m->align + t1_map_npages(m) - start);
+}
+
 /* The last byte of a range that a user gave, or why it is none. */
 static inline int t1_range_last(u64 start, u64 size, unsigned long *last)
 {
