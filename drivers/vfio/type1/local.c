@@ -699,10 +699,23 @@ static noinline void unpin_last(struct t1_container *c, struct t1_map *m,
 	t1_leave(c, &s->busy);
 }
 
-static void unpin_one(struct t1_container *c, unsigned long iova)
+/* The search for a page to be unpinned may have missed it. */
+static noinline void unpin_missed(struct t1_container *c, unsigned long iova)
+{
+	struct t1_stretch *s;
+	unsigned long n = 1;
+	struct t1_map *m;
+
+	s = t1_map_stretch(c, iova, &m, &n);
+	if (s)
+		unpin_last(c, m, s, iova);
+}
+
+/* What is not done at once comes last, so that nothing has to be kept for it. */
+static __always_inline void unpin_one(struct t1_container *c, unsigned long iova)
 {
 	struct t1_stretch *s = NULL;
-	unsigned long index, n = 1;
+	unsigned long index;
 	struct t1_map *m;
 	u64 *word;
 
@@ -712,20 +725,31 @@ static void unpin_one(struct t1_container *c, unsigned long iova)
 		index = t1_map_index(m, iova);
 		s = t1_record_stretch(&m->local, index);
 	}
-	if (likely(s)) {
-		if (t1_stretch_is_full(s, t1_slot(index), &word) &&
-		    t1_word_lower(word)) {
-			t1_search_end();
-			return;
-		}
-		t1_stretch_lock(s);
+	if (unlikely(!s)) {
+		t1_search_end();
+		unpin_missed(c, iova);
+		return;
 	}
+	if (t1_stretch_is_full(s, t1_slot(index), &word) && t1_word_lower(word)) {
+		t1_search_end();
+		return;
+	}
+	t1_stretch_lock(s);
 	t1_search_end();
-	/* The search may have missed it. */
-	if (unlikely(!s))
-		s = t1_map_stretch(c, iova, &m, &n);
-	if (likely(s))
-		unpin_last(c, m, s, iova);
+	unpin_last(c, m, s, iova);
+}
+
+static noinline void unpin_several(struct t1_container *c, unsigned long iova,
+				   unsigned long npages)
+{
+	unsigned long done = 0;
+
+	/* What would be past the end of the address space is not pinned. */
+	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
+	while (done < npages) {
+		done += unpin_stretch(c, iova + (done << PAGE_SHIFT), npages - done);
+		cond_resched();
+	}
 }
 
 /**
@@ -739,20 +763,12 @@ static void unpin_one(struct t1_container *c, unsigned long iova)
 void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 		    unsigned long npages)
 {
-	unsigned long done = 0;
-
 	iova &= PAGE_MASK;
 	trace_unpin_pages(c->id, iova, npages);
-	if (likely(npages == 1)) {
+	if (likely(npages == 1))
 		unpin_one(c, iova);
-		return;
-	}
-	/* What would be past the end of the address space is not pinned. */
-	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
-	while (done < npages) {
-		done += unpin_stretch(c, iova + (done << PAGE_SHIFT), npages - done);
-		cond_resched();
-	}
+	else
+		unpin_several(c, iova, npages);
 }
 
 #if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)
