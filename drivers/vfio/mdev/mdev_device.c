@@ -51,12 +51,19 @@ static struct ratelimit_state mdev_duplicates =
 				   DEFAULT_RATELIMIT_BURST,
 				   RATELIMIT_MSG_ON_RELEASE);
 
+/*
+ * The lower bits choose the place in the table, and programs number their UUIDs: a few
+ * digits, which may be the topmost of a half, have to lead to all places. A product
+ * carries bits upwards, a shift folds them down again.
+ */
 static u32 mdev_uuid_hash(const void *uuid, u32 len, u32 seed)
 {
-	u64 half[2];
+	u64 half[2], hash;
 
 	memcpy(half, uuid, sizeof(half));
-	return hash_64((half[0] ^ seed) * GOLDEN_RATIO_64 + half[1], 32);
+	hash = (half[0] ^ seed) * GOLDEN_RATIO_64;
+	hash = ((hash ^ hash >> 32) + half[1]) * GOLDEN_RATIO_64;
+	return hash_64(hash ^ hash >> 32, 32);
 }
 
 static const struct rhashtable_params mdev_uuid_params = {

@@ -391,6 +391,30 @@ TEST_F(sysfs, a_uuid_is_unique_on_the_machine)
 	EXPECT_EQ(0, parent_unregister(self->vendor, 1));
 }
 
+/* Of guests one after the other, as Proxmox VE names them, or in another place */
+TEST_F(sysfs, uuids_may_be_alike)
+{
+	static const char * const formats[] = {
+		"00000000-0000-0000-0000-0000000001%02u",
+		"c63b0a6c-9d3b-%02u1f-8a9e-1c9f7c2d5e1f",
+	};
+	char uuid[UUID_LEN];
+	unsigned int i, n;
+
+	for (i = 0; i < ARRAY_LEN(formats); i++) {
+		for (n = 0; n < 64; n++) {
+			snprintf(uuid, sizeof(uuid), formats[i], n);
+			EXPECT_EQ(0, mdev_create(self->vendor, 0, "many", uuid)) {
+				TH_LOG("%s", uuid);
+			}
+		}
+		for (n = 0; n < 64; n++) {
+			snprintf(uuid, sizeof(uuid), formats[i], n);
+			EXPECT_EQ(0, mdev_remove(uuid));
+		}
+	}
+}
+
 TEST_F(sysfs, the_vendors_error_is_the_admins)
 {
 	static const int errors[] = {
