@@ -215,11 +215,14 @@ static int mdev_instance_setup(struct mdev_instance *inst,
 	struct device *dev = &inst->mdev.dev;
 	int ret;
 
-	*step = MDEV_CAUSE_UUID;
 	ret = rhashtable_lookup_insert_fast(&mdev_uuids, &inst->uuid_entry,
 					    mdev_uuid_params);
-	if (ret)
+	if (ret) {
+		/* Another was faster, or the table is too full and cannot grow. */
+		*step = ret == -EEXIST ? MDEV_CAUSE_UUID_IN_USE :
+					 MDEV_CAUSE_NO_MEMORY;
 		return ret;
+	}
 
 	*step = MDEV_CAUSE_PARENT_DRIVER;
 	ret = inst->kind->create(inst);

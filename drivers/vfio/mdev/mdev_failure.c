@@ -43,8 +43,6 @@ static const struct {
 		"uuid-in-use", "its UUID is in use" },
 	[MDEV_CAUSE_NO_MEMORY] = {
 		"no-memory", "no memory" },
-	[MDEV_CAUSE_UUID] = {
-		"uuid", "its UUID could not be reserved" },
 	[MDEV_CAUSE_BUS] = {
 		"bus", "it could not be added to the bus" },
 	[MDEV_CAUSE_BUS_DRIVER] = {

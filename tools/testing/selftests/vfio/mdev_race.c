@@ -359,6 +359,9 @@ TEST_F(race, create_and_remove)
 	add_remove(race, self->vendor, self->uuid);
 	add_remove(race, self->vendor, self->uuid);
 	run_race(_metadata, race);
+	/* The second is told the same, however close it comes. */
+	EXPECT_EQ(race->worker[0].refused + race->worker[1].refused,
+		  mdev_told(self->vendor, 0, self->uuid, "create 17 uuid-in-use"));
 }
 
 TEST_F(race, create_remove_and_unregister)
