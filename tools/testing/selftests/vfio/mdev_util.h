@@ -80,6 +80,10 @@ long long pages_held(void);
 /* Locked pages of this process, or of one, but for those charged in advance. */
 long long pages_locked(void);
 long long pages_locked_by(pid_t pid);
+/* How many this process may have locked, unless it has CAP_IPC_LOCK. */
+int limit_memlock(unsigned long pages);
+/* Takes CAP_IPC_LOCK from this process for good. */
+int drop_ipc_lock(void);
 
 /*
  * A process that does something meanwhile, with no descriptor but the standard

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A user of VFIO containers and of the test devices, see type1_lib.h. */
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "type1_lib.h"
@@ -694,30 +692,6 @@ __u64 pfn_at(const void *vaddr)
 		entry = 0;
 	close(fd);
 	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
-}
-
-/* Limits */
-
-int limit_memlock(unsigned long pages)
-{
-	struct rlimit limit = { pages * PAGE, pages * PAGE };
-
-	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
-}
-
-int drop_ipc_lock(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	data[0].effective &= ~(1U << CAP_IPC_LOCK);
-	data[0].permitted &= ~(1U << CAP_IPC_LOCK);
-	data[0].inheritable &= ~(1U << CAP_IPC_LOCK);
-	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
 /* The whole of it */

@@ -187,11 +187,6 @@ void late_end(struct late_memory *late);
 /* What /proc/self/pagemap says of an address of ours; 0 if it is not there. */
 __u64 pfn_at(const void *vaddr);
 
-/* Limits */
-int limit_memlock(unsigned long pages);
-/* Takes CAP_IPC_LOCK from this process for good. */
-int drop_ipc_lock(void);
-
 /* What a test works with, and what has to be as it was when it ends */
 struct type1_use {
 	struct type1 t;

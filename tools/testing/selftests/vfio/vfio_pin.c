@@ -590,6 +590,32 @@ TEST_F(pin, more_than_the_mapping_allows)
 	EXPECT_EQ(8, unpin(use, 8));
 }
 
+TEST_F(pin, memory_that_cannot_be_had)
+{
+	struct use *use = &self->use;
+
+	/* The user has taken a page away and left it mapped. */
+	ASSERT_EQ(0, munmap(use->mem + 5 * PAGE, PAGE));
+	name_pages(use, 0, 8, FIRST);
+	EXPECT_EQ(-EFAULT, pin(use, 8, BOTH));
+	EXPECT_EQ(1, told(use, "pin 14 memory"));
+
+	/* Of memory mapped from now on it may not have so much locked. */
+	expect_dmesg("RLIMIT_MEMLOCK");
+	ASSERT_EQ(0, unmap_at(use->user.container, IOVA, PAGES * PAGE));
+	ASSERT_EQ(0, drop_ipc_lock());
+	ASSERT_EQ(0, limit_memlock(4));
+	ASSERT_EQ(0, map_at(use->user.container, use->mem, IOVA, PAGES * PAGE,
+			    VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE));
+	name_pages(use, 0, 8, FIRST + 10);
+	EXPECT_EQ(-ENOMEM, pin(use, 8, BOTH));
+	EXPECT_EQ(1, told(use, "pin 12 memory"));
+	EXPECT_EQ(use->held, pages_held());
+	EXPECT_EQ(use->locked, pages_locked());
+	ASSERT_EQ(4, pin(use, 4, BOTH));
+	EXPECT_EQ(4, unpin(use, 4));
+}
+
 TEST_F(pin, no_vfio_device)
 {
 	struct use *use = &self->use;
