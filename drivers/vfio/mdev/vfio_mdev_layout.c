@@ -24,6 +24,7 @@
  */
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 
 #include <vfio-compat/mm.h>
@@ -32,6 +33,13 @@
 
 /* More than any device has; a vendor that says more is mistaken. */
 #define VFIO_MDEV_MAX_REGIONS	256
+
+/* A user that opens its device again and again does not fill the log. */
+static struct ratelimit_state vfio_mdev_complaints =
+	RATELIMIT_STATE_INIT_FLAGS(vfio_mdev_complaints,
+				   DEFAULT_RATELIMIT_INTERVAL,
+				   DEFAULT_RATELIMIT_BURST,
+				   RATELIMIT_MSG_ON_RELEASE);
 
 static void vfio_mdev_free_caps(struct vfio_info_cap *caps)
 {
@@ -115,8 +123,9 @@ static int vfio_mdev_get_regions(struct vfio_mdev *vmdev)
 		return 0;
 
 	if (layout->info.num_regions > VFIO_MDEV_MAX_REGIONS) {
-		dev_err(vmdev->vdev.dev, "its driver says it has %u regions, at most %u can be\n",
-			layout->info.num_regions, VFIO_MDEV_MAX_REGIONS);
+		if (__ratelimit(&vfio_mdev_complaints))
+			dev_err(vmdev->vdev.dev, "its driver says it has %u regions, at most %u can be\n",
+				layout->info.num_regions, VFIO_MDEV_MAX_REGIONS);
 		return -EINVAL;
 	}
 	layout->regions = kcalloc(layout->info.num_regions,
@@ -127,8 +136,9 @@ static int vfio_mdev_get_regions(struct vfio_mdev *vmdev)
 	for (i = 0; i < layout->info.num_regions; i++) {
 		ret = vfio_mdev_get_region(vmdev, i);
 		if (ret) {
-			dev_err(vmdev->vdev.dev, "its driver gives no usable answer about region %u (%d)\n",
-				i, ret);
+			if (__ratelimit(&vfio_mdev_complaints))
+				dev_err(vmdev->vdev.dev, "its driver gives no usable answer about region %u (%d)\n",
+					i, ret);
 			return ret;
 		}
 	}

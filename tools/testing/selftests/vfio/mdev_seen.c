@@ -288,12 +288,18 @@ TEST_F(seen, failures_are_bounded)
 	char text[8192], uuid[MAX_FAILURES + 6][UUID_LEN], *rest = text, *line;
 	double last = 0, time;
 	unsigned int i, n = 0;
+	long long start;
 	struct stat st;
+	int kmsg;
 
 	expect_dmesg(NOT_CREATED);
+	kmsg = kmsg_open();
+	start = now_ms();
 	for (i = 0; i < 200; i++)
 		EXPECT_EQ(-EEXIST, mdev_create(STRUCTURED, 0, "few", self->uuid));
 	EXPECT_EQ(200, TOLD("create 17 uuid-in-use"));
+	EXPECT_GE(kmsg_most(start), kmsg_count(kmsg, "its UUID is in use"));
+	close(kmsg);
 	vendor_set(STRUCTURED, "create/error", ENOSPC);
 	for (i = 0; i < ARRAY_LEN(uuid); i++)
 		EXPECT_EQ(-ENOSPC, mdev_make(STRUCTURED, 0, "few", uuid[i]));

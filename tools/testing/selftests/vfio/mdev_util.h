@@ -187,6 +187,8 @@ const char *uevent_get(const struct uevent *event, const char *key);
 int kmsg_open(void);
 /* How many new lines hold TEXT? All that are there are taken. */
 int kmsg_count(int fd, const char *text);
+/* The most lines that a place whose lines are limited can have written since START. */
+int kmsg_most(long long start);
 
 /* Mediated devices, parents, groups and use counts at one moment */
 struct snapshot {

@@ -275,7 +275,8 @@ TEST_F(layout, impossible)
 
 TEST_F(layout, not_told)
 {
-	int region;
+	long long start;
+	int region, i, kmsg;
 
 	expect_dmesg("its driver gives no usable answer");
 	ASSERT_EQ(0, vendor_set(STRUCTURED, "get_device_info/error", EXFULL));
@@ -291,6 +292,16 @@ TEST_F(layout, not_told)
 					0));
 		EXPECT_EQ(-EXFULL, mdev_open(self->uuid, &self->user));
 	}
+
+	/* A user that tries again and again does not fill the log. */
+	kmsg = kmsg_open();
+	start = now_ms();
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, vendor_set(STRUCTURED, "get_region_info/calls", 0));
+		EXPECT_EQ(-EXFULL, mdev_open(self->uuid, &self->user));
+	}
+	EXPECT_GE(kmsg_most(start), kmsg_count(kmsg, "no usable answer"));
+	close(kmsg);
 }
 
 /* Ops that need others: no registration without */
