@@ -220,15 +220,14 @@ TEST_F(programs, kubevirt_makes_all_of_a_type)
 /* Its parent's processors, which the plugin tells the scheduler if there are such */
 TEST_F(programs, kubevirt_reads_the_parents_numa_node)
 {
-	char path[PATH_LEN], text[16], uuid[UUID_LEN], name[NAME_LEN];
+	char path[PATH_LEN], uuid[UUID_LEN], name[NAME_LEN];
 
 	ASSERT_EQ(0, mdev_make(STRUCTURED, 0, "few", uuid));
 	ASSERT_EQ(0, kubevirt_parent(uuid, name));
 	snprintf(path, sizeof(path), PARENTS "%s/numa_node", name);
-	if (!exists("%s", path))
-		SKIP(return, "this parent has no place among the processors");
-	ASSERT_LT(0, read_file(path, text, sizeof(text)));
-	EXPECT_LE(-1, atoi(text));
+	if (!exists("/sys/devices/system/node"))
+		SKIP(return, "no such places in this kernel");
+	EXPECT_LE(0, read_number(path));
 }
 
 /* Does inotify tell within MS that a file of this name came, or went? */

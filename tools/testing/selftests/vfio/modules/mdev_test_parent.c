@@ -24,6 +24,7 @@
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/module.h>
+#include <linux/nodemask.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -534,6 +535,28 @@ static void make_debugfs(struct mdev_test_vendor *vendor)
 	}
 }
 
+static struct platform_device *make_platform_device(struct mdev_test_parent *parent)
+{
+	struct platform_device *pdev;
+	int ret;
+
+	pdev = platform_device_alloc(parent->vendor->driver.driver.name,
+				     parent->index);
+	if (!pdev)
+		return ERR_PTR(-ENOMEM);
+
+	/* A place among the processors, as a PCI device has */
+	set_dev_node(&pdev->dev, first_online_node);
+	ret = platform_device_add_data(pdev, &parent, sizeof(parent));
+	if (!ret)
+		ret = platform_device_add(pdev);
+	if (ret) {
+		platform_device_put(pdev);
+		return ERR_PTR(ret);
+	}
+	return pdev;
+}
+
 /**
  * mdev_test_vendor_add - make a vendor driver's parents and controls
  * @vendor: driver
@@ -563,10 +586,7 @@ int mdev_test_vendor_add(struct mdev_test_vendor *vendor, struct module *owner)
 		lockdep_set_class(&parent->lock, &parent->key);
 		parent->vendor = vendor;
 		parent->index = i;
-		pdev = platform_device_register_data(NULL,
-						     vendor->driver.driver.name,
-						     i, &parent,
-						     sizeof(parent));
+		pdev = make_platform_device(parent);
 		if (IS_ERR(pdev)) {
 			mdev_test_vendor_del(vendor);
 			return PTR_ERR(pdev);
