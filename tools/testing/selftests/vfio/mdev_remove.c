@@ -363,6 +363,8 @@ static void gives_way(struct __test_metadata *_metadata,
 	/* The admin's answer comes while the device is still open. */
 	EXPECT_EQ(-ENODEV, async_result(pid, SOON));
 	EXPECT_EQ(-ETIMEDOUT, async_result(parent, A_WHILE));
+	/* The same is told when it is asked only now. */
+	EXPECT_EQ(-ENODEV, mdev_remove(self->uuid));
 	EXPECT_EQ(0, mdev_alive(&self->user));
 	EXPECT_EQ(0, vendor_calls(self->vendor, "remove"));
 

@@ -22,7 +22,8 @@
  * @pin: pin what the user's request says; answers how many
  * @unpin: unpin pages, the parent's if that was asked for; answers how many
  * @lock: protects what follows; @pin and @unpin are called with it held, and a
- *	  notifier takes it
+ *	  notifier takes it. A driver for more than tests may not have it
+ *	  so, see mdev-pci.txt: a pin and an unmapping may wait for each other
  * @news: what notifiers were told
  * @nr: number of pages pinned
  * @pfn: these
