@@ -128,21 +128,20 @@ static bool mdev_failure_same(const struct mdev_failure *a,
 	       a->error == b->error && guid_equal(&a->uuid, &b->uuid);
 }
 
-/* Takes out the one like @failure, or the first where there is no room. */
+/*
+ * Takes out the one like @failure, or the first where there is no room. What fails again
+ * is mostly the last that failed.
+ */
 static void mdev_failure_take_out(struct mdev_failures *f,
 				  struct mdev_failure *failure)
 {
-	unsigned int i;
+	unsigned int i = f->nr;
 
-	for (i = 0; i < f->nr; i++) {
-		if (mdev_failure_same(&f->entry[i], failure))
-			break;
-	}
-	if (i < f->nr)
-		failure->count += f->entry[i].count;
-	else if (f->nr == MDEV_FAILURES)
-		i = 0;
-	else
+	while (i && !mdev_failure_same(&f->entry[i - 1], failure))
+		i--;
+	if (i)
+		failure->count += f->entry[--i].count;
+	else if (f->nr < MDEV_FAILURES)
 		return;
 
 	f->nr--;

@@ -88,7 +88,8 @@ void mdev_user_cancel_removal(struct mdev_instance *inst)
 	bool queued;
 
 	spin_lock(&inst->lock);
-	queued = cancel_delayed_work(&inst->removal);
+	queued = delayed_work_pending(&inst->removal) &&
+		 cancel_delayed_work(&inst->removal);
 	spin_unlock(&inst->lock);
 	if (queued)
 		mdev_user_put_removal(inst);
