@@ -12,12 +12,12 @@ export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
 fresh = $(if $(filter 1,$(FRESH)),tools/testing/fresh/run $@)
-not-fresh := $(filter-out check check-machines demo bench lint doccheck install,$(or $(MAKECMDGOALS),modules))
+not-fresh := $(filter-out check check-machines demo bench lint doccheck kernelcheck install,$(or $(MAKECMDGOALS),modules))
 ifneq ($(filter-out 0,$(FRESH)),)
 ifneq ($(FRESH),1)
 $(error FRESH=$(FRESH) means nothing: it is 1, or left out)
 else ifneq ($(not-fresh),)
-$(error FRESH=1 is for check, check-machines, demo, bench, lint, doccheck and install; "make $(not-fresh)" without it)
+$(error FRESH=1 is for check, check-machines, demo, bench, lint, doccheck, kernelcheck and install; "make $(not-fresh)" without it)
 endif
 endif
 
@@ -61,6 +61,9 @@ btfcheck: ## compare what we know of the VFIO core with what the kernels say of 
 doccheck: ## do what README.md and the how-tos say, line by line (KVER=<version>)
 	@$(or $(fresh),tools/testing/docs/run)
 
+kernelcheck: ## run the kernel's own selftests for VFIO, with its type1 and with ours (KVER=)
+	@$(or $(fresh),tools/testing/kernelcheck/run)
+
 deb: ## build Debian packages: modules for DKMS, headers, samples, tests (VERSION=)
 	@scripts/deb $(VERSION)
 
@@ -74,10 +77,10 @@ clean: ## remove what was built
 	@scripts/clean
 
 help: ## list the targets
-	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, check-machines, demo, bench, lint, doccheck, install: [FRESH=1] [COLD=1]'
+	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, check-machines, demo, bench, lint, doccheck, kernelcheck, install: [FRESH=1] [COLD=1]'
 	@sed -n 's/^\([a-z-]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
 		while IFS='	' read -r target what; do \
 			printf '  %-14s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check check-machines demo bench lint litmus crccheck btfcheck doccheck deb packages-check overlay clean help
+.PHONY: modules kernels install uninstall check check-machines demo bench lint litmus crccheck btfcheck doccheck kernelcheck deb packages-check overlay clean help
