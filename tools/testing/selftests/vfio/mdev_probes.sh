@@ -311,6 +311,7 @@ asked "$work/none" "${m_cross}gcc" >"$work/said"
 cmp -s <(grep define "$work/answers.h") \
 	<(grep define "$headers/$kver/include/generated/vfio-compat.h") ||
 	complain "headers are asked: other answers than in the build: $(head -n 1 "$work/said")"
+one_device=$(sed -n 's/.*HAS_CLASS_COMPAT_ONE_DEVICE //p' "$work/answers.h")
 case $(grep REGION_INFO_CAPS "$work/answers.h") in
 *1)	changed linux/vfio.h 's/get_region_info_caps/get_region_info_else/'
 	expected=0 ;;
@@ -323,6 +324,13 @@ esac
 asked "$work/changed" "${m_cross}gcc" >"$work/said"
 answers "with another op in struct vfio_device_ops" \
 	"VFIO_COMPAT_HAS_VFIO_REGION_INFO_CAPS $expected"
+case $one_device in
+1)	changed linux/device/class.h 's/^\(int class_compat_create_link(.*\));/\1, struct device *device_link);/' ;;
+*)	changed linux/device/class.h '/^int class_compat_create_link(/{N;s/,[^,]*);/);/;}' ;;
+esac
+asked "$work/changed" "${m_cross}gcc" >"$work/said"
+answers "with a class_compat_create_link() of the other form" \
+	"VFIO_COMPAT_HAS_CLASS_COMPAT_ONE_DEVICE $((1 - one_device))"
 changed linux/device/class.h 's/\(int class_compat_create_link(\)[^,]*,/\1int a, int b, struct class_compat *cls,/'
 asked "$work/changed" "${m_cross}gcc" >"$work/said"
 answers "with a class_compat_create_link() of a third form" "cannot tell what this kernel has"
