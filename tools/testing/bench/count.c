@@ -27,7 +27,14 @@
 
 #define EXPORT		__attribute__((visibility("default")))
 
+/* QEMU reads it when the constructor has run. */
 EXPORT int qemu_plugin_version = 1;
+
+static void __attribute__((constructor)) choose_version(void)
+{
+	if (qemu_plugin_scoreboard_new)
+		qemu_plugin_version = 3;
+}
 
 /* Kernel without KASLR: text, then modules; below are data and users. */
 #define KERNEL_TEXT	0xffffffff80000000ull
@@ -107,52 +114,91 @@ static struct symbol *find_symbol(__u64 address)
 
 /*
  * Counters, by address. The code that QEMU makes adds to them for ever, so
- * they stay where they are.
+ * they stay where they are: each in its place of one array, which for version 3 is
+ * the one virtual CPU's element of a scoreboard. That is there when code is translated.
  */
+#define MAX_COUNTERS	(512 * 1024)
+
 struct counter {
 	struct counter *next;
-	struct counter *all;
 	__u64 address;
-	__u64 running;	/* added to by the guest */
 	__u64 sum;		/* between starts and stops since the last report */
 };
 
-static struct counter *table[1 << 16], *counters;
+static struct counter *table[1 << 16];
+static struct counter counters[MAX_COUNTERS];
+static unsigned int nr_counters;
+static struct qemu_plugin_scoreboard *score;
+static __u64 *running;	/* added to by the guest */
 
-static __u64 *counter_at(__u64 address)
+static void make_array(void)
+{
+	if (score)
+		running = qemu_plugin_scoreboard_find(score, 0);
+	else
+		running = calloc(MAX_COUNTERS, sizeof(*running));
+	if (!running)
+		die("no memory");
+}
+
+static unsigned int counter_at(__u64 address)
 {
 	struct counter **bucket = &table[(address ^ address >> 16) & 0xffff];
 	struct counter *c;
 
+	if (!running)
+		make_array();
 	for (c = *bucket; c; c = c->next)
 		if (c->address == address)
-			return &c->running;
+			return c - counters;
 
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		die("no memory");
+	if (nr_counters == MAX_COUNTERS)
+		die("too many counters");
+	c = &counters[nr_counters++];
 	c->address = address;
 	c->next = *bucket;
 	*bucket = c;
-	c->all = counters;
-	counters = c;
-	return &c->running;
+	return c - counters;
+}
+
+static struct qemu_plugin_u64 entry_of(unsigned int counter)
+{
+	return (struct qemu_plugin_u64) { score, counter * sizeof(*running) };
+}
+
+/* Have so many added when a block, or an instruction, runs. */
+static void count_block(struct qemu_plugin_tb *tb, unsigned int counter, size_t n)
+{
+	if (score)
+		qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, PLUGIN_INLINE_ADD_U64,
+								  entry_of(counter), n);
+	else
+		qemu_plugin_register_vcpu_tb_exec_inline(tb, PLUGIN_INLINE_ADD_U64,
+							 &running[counter], n);
+}
+
+static void count_insn(struct qemu_plugin_insn *insn, unsigned int counter)
+{
+	if (score)
+		qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, PLUGIN_INLINE_ADD_U64,
+								    entry_of(counter), 1);
+	else
+		qemu_plugin_register_vcpu_insn_exec_inline(insn, PLUGIN_INLINE_ADD_U64,
+							   &running[counter], 1);
 }
 
 static void start_counting(void)
 {
-	struct counter *c;
-
-	for (c = counters; c; c = c->all)
-		c->running = 0;
+	if (running)
+		memset(running, 0, nr_counters * sizeof(*running));
 }
 
 static void stop_counting(void)
 {
-	struct counter *c;
+	unsigned int i;
 
-	for (c = counters; c; c = c->all)
-		c->sum += c->running;
+	for (i = 0; i < nr_counters; i++)
+		counters[i].sum += running[i];
 }
 
 static void report(void)
@@ -160,7 +206,7 @@ static void report(void)
 	struct counter *c;
 	size_t i;
 
-	for (c = counters; c; c = c->all) {
+	for (c = counters; c < counters + nr_counters; c++) {
 		struct symbol *s = c->sum ? find_symbol(c->address) : NULL;
 
 		if (s)
@@ -223,16 +269,29 @@ static void marked(unsigned int vcpu, __u32 info, __u64 vaddr, void *data)
 	}
 }
 
+static void bytes_of(struct qemu_plugin_insn *insn, void *to, size_t size)
+{
+	const void *(*data)(const struct qemu_plugin_insn *insn) =
+		(const void *(*)(const struct qemu_plugin_insn *))qemu_plugin_insn_data;
+
+	if (score)
+		qemu_plugin_insn_data(insn, to, size);
+	else
+		memcpy(to, data(insn), size);
+}
+
 static void look_for_mark(struct qemu_plugin_insn *insn)
 {
 	static const __u8 mark[] = {
 		MARK_OPCODE, MARK_MODRM, MARK_BASE & 0xff,
 		MARK_BASE >> 8 & 0xff, MARK_BASE >> 16 & 0xff, MARK_BASE >> 24
 	};
-	const __u8 *bytes = qemu_plugin_insn_data(insn);
+	__u8 bytes[sizeof(mark) + 1];
 
-	if (qemu_plugin_insn_size(insn) == sizeof(mark) + 1 &&
-	    !memcmp(bytes, mark, sizeof(mark)))
+	if (qemu_plugin_insn_size(insn) != sizeof(bytes))
+		return;
+	bytes_of(insn, bytes, sizeof(bytes));
+	if (!memcmp(bytes, mark, sizeof(mark)))
 		qemu_plugin_register_vcpu_mem_cb(insn, marked,
 						 PLUGIN_CB_NO_REGS, PLUGIN_MEM_W,
 						 (void *)(uintptr_t)bytes[sizeof(mark)]);
@@ -244,9 +303,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	__u64 address = qemu_plugin_tb_vaddr(tb);
 
 	if (address >= KERNEL_TEXT && address < MODULES) {
-		qemu_plugin_register_vcpu_tb_exec_inline(tb,
-							 PLUGIN_INLINE_ADD_U64,
-							 counter_at(address), n);
+		count_block(tb, counter_at(address), n);
 		return;
 	}
 	for (i = 0; i < n; i++) {
@@ -256,9 +313,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		if (address < KERNEL_TEXT)
 			look_for_mark(insn);
 		else
-			qemu_plugin_register_vcpu_insn_exec_inline(insn,
-								   PLUGIN_INLINE_ADD_U64,
-								   counter_at(address), 1);
+			count_insn(insn, counter_at(address));
 	}
 }
 
@@ -274,6 +329,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc,
 		perror(argv[0] + 4);
 		return 1;
 	}
+	if (qemu_plugin_scoreboard_new)
+		score = qemu_plugin_scoreboard_new(MAX_COUNTERS * sizeof(*running));
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	return 0;
 }
