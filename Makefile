@@ -6,7 +6,7 @@
 kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to those that run tests.
-export KVER KERNEL LANE TESTS TYPE1 PROGRAMS LIBVIRT BENCH ROWS COUNTS COLD
+export KVER KERNEL LANE TESTS TYPE1 PROGRAMS LIBVIRT BENCH ROWS COUNTS IOMMUFD COLD
 export DEBIAN SHORT SECUREBOOT
 export DESTDIR INSTALL_MOD_PATH MAKE
 
@@ -43,7 +43,7 @@ check-machines: ## run some on emulated machines of other kinds, side by side (A
 demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12, LIBVIRT=1)
 	@$(or $(fresh),tools/demo/demo)
 
-bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVER=, ROWS=)
+bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVER=, ROWS=, IOMMUFD=1)
 	@$(or $(fresh),tools/testing/bench/run)
 
 lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol versions

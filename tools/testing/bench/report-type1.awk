@@ -207,7 +207,7 @@ BEGIN {
 	declare("beside-mappings-unmap", "of 10,000 mappings", "", "any")
 	declare("beside-pinned-unmap", "of 10,000 pinned pages", "", "any")
 
-	printf "row\tunit\tstock\tfloor\tours\tat_most\tverdict\n" >tsv
+	printf "row\tunit\tstock\tfloor\tours\tat_most\tverdict\tiommufd\n" >tsv
 }
 
 # What was counted belongs to the row that follows.
@@ -221,6 +221,7 @@ $1 == "in" {
 
 $1 == "row" {
 	value[$2, $3] = $4
+	by_iommufd = by_iommufd || $2 == "iommufd"
 	for (f in counted) {
 		cost[$2, $3, f] = counted[f] / $5
 		functions[f]
@@ -300,10 +301,11 @@ function show(name,    stock, floor, ours, limit, word)
 	}
 	printf "%-32s %9s %8s %9s %7s %7s %8s  %s\n", titles[name], digits(stock),
 	       digits(floor), digits(ours), ratio(ours, stock), ratio(ours, floor),
-	       digits(limit), word
-	printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name,
+	       digits(limit), by_iommufd ? sprintf("%-6s %9s", word,
+	       digits(value["iommufd", name])) : word
+	printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name,
 	       name ~ /^beside/ ? "ns" : unit, stock, floor, ours,
-	       limit, word >tsv
+	       limit, word, value["iommufd", name] >tsv
 	if (counts) {
 		break_down("floor", name)
 		break_down("stock", name)
@@ -394,8 +396,9 @@ END {
 			title = substr(order[i], 2)
 		else if (("stock", order[i]) in value) {
 			if (title != "")
-				printf "\n%-32s %9s %8s %9s %7s %7s %8s\n", title,
-				       "stock", "floor", "ours", "/stock", "/floor", "at most"
+				printf "\n%-32s %9s %8s %9s %7s %7s %8s%s\n", title,
+				       "stock", "floor", "ours", "/stock", "/floor", "at most",
+				       by_iommufd ? "           iommufd" : ""
 			title = ""
 			show(order[i])
 			tabled++

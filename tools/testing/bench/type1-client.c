@@ -213,11 +213,14 @@ int open_device(int group_fd, int id)
 	return fd;
 }
 
+/* An iommufd takes the place of a container, with the same ioctls. */
 void open_container(void)
 {
-	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	const char *path = by_iommufd ? "/dev/iommu" : "/dev/vfio/vfio";
+
+	container = open(path, O_RDWR | O_CLOEXEC);
 	if (container < 0)
-		fail("cannot open /dev/vfio/vfio");
+		fail("cannot open %s", path);
 }
 
 void set_iommu(void)
@@ -380,10 +383,10 @@ void pair(void)
 	do_pages(BENCH_PAIR, row->size, row->flags);
 }
 
-/* As few calls as there can be */
+/* As few calls as there can be. An iommufd takes back what was pinned in one call. */
 static unsigned int largest_size(void)
 {
-	if (row->stride)
+	if (row->stride || by_iommufd)
 		return row->size;
 	return row_pages() < 512 ? row_pages() : 512;
 }

@@ -14,8 +14,9 @@
  * VM that counts (QEMU's -icount, with the plugin count.c, to which the lines
  * go: -q) they are instructions, elsewhere cycles. LABEL says whose module it
  * is; "floor" is nobody's: bench_pin then calls the functions that pin pages
- * itself. ROWS is a list of names and groups of rows, with wildcards. -c says that
- * this is in a memory cgroup other than the root: of the rows those are measured
+ * itself; with "iommufd" there is no type1, and the kernel's iommufd stands in for
+ * the container. ROWS is a list of names and groups of rows, with wildcards. -c says
+ * that this is in a memory cgroup other than the root: of the rows those are measured
  * for which the kernel takes memory that is charged to it, named "cgroup-NAME".
  */
 #define _GNU_SOURCE
@@ -30,7 +31,7 @@
 #define SAMPLES		2
 
 const char *label, *pci;
-bool floor_only;
+bool floor_only, by_iommufd;
 static const char *rows;
 static bool in_cgroup;
 
@@ -287,6 +288,9 @@ static void pin_group(void)
 				   row->mixed || row->other ||
 				   row->flags & BENCH_PIN_BESIDE))
 			continue;
+		/* It has no dirty pages of its users' own. */
+		if (by_iommufd && row->dirty)
+			continue;
 		pin_one_row();
 	}
 }
@@ -458,6 +462,9 @@ static void map_group(void)
 	for (r = map_rows; r < map_rows + ARRAY_SIZE(map_rows); r++) {
 		if (!wanted(r->group, r->name) || (r->pci && !pci))
 			continue;
+		/* Nor does it take what bench_pin gives back when it is told to. */
+		if (by_iommufd && (strcmp(r->group, "map") || r->pins.size))
+			continue;
 		row = &r->pins;
 		want_row_memory();
 		set_up(!r->pci, r->pci);
@@ -593,16 +600,21 @@ int main(int argc, char **argv)
 	}
 	label = argv[optind];
 	floor_only = !strcmp(label, "floor");
+	by_iommufd = !strcmp(label, "iommufd");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
-	worst_group();
+	if (!by_iommufd)
+		worst_group();
 	pin_group();
-	mix_group(seed);
+	if (!by_iommufd)
+		mix_group(seed);
 	copy_group();
 	if (floor_only)
 		return 0;
 	map_group();
 	container_group();
+	if (by_iommufd)
+		return 0;
 	memory_group();
 	streams_group();
 	beside_group();

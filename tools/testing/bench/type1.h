@@ -26,7 +26,7 @@
 
 /* type1.c: whose module it is, what the PCI device is called, if there is one */
 extern const char *label, *pci;
-extern bool floor_only;
+extern bool floor_only, by_iommufd;
 
 /* How a row is measured, which does something so many times */
 void measure(const char *name, unsigned int times, void (*prepare)(void),
