@@ -128,7 +128,7 @@ enroll()
 }
 
 # make_disk: this root as it is now, less what is mounted in it, and with a service that
-# calls ./guest and switches off.
+# calls ./guest and switches off. What says here which kernel runs goes first.
 make_disk()
 {
 	local root=$machine/root status
@@ -141,6 +141,7 @@ make_disk()
 		[Service]
 		Type=oneshot
 		Environment=VM_RESULTS=/run/results
+		ExecStart=rm -f /usr/local/bin/uname
 		ExecStart=mkdir /run/results
 		ExecStart=mount -t 9p -o trans=virtio,version=9p2000.L results /run/results
 		ExecStart=$here/guest %i
@@ -158,9 +159,9 @@ make_disk()
 # starts WHEN KVER: with the disk as it was made. ./guest does all that it does then.
 starts()
 {
-	rm -rf "$results" && mkdir "$results"
+	rm -rf "$results" && mkdir "$results" || return
 	# shellcheck disable=SC2046 # words
-	timeout 1200 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
+	timeout 1800 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
 		-machine q35 $(accel "$2") -smp 2 -m 2G -kernel "/boot/vmlinuz-$2" \
 		-initrd "/boot/initrd.img-$2" \
 		-append "root=/dev/vda rw console=ttyS0 panic=-1 no_timer_check tsc=reliable random.trust_cpu=on systemd.wants=look@$1.service" \
