@@ -12,12 +12,12 @@ export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
 fresh = $(if $(filter 1,$(FRESH)),tools/testing/fresh/run $@)
-not-fresh := $(filter-out check check-machines demo bench lint doccheck kernelcheck install,$(or $(MAKECMDGOALS),modules))
+not-fresh := $(filter-out check check-machines demo bench lint lint-machines doccheck kernelcheck install,$(or $(MAKECMDGOALS),modules))
 ifneq ($(filter-out 0,$(FRESH)),)
 ifneq ($(FRESH),1)
 $(error FRESH=$(FRESH) means nothing: it is 1, or left out)
 else ifneq ($(not-fresh),)
-$(error FRESH=1 is for check, check-machines, demo, bench, lint, doccheck, kernelcheck and install; "make $(not-fresh)" without it)
+$(error FRESH=1 is for check, check-machines, demo, bench, lint, lint-machines, doccheck, kernelcheck and install; "make $(not-fresh)" without it)
 endif
 endif
 
@@ -49,6 +49,9 @@ bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVE
 lint: ## check style, sparse, W=1, coccinelle, kernel-doc, shell scripts, symbol versions
 	+@$(or $(fresh),scripts/lint)
 
+lint-machines: ## have the compiler and sparse check them for other machines (ARCH="arm64 s390x", KVER=)
+	+@$(or $(fresh),ARCH='$(or $(ARCH),arm64 s390x)' scripts/lint)
+
 litmus: ## ask the kernel's memory model about each rule of memory ordering, by herd7
 	@tools/testing/litmus/run
 
@@ -77,10 +80,10 @@ clean: ## remove what was built
 	@scripts/clean
 
 help: ## list the targets
-	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, check-machines, demo, bench, lint, doccheck, kernelcheck, install: [FRESH=1] [COLD=1]'
+	@echo 'make [TARGET] [W=1] [C=1] [V=1]; check, check-machines, demo, bench, lint, lint-machines, doccheck, kernelcheck, install: [FRESH=1] [COLD=1]'
 	@sed -n 's/^\([a-z-]*\): ## /\1\t/p' $(MAKEFILE_LIST) | \
 		while IFS='	' read -r target what; do \
 			printf '  %-14s %s\n' "$$target" "$$what"; \
 		done
 
-.PHONY: modules kernels install uninstall check check-machines demo bench lint litmus crccheck btfcheck doccheck kernelcheck deb packages-check overlay clean help
+.PHONY: modules kernels install uninstall check check-machines demo bench lint lint-machines litmus crccheck btfcheck doccheck kernelcheck deb packages-check overlay clean help
