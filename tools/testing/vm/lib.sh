@@ -21,29 +21,31 @@ pause()
 	read -r -t "$1" -u "$silence_fd" || true
 }
 
+# find_emulator: sets emulator to the command that runs it, for the machine that is in use:
+# this machine's own, or one of a newer Debian, with that one's libraries.
+find_emulator()
+{
+	local root
+
+	emulator=("$m_qemu")
+	[ -n "$m_newer" ] || return 0
+	root=$("$top/scripts/fetch-tools" emulator) || return
+	emulator=("$root"/usr/lib*/ld-linux*.so.* --library-path "$(echo "$root"/usr/lib/*-linux-gnu)"
+		"$root/usr/bin/$m_qemu")
+}
+
 # emulator_fault RESULTS KVER: was it QEMU's emulator that brought the guest down, and not
 # what it ran? Says what it did, if so. Before QEMU 8.1 that may run a breakpoint which
 # another processor has just patched away (a static key, a probe), and then runs it for
-# ever. One in a module is taken for the module's. That of some machines (m_flawed) stops,
-# or goes on with what it translated of a module that has been unloaded since, where
-# another lies now: a call that returns to the middle of an instruction shows it. What
-# dies there a second time does so by itself.
+# ever. One in a module is taken for the module's.
 emulator_fault()
 {
 	local version
 
 	use_machine "$(machine_of "$2")"
 	! grep -qx "SCALE='1'" "$1/job" || return
-	if [ -n "$m_flawed" ]; then
-		if grep -q ' wrote nothing for ' "$1/run.log"; then
-			echo "the emulator stopped"
-			return
-		elif grep -q '\[last unloaded: ' "$1/console.log"; then
-			echo "the emulator may have run code of a module that was unloaded"
-			return
-		fi
-	fi
-	version=$("$m_qemu" --version | sed -n 's/.* version \([0-9.]*\).*/\1/p;q')
+	find_emulator
+	version=$("${emulator[@]}" --version | sed -n 's/.* version \([0-9.]*\).*/\1/p;q')
 	[ "$(printf '%s\n' 8.1 "$version" | sort -V | tail -n 1)" = 8.1 ] &&
 		! grep -qE 'RIP: .* \[[a-z0-9_]+\]' "$1/console.log" &&
 		grep -qE 'RIP: [0-9a-f]*:?asm_exc_int3|Oops: int3|int3: 0000' "$1/console.log" &&
