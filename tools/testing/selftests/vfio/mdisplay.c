@@ -91,13 +91,29 @@ static int put(int fd, off_t pos, __u32 value)
 	return ret == 4 ? 0 : ret;
 }
 
+/* A field of struct vfio_region_gfx_edid is in the host's order. */
+static __u32 get_field(int fd, off_t pos)
+{
+	__u32 value;
+
+	return file_read(fd, &value, sizeof(value), pos) == sizeof(value) ?
+	       value : 0xdeadbeef;
+}
+
+static int put_field(int fd, off_t pos, __u32 value)
+{
+	ssize_t ret = file_write(fd, &value, sizeof(value), pos);
+
+	return ret == sizeof(value) ? 0 : ret;
+}
+
 #define FRAME		((size_t)variant->width * variant->height * 4)
 #define REGISTER(reg)	(variant->bar - MDISPLAY_REGISTERS + (reg))
 #define IN(reg)		get(self->fd, REGISTER(reg))
 #define OUT(reg, val)	put(self->fd, REGISTER(reg), val)
-#define MONITOR(field)	get(self->fd, self->edid + EDID(field))
+#define MONITOR(field)	get_field(self->fd, self->edid + EDID(field))
 #define SET_MONITOR(field, val)						\
-	put(self->fd, self->edid + EDID(field), val)
+	put_field(self->fd, self->edid + EDID(field), val)
 
 /* A region with its capabilities */
 struct region {
@@ -154,8 +170,7 @@ TEST_F(display, regions)
 	ASSERT_NE(NULL, type);
 	EXPECT_EQ(VFIO_REGION_TYPE_GFX, type->type);
 	EXPECT_EQ(VFIO_REGION_SUBTYPE_GFX_EDID, type->subtype);
-	EXPECT_EQ(get(self->fd, self->edid + EDID(edid_offset)) +
-		  MDISPLAY_EDID_MAX, region.info.size);
+	EXPECT_EQ(MONITOR(edid_offset) + MDISPLAY_EDID_MAX, region.info.size);
 
 	region.info.index = EDID_REGION + 1;
 	EXPECT_EQ(-EINVAL, file_ioctl(self->fd, VFIO_DEVICE_GET_REGION_INFO,

@@ -62,21 +62,24 @@ unsigned long huge_pages(void)
 	return pages;
 }
 
+bool is_user_address(__u64 address)
+{
+	void *at = mmap((void *)(uintptr_t)address, PAGE, PROT_READ,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return errno == EEXIST;
+	munmap(at, PAGE);
+	return true;
+}
+
 __u64 user_end(void)
 {
 	__u64 end = 1ULL << 31, top;
-	void *at;
 
 	/* What lies beyond cannot be mapped, be it free or not. */
-	for (top = end; top; top <<= 1) {
-		at = mmap((void *)(uintptr_t)(top - 2 * PAGE), PAGE, PROT_READ,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-		if (at == MAP_FAILED && errno != EEXIST)
-			break;
-		if (at != MAP_FAILED)
-			munmap(at, PAGE);
+	for (top = end; top && is_user_address(top - 2 * PAGE); top <<= 1)
 		end = top;
-	}
 	return end;
 }
 

@@ -51,6 +51,8 @@ int beyond_the_top(void);
 
 /* Pages in a huge one, of which a page table that is full of pages maps as much */
 unsigned long huge_pages(void);
+/* May a process have memory there? On s390x anywhere, the kernel's addresses are its own. */
+bool is_user_address(__u64 address);
 /* Where a process's addresses end, and a page of the kernel's own memory */
 __u64 user_end(void);
 __u64 kernel_address(void);
