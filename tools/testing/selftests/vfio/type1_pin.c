@@ -537,6 +537,23 @@ TEST_F(type1, row_10_no_memory_behind_it)
 	EXPECT_EQ(0, LOCKED(&self->use));
 }
 
+/* Beyond what is kept of a page's number. The page before has no memory behind it. */
+TEST_F(type1, page_beyond_those_that_are_numbered)
+{
+	const int dev = self->use.t.device[0];
+	char *mem = area(dev, TYPE1_TEST_AREA_FAR, PROT_READ | PROT_WRITE);
+
+	if (!mem)
+		SKIP(return, "the page tables of this machine do not go so far");
+	ASSERT_EQ(0, dma_map(self->use.t.container, mem, T1_IOVA, AREA * PAGE,
+			     T1_RW));
+	EXPECT_EQ(-EINVAL, pin(dev, T1_IOVA, 1, TYPE1_TEST_READ));
+	EXPECT_EQ(-EFAULT, pin(dev, T1_IOVA + PAGE, 1, BOTH));
+	EXPECT_EQ(-EFAULT, pin(dev, T1_IOVA + PAGE, AREA - 1, TYPE1_TEST_READ));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
 /* A driver's own memory: it could be freed under a pin, which does not hold it. */
 TEST_F(type1, row_74_memory_of_a_driver)
 {

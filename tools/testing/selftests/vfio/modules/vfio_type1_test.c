@@ -671,6 +671,13 @@ static int type1_test_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 		pfn = type1_test_io_pfn;
 		break;
+	case TYPE1_TEST_AREA_FAR:
+		pfn = GENMASK_ULL(39, 0);
+		if (IS_ENABLED(CONFIG_UML) ||
+		    pte_pfn(pfn_pte(pfn + 1, vma->vm_page_prot)) != pfn + 1)
+			return -ENODEV;
+		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+		break;
 	case TYPE1_TEST_AREA_OWN:
 		pfn = page_to_pfn(type1_test_own);
 		break;

@@ -130,7 +130,8 @@ struct type1_test_news {
  * error that others get at once. Linux 6.1 passes that on, later kernels warn. AREA_LATE
  * are pages that come when touched, as userfaultfd brings them: while the device holds
  * them back, a task that copies or touches them waits. A pin does not wait, as with
- * userfaultfd: EFAULT.
+ * userfaultfd: EFAULT. AREA_FAR is like AREA_IO; the number of its first page is the last
+ * that type1 keeps, where the machine's page tables go further.
  */
 #define TYPE1_TEST_AREA_PAGES	16UL
 #define TYPE1_TEST_AREA_EAGER	0UL
@@ -139,6 +140,7 @@ struct type1_test_news {
 #define TYPE1_TEST_AREA_NONE	0x300000UL
 #define TYPE1_TEST_AREA_OWN	0x400000UL
 #define TYPE1_TEST_AREA_LATE	0x500000UL
+#define TYPE1_TEST_AREA_FAR	0x600000UL
 #define TYPE1_TEST_AREA_WORD	0x7e57a4ea0000UL
 #define TYPE1_TEST_FAULTS	100
 
