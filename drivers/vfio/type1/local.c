@@ -676,8 +676,8 @@ static unsigned long unpin_stretch(struct t1_container *c, unsigned long iova,
 }
 
 /* Unpin a page in a stretch whose lock is held, and is released. */
-static noinline void unpin_last(struct t1_container *c, struct t1_map *m,
-				struct t1_stretch *s, unsigned long iova)
+static __always_inline void unpin_last(struct t1_container *c, struct t1_map *m,
+				       struct t1_stretch *s, unsigned long iova)
 {
 	unsigned long index = t1_map_index(m, iova);
 	bool charged;
@@ -711,6 +711,15 @@ static noinline void unpin_missed(struct t1_container *c, unsigned long iova)
 		unpin_last(c, m, s, iova);
 }
 
+/* Unpin a page in a stretch that a search has found, which is ended here. */
+static noinline void unpin_found(struct t1_container *c, struct t1_map *m,
+				 struct t1_stretch *s, unsigned long iova)
+{
+	t1_stretch_lock(s);
+	t1_search_end();
+	unpin_last(c, m, s, iova);
+}
+
 /* What is not done at once comes last, so that nothing has to be kept for it. */
 static __always_inline void unpin_one(struct t1_container *c, unsigned long iova)
 {
@@ -734,9 +743,7 @@ static __always_inline void unpin_one(struct t1_container *c, unsigned long iova
 		t1_search_end();
 		return;
 	}
-	t1_stretch_lock(s);
-	t1_search_end();
-	unpin_last(c, m, s, iova);
+	unpin_found(c, m, s, iova);
 }
 
 static noinline void unpin_several(struct t1_container *c, unsigned long iova,
@@ -752,6 +759,13 @@ static noinline void unpin_several(struct t1_container *c, unsigned long iova,
 	}
 }
 
+static noinline void unpin_traced(struct t1_container *c, unsigned long iova,
+				  unsigned long npages)
+{
+	trace_unpin_pages(c->id, iova, npages);
+	unpin_several(c, iova, npages);
+}
+
 /**
  * t1_unpin_pages - undo a pin of each
  * @c: the container
@@ -764,8 +778,9 @@ void t1_unpin_pages(struct t1_container *c, unsigned long iova,
 		    unsigned long npages)
 {
 	iova &= PAGE_MASK;
-	trace_unpin_pages(c->id, iova, npages);
-	if (likely(npages == 1))
+	if (unlikely(trace_unpin_pages_enabled()))
+		unpin_traced(c, iova, npages);
+	else if (likely(npages == 1))
 		unpin_one(c, iova);
 	else
 		unpin_several(c, iova, npages);
