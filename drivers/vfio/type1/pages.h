@@ -85,7 +85,9 @@ void t1_owners_show(struct seq_file *seq);
 /* The amount of this processor, as far as it matters. */
 static __always_inline atomic_long_t *t1_owner_amount(struct t1_owner *owner)
 {
-	return &owner->slots[raw_smp_processor_id() % T1_AHEAD_SLOTS].amount;
+	unsigned int cpu = raw_smp_processor_id();
+
+	return &owner->slots[cpu % T1_AHEAD_SLOTS].amount;
 }
 
 /* May it have charges in advance, that near to its limit? */

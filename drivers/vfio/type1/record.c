@@ -372,19 +372,25 @@ static void put(struct t1_stretch *s, unsigned int slot, u64 word)
 	s->nspecial += !!t1_word_special(word);
 }
 
+static noinline bool few_put(struct t1_stretch *s, unsigned int slot, u64 word)
+{
+	unsigned int at = few_find(s, slot);
+
+	if (s->npinned == s->room || (at < s->npinned && few_slots(s)[at] == slot))
+		return false;
+	few_insert(s, at, slot, word);
+	s->npinned++;
+	return true;
+}
+
 /* What t1_stretch_put() does where a stretch is not full. */
 bool __t1_stretch_put(struct t1_stretch *s, unsigned int slot, u64 word)
 {
-	unsigned int at;
-
-	if (likely(s->form == T1_RUN)) {
+	if (s->form == T1_FEW)
+		return few_put(s, slot, word);
+	if (s->form == T1_RUN) {
 		if (word != s->word + slot || __test_and_set_bit(slot, s->pages))
 			return false;
-	} else if (s->form == T1_FEW) {
-		at = few_find(s, slot);
-		if (s->npinned == s->room || (at < s->npinned && few_slots(s)[at] == slot))
-			return false;
-		few_insert(s, at, slot, word);
 	} else {
 		if (s->npinned)
 			return false;
