@@ -372,13 +372,29 @@ static void put(struct t1_stretch *s, unsigned int slot, u64 word)
 	s->nspecial += !!t1_word_special(word);
 }
 
-static noinline bool few_put(struct t1_stretch *s, unsigned int slot, u64 word)
+static noinline bool few_put_between(struct t1_stretch *s, unsigned int slot, u64 word)
 {
 	unsigned int at = few_find(s, slot);
 
-	if (s->npinned == s->room || (at < s->npinned && few_slots(s)[at] == slot))
+	if (few_slots(s)[at] == slot)
 		return false;
 	few_insert(s, at, slot, word);
+	s->npinned++;
+	return true;
+}
+
+/* Most come in order. */
+static __always_inline bool few_put(struct t1_stretch *s, unsigned int slot, u64 word)
+{
+	unsigned int at = s->npinned;
+
+	if (at == s->room)
+		return false;
+	if (few_slots(s)[at - 1] >= slot)
+		return few_put_between(s, slot, word);
+	few_words(s)[at] = word;
+	few_slots(s)[at] = slot;
+	s->word |= t1_few_bit(slot);
 	s->npinned++;
 	return true;
 }
