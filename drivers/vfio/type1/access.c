@@ -82,8 +82,8 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 			ret = -EPERM;
 		else
 			ret = rw_in_map(m, m->vaddr + offset, data, n, write);
-		/* A part may have been, of what could not be copied. */
-		if (write && (!ret || ret == -EFAULT)) {
+		/* A part may have been written, of what could not be copied. */
+		if (write && ret != -EPERM) {
 			smp_mb(); /* pairs with that of t1_dirty_start() */
 			if (unlikely(READ_ONCE(m->bars) & T1_BAR_DIRTY))
 				mark_written(m, offset, n);
