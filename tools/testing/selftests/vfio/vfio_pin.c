@@ -601,7 +601,7 @@ TEST_F(pin, memory_that_cannot_be_had)
 	EXPECT_EQ(1, told(use, "pin 14 memory"));
 
 	/* Of memory mapped from now on it may not have so much locked. */
-	expect_dmesg("RLIMIT_MEMLOCK");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
 	ASSERT_EQ(0, unmap_at(use->user.container, IOVA, PAGES * PAGE));
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(4));
