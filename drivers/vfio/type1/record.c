@@ -383,7 +383,7 @@ static noinline bool few_put_between(struct t1_stretch *s, unsigned int slot, u6
 	return true;
 }
 
-/* Most come in order. */
+/* Most come in order. There is one: without any a stretch is lone, see count_out(). */
 static __always_inline bool few_put(struct t1_stretch *s, unsigned int slot, u64 word)
 {
 	unsigned int at = s->npinned;
