@@ -541,7 +541,7 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	m->extra->backed = true;
 	t1_map_unlock(m);
 	ret = -ESRCH;
-	if (t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE, t1_map_npages(m)))
+	if (t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE))
 		goto free;
 	fill_begin(&f, c, m, only);
 	ret = back_fill(&f, pages, &gup, &spare);

@@ -187,7 +187,7 @@ static long pin_get(struct pinning *p, unsigned long index, unsigned long hole,
 	int ret;
 
 	if (!p->begun) {
-		ret = t1_gup_begin(&p->gup, m->owner->mm, m->prot & IOMMU_WRITE, hole);
+		ret = t1_gup_begin(&p->gup, m->owner->mm, m->prot & IOMMU_WRITE);
 		if (ret)
 			return ret;
 		p->begun = true;

@@ -215,8 +215,7 @@ struct t1_source {
 	unsigned long nreserved;
 };
 
-int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write,
-		 unsigned long npages);
+int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write);
 void t1_gup_end(struct t1_gup *gup);
 long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
 		  struct page **pages, struct t1_source *src);

@@ -10,8 +10,7 @@
  * cannot be dropped meanwhile: -EFAULT. Before that a thread that runs in the
  * address space takes what is there without the lock, and without a fault
  * (FOLL_NOFAULT), so that it never gets more than the remote way would give. A
- * kernel thread adopts the address space for that if it wants some pages; for a
- * few the lock is cheaper.
+ * kernel thread adopts the address space for that.
  *
  * Memory without a pin to hold is told apart. I/O memory (VM_PFNMAP) has no
  * pages that could be pinned: its owner revokes it by other means. The zero
@@ -27,21 +26,16 @@
 
 #include "pages.h"
 
-/* Adopting an address space costs as much as so many pages under its lock. */
-#define ADOPT_PAGES	4
-
 /**
  * t1_gup_begin - be about to pin
  * @gup: initialised
  * @mm: the address space
  * @write: the pages will be written to
- * @npages: how many there will be, roughly
  *
  * Context: process context. Sleeps. The same task calls t1_gup_end().
  * Return: 0, or -ENODEV: the address space is gone.
  */
-int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write,
-		 unsigned long npages)
+int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write)
 {
 	gup->mm = mm;
 	gup->write = write;
@@ -51,7 +45,7 @@ int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write,
 	if (!mmget_not_zero(mm))
 		return -ENODEV;
 	gup->how = T1_GUP_REMOTE;
-	if (!current->mm && current->flags & PF_KTHREAD && npages >= ADOPT_PAGES) {
+	if (!current->mm && current->flags & PF_KTHREAD) {
 		kthread_use_mm(mm);
 		gup->how = T1_GUP_ADOPTED;
 	}
@@ -213,22 +207,29 @@ long t1_gup_pages(struct t1_gup *gup, unsigned long vaddr, unsigned long npages,
  * @write: it will be written to
  * @page: filled in
  *
- * Context: process context. Sleeps, takes the mmap_lock.
+ * Context: process context. Sleeps, may take the mmap_lock.
  * Return: success; if not, or if it is special in any way, it is not pinned, and
  * t1_gup_pages() knows more.
  */
 bool t1_gup_page_of(struct mm_struct *mm, unsigned long vaddr, bool write,
 		    struct page **page)
 {
-	long ret;
+	struct t1_gup gup;
+	bool got;
 
-	if (!mmget_not_zero(mm))
+	if (t1_gup_begin(&gup, mm, write))
 		return false;
-	mmap_read_lock(mm);
-	ret = vfio_compat_pin_user_pages_remote(mm, vaddr, 1, t1_gup_flags(write), page);
-	mmap_read_unlock(mm);
-	mmput(mm);
-	return ret == 1 && t1_page_is_plain(*page);
+	if (gup.how == T1_GUP_ADOPTED) {
+		got = t1_gup_own_page(vaddr, write, page);
+	} else {
+		mmap_read_lock(mm);
+		got = vfio_compat_pin_user_pages_remote(mm, vaddr, 1, t1_gup_flags(write),
+							page) == 1;
+		mmap_read_unlock(mm);
+		got = got && t1_page_is_plain(*page);
+	}
+	t1_gup_end(&gup);
+	return got;
 }
 
 /**

@@ -256,7 +256,7 @@ TEST_F(type1, row_9_no_page)
 	ASSERT_EQ(0, dma_map(fd, self->use.mem, T1_IOVA - 8 * PAGE, 8 * PAGE,
 			     T1_RW));
 	ASSERT_EQ(0, dma_map(fd, mem, T1_IOVA, AREA * PAGE, T1_RW));
-	/* So few that a kernel thread does not take the memory over for them */
+	/* What a kernel thread tries without a fault counts for none */
 	for (n = 1; n <= 3; n++) {
 		EXPECT_EQ(-EFAULT, pin_in(dev, TYPE1_TEST_KTHREAD, T1_IOVA, n,
 					  BOTH));
