@@ -391,17 +391,24 @@ static noinline long pin_one_again(struct t1_map *m, struct t1_stretch *s,
 	return raised;
 }
 
+static __always_inline unsigned long page_vaddr(const struct t1_map *m, unsigned long iova)
+{
+	return (m->vaddr + (iova - m->iova)) & PAGE_MASK;
+}
+
+static noinline bool pin_page_else(struct t1_map *m, unsigned long iova, struct page **page)
+{
+	return t1_gup_page_of(m->owner->mm, page_vaddr(m, iova), m->prot & IOMMU_WRITE, page);
+}
+
 /* Pin a page of the memory behind a mapping that the caller is busy in. */
 static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
 					struct page **page)
 {
-	unsigned long vaddr = (m->vaddr + (iova - m->iova)) & PAGE_MASK;
-	struct mm_struct *mm = m->owner->mm;
-	bool write = m->prot & IOMMU_WRITE;
-
-	if (likely(mm == current->mm) && likely(t1_gup_own_page(vaddr, write, page)))
+	if (likely(m->owner->mm == current->mm) &&
+	    likely(t1_gup_own_page(page_vaddr(m, iova), m->prot & IOMMU_WRITE, page)))
 		return true;
-	return t1_gup_page_of(mm, vaddr, write, page);
+	return pin_page_else(m, iova, page);
 }
 
 /* The mapping was about to be unmapped. */
@@ -680,17 +687,18 @@ static __always_inline void unpin_last(struct t1_container *c, struct t1_map *m,
 				       struct t1_stretch *s, unsigned long iova)
 {
 	unsigned long index = t1_map_index(m, iova);
-	bool charged;
+	bool extra = READ_ONCE(m->extra), charged;
 	u64 word;
 
-	mark_pages(m, s, index, 1);
+	if (unlikely(extra))
+		mark_pages(m, s, index, 1);
 	word = t1_stretch_drop(s, t1_slot(index));
 	/* Then the mapping may have been unmapped by now, too. */
 	if (!word) {
 		t1_stretch_unlock(s);
 		return;
 	}
-	charged = t1_word_is_counted(word) && !backed_pages(m, index, 1);
+	charged = t1_word_is_counted(word) && !(unlikely(extra) && backed_pages(m, index, 1));
 	atomic_inc(&s->busy);
 	t1_stretch_unlock(s);
 	t1_word_release(word, m->prot & IOMMU_WRITE);

@@ -399,20 +399,13 @@ static __always_inline bool few_put(struct t1_stretch *s, unsigned int slot, u64
 	return true;
 }
 
-/* What t1_stretch_put() does where a stretch is not full. */
+/* What t1_stretch_put() does where there are few pages, or a run. */
 bool __t1_stretch_put(struct t1_stretch *s, unsigned int slot, u64 word)
 {
 	if (s->form == T1_FEW)
 		return few_put(s, slot, word);
-	if (s->form == T1_RUN) {
-		if (word != s->word + slot || __test_and_set_bit(slot, s->pages))
-			return false;
-	} else {
-		if (s->npinned)
-			return false;
-		s->word = word;
-		s->slot = slot;
-	}
+	if (s->form != T1_RUN || word != s->word + slot || __test_and_set_bit(slot, s->pages))
+		return false;
 	s->npinned++;
 	return true;
 }
@@ -883,24 +876,6 @@ bool t1_record_is_idle(struct t1_record *record)
 	idle = !s->npinned && !atomic_read(&s->busy);
 	spin_unlock(&s->lock);
 	return idle;
-}
-
-/**
- * t1_word_release - release a page that was dropped
- * @word: its
- * @dirty: it may have been written to
- *
- * Context: process context. Sleeps.
- */
-void t1_word_release(u64 word, bool dirty)
-{
-	struct page *page = pfn_to_page(t1_word_pfn(word));
-
-	if (unlikely(t1_word_special(word) & T1_PAGE_BARE))
-		return;
-	if (dirty && !PageDirty(page))
-		set_page_dirty_lock(page);
-	unpin_user_page(page);
 }
 
 /**

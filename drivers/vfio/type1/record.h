@@ -358,11 +358,16 @@ static __always_inline bool t1_stretch_put(struct t1_stretch *s, unsigned int sl
 	u64 *at;
 
 	lockdep_assert_held(&s->lock);
-	if (unlikely(!t1_stretch_is_full(s, slot, &at)))
+	if (t1_stretch_is_full(s, slot, &at)) {
+		if (unlikely(READ_ONCE(*at)))
+			return false;
+		WRITE_ONCE(*at, word);
+	} else if (s->form == T1_LONE && !s->npinned) {
+		s->word = word;
+		s->slot = slot;
+	} else {
 		return __t1_stretch_put(s, slot, word);
-	if (unlikely(READ_ONCE(*at)))
-		return false;
-	WRITE_ONCE(*at, word);
+	}
 	s->npinned++;
 	return true;
 }
@@ -396,6 +401,10 @@ static __always_inline u64 t1_stretch_drop(struct t1_stretch *s, unsigned int sl
 			s->npinned--;
 			return old;
 		}
+	} else if (s->form == T1_LONE && s->npinned && s->slot == slot &&
+		   T1_WORD_IS_PLAIN(s->word)) {
+		s->npinned = 0;
+		return s->word;
 	}
 	return __t1_stretch_drop(s, slot);
 }
@@ -411,7 +420,24 @@ int t1_spare_fill(struct t1_spare *spare);
 void t1_spare_end(struct t1_spare *spare);
 
 void t1_batch_release(struct t1_batch *batch, bool dirty);
-void t1_word_release(u64 word, bool dirty);
+
+/**
+ * t1_word_release - release a page that was dropped
+ * @word: its
+ * @dirty: it may have been written to
+ *
+ * Context: process context. Sleeps.
+ */
+static __always_inline void t1_word_release(u64 word, bool dirty)
+{
+	struct page *page = pfn_to_page(t1_word_pfn(word));
+
+	if (unlikely(t1_word_special(word) & T1_PAGE_BARE))
+		return;
+	if (dirty && !PageDirty(page))
+		set_page_dirty_lock(page);
+	unpin_user_page(page);
+}
 
 /**
  * t1_record_extent - find consecutive pages
