@@ -9,9 +9,9 @@
  *	run	physically consecutive pages, each pinned once: a bit for each slot
  *	full	a word for each slot that can be pinned: a page of them at most
  *
- * It is lone at first, and again when nothing is pinned in it any more. Else its form
- * changes only when pages are added, or when a page of a run is pinned a second
- * time, so dropping needs no memory.
+ * It is lone at first, and again when nothing is pinned in it any more; but the words of
+ * a small mapping stay, as a stretch does. Else its form changes only when pages are
+ * added, or when a page of a run is pinned a second time, so dropping needs no memory.
  *
  * A function that finds memory lacking says in a struct t1_spare how much it wants
  * and returns -EAGAIN; the caller unlocks, has it filled, and calls again. What is
@@ -33,6 +33,8 @@ struct words {
 /* More are better off in a full one. */
 #define FEW_MOST_BYTES	(PAGE_SIZE / 4)
 #define FEW_ROOM(bytes)	((bytes) / (sizeof(u64) + sizeof(u16)))
+/* The words of a small mapping are no larger than few soon are, and it has no few. */
+#define SMALL_BYTES	(4 * LEAST_BYTES)
 
 static u64 word_make(unsigned long pfn, unsigned int special)
 {
@@ -133,9 +135,19 @@ static unsigned int full_end(const struct t1_stretch *s)
 	return s->word >> 16;
 }
 
+static size_t words_bytes(unsigned int first, unsigned int end)
+{
+	return sizeof(struct words) + (end - first) * sizeof(u64);
+}
+
+static bool full_is_small(const struct t1_stretch *s)
+{
+	return words_bytes(full_first(s), full_end(s)) <= SMALL_BYTES;
+}
+
 static size_t full_bytes(const struct t1_spare *spare)
 {
-	size_t bytes = sizeof(struct words) + (spare->end - spare->first) * sizeof(u64);
+	size_t bytes = words_bytes(spare->first, spare->end);
 
 	return bytes > PAGE_SIZE / 2 ? PAGE_SIZE : bytes;
 }
@@ -223,7 +235,7 @@ static void count_out(struct t1_stretch *s, unsigned int n, unsigned int nspecia
 {
 	s->npinned -= n;
 	s->nspecial -= nspecial;
-	if (!s->npinned && s->form != T1_LONE)
+	if (!s->npinned && s->form != T1_LONE && !(s->form == T1_FULL && full_is_small(s)))
 		become_lone(s);
 }
 
@@ -291,14 +303,14 @@ static bool is_dense(const struct t1_stretch *s)
 
 /*
  * The memory for so many, of which some have counts: to be full, or for few. A small
- * mapping's is full at once: more are to come, and it is no larger than few soon are.
+ * mapping's is full at once.
  */
 static size_t bytes_for(const struct t1_stretch *s, unsigned int npinned,
 			const struct t1_spare *spare)
 {
 	size_t full = full_bytes(spare), bytes = LEAST_BYTES;
 
-	if (is_dense(s) || full <= 4 * LEAST_BYTES)
+	if (is_dense(s) || full <= SMALL_BYTES)
 		return full;
 	while (FEW_ROOM(bytes) < npinned)
 		bytes *= 4;
@@ -938,6 +950,8 @@ void t1_record_free(struct t1_record *record)
 	unsigned long place;
 
 	xa_for_each(&record->stretches, place, s) {
+		if (s->form == T1_FULL)
+			become_lone(s);
 		kfree_rcu(s, rcu);
 		cond_resched();
 	}
