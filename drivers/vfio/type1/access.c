@@ -78,7 +78,7 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 			return t1_not_entered(c);
 		offset = iova - m->iova;
 		n = min_t(unsigned long, len - 1, m->last - iova) + 1;
-		if (unlikely(!(m->prot & (write ? IOMMU_WRITE : IOMMU_READ))))
+		if (unlikely(!t1_map_allows(m, write ? IOMMU_WRITE : IOMMU_READ)))
 			ret = -EPERM;
 		else
 			ret = rw_in_map(m, m->vaddr + offset, data, n, write);

@@ -187,7 +187,7 @@ static long pin_get(struct pinning *p, unsigned long index, unsigned long hole,
 	int ret;
 
 	if (!p->begun) {
-		ret = t1_gup_begin(&p->gup, m->owner->mm, m->prot & IOMMU_WRITE);
+		ret = t1_gup_begin(&p->gup, m->owner->mm, t1_map_allows(m, IOMMU_WRITE));
 		if (ret)
 			return ret;
 		p->begun = true;
@@ -317,7 +317,7 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 			break;
 		}
 		p.m = m;
-		if ((m->prot & prot) != prot)
+		if (!t1_map_allows(m, prot))
 			ret = -EPERM;
 		else
 			ret = pin_in_map(&p, t1_map_index(m, at),
@@ -398,7 +398,7 @@ static __always_inline unsigned long page_vaddr(const struct t1_map *m, unsigned
 
 static noinline bool pin_page_else(struct t1_map *m, unsigned long iova, struct page **page)
 {
-	return t1_gup_page_of(m->owner->mm, page_vaddr(m, iova), m->prot & IOMMU_WRITE, page);
+	return t1_gup_page_of(m->owner->mm, page_vaddr(m, iova), t1_map_allows(m, IOMMU_WRITE), page);
 }
 
 /* Pin a page of the memory behind a mapping that the caller is busy in. */
@@ -406,7 +406,7 @@ static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
 					struct page **page)
 {
 	if (likely(m->owner->mm == current->mm) &&
-	    likely(t1_gup_own_page(page_vaddr(m, iova), m->prot & IOMMU_WRITE, page)))
+	    likely(t1_gup_own_page(page_vaddr(m, iova), t1_map_allows(m, IOMMU_WRITE), page)))
 		return true;
 	return pin_page_else(m, iova, page);
 }
@@ -672,7 +672,7 @@ static unsigned long unpin_stretch(struct t1_container *c, unsigned long iova,
 	for (;;) {
 		done += unpin_some(m, s, index + done, n - done, &batch);
 		t1_stretch_unlock(s);
-		t1_batch_release(&batch, m->prot & IOMMU_WRITE);
+		t1_batch_release(&batch, t1_map_allows(m, IOMMU_WRITE));
 		if (done == n)
 			break;
 		t1_stretch_lock(s);
@@ -701,7 +701,7 @@ static __always_inline void unpin_last(struct t1_container *c, struct t1_map *m,
 	charged = t1_word_is_counted(word) && !(unlikely(extra) && backed_pages(m, index, 1));
 	atomic_inc(&s->busy);
 	t1_stretch_unlock(s);
-	t1_word_release(word, m->prot & IOMMU_WRITE);
+	t1_word_release(word, t1_map_allows(m, IOMMU_WRITE));
 	if (charged)
 		t1_owner_uncharge_page(m->owner);
 	t1_leave(c, &s->busy);

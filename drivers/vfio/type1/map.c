@@ -63,7 +63,7 @@ static __always_inline void tree_insert(struct t1_container *c, struct t1_map *m
 	WRITE_ONCE(*link, node);
 	rb_insert_color(&m->node, &c->maps);
 	write_seqcount_end(&c->maps_seq);
-	c->avail--;
+	WRITE_ONCE(c->avail, c->avail - 1); /* info.c reads it without the lock */
 	c->nmaps++;
 }
 

@@ -257,7 +257,7 @@ void t1_tree_erase(struct t1_container *c, struct t1_map *m)
 	write_seqcount_begin(&c->maps_seq);
 	rb_erase(&m->node, &c->maps);
 	write_seqcount_end(&c->maps_seq);
-	c->avail++;
+	WRITE_ONCE(c->avail, c->avail + 1);
 	c->nmaps--;
 	if (m->vaddr_invalid) {
 		atomic_dec(&c->barred);

@@ -295,6 +295,12 @@ static inline unsigned long t1_map_npages(const struct t1_map *m)
 	return t1_map_size(m) >> PAGE_SHIFT;
 }
 
+/* That never changes; what shares its byte does, see struct t1_map. */
+static inline bool t1_map_allows(const struct t1_map *m, int prot)
+{
+	return data_race((m->prot & prot) == prot);
+}
+
 /* The index of an IOVA in a mapping's records. */
 static inline unsigned long t1_map_index(const struct t1_map *m, unsigned long iova)
 {
