@@ -29,6 +29,7 @@ struct worker {
 	unsigned int nr;	/* among those of the test */
 	long (*round)(struct worker *worker);
 	long bad;
+	unsigned long met;	/* rounds that began while another's was under way */
 	bool *stop;
 	__u64 random;
 	pthread_t thread;
@@ -42,12 +43,17 @@ static unsigned int pick(struct worker *worker, unsigned int below)
 	return (worker->random >> 11) % below;
 }
 
+static unsigned int under_way;
+
 static void *work(void *data)
 {
 	struct worker *worker = data;
 
 	do {
+		if (__atomic_fetch_add(&under_way, 1, __ATOMIC_RELAXED))
+			worker->met++;
 		worker->bad = worker->round(worker);
+		__atomic_fetch_sub(&under_way, 1, __ATOMIC_RELAXED);
 	} while (!worker->bad &&
 		 !__atomic_load_n(worker->stop, __ATOMIC_RELAXED));
 	return NULL;
@@ -56,12 +62,16 @@ static void *work(void *data)
 /* Whether they are sent signals, one after the other */
 static bool pestered;
 
-/* All at once, for some time. Answers the first result that was bad. */
+/*
+ * All at once, for some time. Answers the first result that was bad. With several
+ * processors some rounds have to meet others, or nothing was tested.
+ */
 static long work_together(struct type1_use *use, unsigned int n,
 			  long (*const round[])(struct worker *worker))
 {
 	struct worker worker[MAX_WORKERS] = {};
 	bool stop = false;
+	unsigned long met = 0;
 	long long end;
 	unsigned int i;
 	long bad = 0;
@@ -84,9 +94,12 @@ static long work_together(struct type1_use *use, unsigned int n,
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < n; i++) {
 		pthread_join(worker[i].thread, NULL);
+		met += worker[i].met;
 		if (worker[i].bad && !bad)
 			bad = worker[i].bad;
 	}
+	if (!bad && !met && sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		return -ENODATA;
 	return bad;
 }
 
