@@ -7,7 +7,7 @@ kernel = '$(or $(KDIR),$(KVER),$(shell uname -r))'
 
 # What the selections of a person mean to those that run tests.
 export KVER KERNEL LANE TESTS TYPE1 PROGRAMS LIBVIRT BENCH ROWS COUNTS IOMMUFD COLD
-export DEBIAN SHORT SECUREBOOT
+export DEBIAN SHORT SECUREBOOT IN_USE
 export DESTDIR INSTALL_MOD_PATH MAKE
 
 # FRESH=1: in a Debian root where nothing was installed before.
@@ -70,7 +70,7 @@ kernelcheck: ## run the kernel's own selftests for VFIO, with its type1 and with
 deb: ## build Debian packages: modules for DKMS, headers, samples, tests (VERSION=)
 	@scripts/deb $(VERSION)
 
-packages-check: ## install, upgrade and purge these packages in a root of their own (DEBIAN=, SHORT=1, SECUREBOOT=1)
+packages-check: ## install, upgrade and purge these packages in a root of their own (DEBIAN=, SHORT=1, SECUREBOOT=1, IN_USE=1)
 	@tools/testing/packages/run
 
 overlay: ## lay the modules over a kernel source tree (TREE=<folder>)

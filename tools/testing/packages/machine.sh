@@ -156,15 +156,21 @@ make_disk()
 	return $status
 }
 
-# starts WHEN KVER: with the disk as it was made. ./guest does all that it does then.
+# starts WHEN KVER: with the disk as it was made. ./guest does all that it does then; it has
+# the packages beside its results, as systemd empties /tmp.
 starts()
 {
+	local khz
+
+	khz=$(tsc_khz)
 	rm -rf "$results" && mkdir "$results" || return
+	[ "$1" != in_use ] || cp -r "$work/${v1:?}" "$work/${v2:?}" "$results" || return
 	# shellcheck disable=SC2046 # words
-	timeout 1800 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
-		-machine q35 $(accel "$2") -smp 2 -m 2G -kernel "/boot/vmlinuz-$2" \
+	timeout 3600 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
+		-machine q35,kernel-irqchip=split $(accel "$2") -smp 2 -m 2G \
+		-device intel-iommu,intremap=on -device edu -kernel "/boot/vmlinuz-$2" \
 		-initrd "/boot/initrd.img-$2" \
-		-append "root=/dev/vda rw console=ttyS0 panic=-1 no_timer_check tsc=reliable random.trust_cpu=on systemd.wants=look@$1.service" \
+		-append "root=/dev/vda rw console=ttyS0 panic=-1 no_timer_check tsc=reliable random.trust_cpu=on intel_iommu=on iommu=nopt${khz:+ tsc_early_khz=$khz} systemd.wants=look@$1.service" \
 		-drive "file=$machine/disk,format=raw,if=virtio,snapshot=on" "${share[@]}" \
 		-chardev stdio,id=console -serial chardev:console -monitor none \
 		</dev/null >"$machine/console" 2>&1

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Sourced by ./run: make packages-check IN_USE=1. A machine that runs, with the kernel's
+# modules, has ours installed, upgraded and purged by apt and DKMS, which build them in it.
+# Each time a guest has a device by the old modules: they have to serve it until it ends
+# and to be named, and then the new ones take over. In the machine ./guest does all that,
+# a step with a name each.
+
+: "${second:?}" "${v1:?}" "${v2:?}"
+
+step "an initramfs is to be small" small_initramfs
+step "apt installs DKMS, Linux $second, systemd and QEMU" \
+	install dkms dh-dkms gcc make libc6-dev kmod "linux-headers-$second" \
+	"linux-image-$second" systemd-sysv udev e2fsprogs qemu-system-x86
+step "make deb, version $v1" build "$v1"
+step "make deb, version $v2" build "$v2"
+step "an initramfs has the kernel's type1" wants_type1_early kernel/drivers/vfio
+step "a machine has this root" make_disk
+
+step "it starts $second" starts in_use "$second"
+step "a guest has a device by the kernel's type1" was uses_the_kernels
+step "apt and DKMS build and install ours, and name what is in use" was installs
+step "ours take over when it ends" was takes_over
+step "a guest has a device of ours" was uses_ours
+step "apt and DKMS upgrade them, and name what is in use" was upgrades
+step "the new ones take over when it ends" was takes_over_again
+step "apt purges them, and the kernel's load again" was purges
