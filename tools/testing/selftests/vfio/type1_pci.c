@@ -24,14 +24,19 @@
 #define EDU_OUT		2
 #define EDU_BUFFER	0x40000
 
-static const struct {
+/* What a device of ours may be: the first kind that is there */
+static const struct pci_kind {
+	unsigned int which;
 	const char *vendor, *device;
 	unsigned int nth;
 	unsigned int bar;
-} known[PCI_DEVICES] = {
-	[EDU0] = { "0x1234", "0x11e8", 0, 0 },
-	[EDU1] = { "0x1234", "0x11e8", 1, 0 },
-	[MEMORY] = { "0x1af4", "0x1110", 0, 2 },
+	bool disk;
+} kinds[] = {
+	{ COPIER0, "0x1234", "0x11e8", 0, 0, false },
+	{ COPIER1, "0x1234", "0x11e8", 1, 0, false },
+	{ COPIER0, "0x1b36", "0x0010", 0, 0, true },
+	{ COPIER1, "0x1b36", "0x0010", 1, 0, true },
+	{ MEMORY, "0x1af4", "0x1110", 0, 2, false },
 };
 
 static bool says(const char *name, const char *file, const char *word)
@@ -43,7 +48,7 @@ static bool says(const char *name, const char *file, const char *word)
 	       !strncmp(text, word, strlen(word));
 }
 
-static int find(unsigned int which, char name[16])
+static int find(const struct pci_kind *kind, char name[16])
 {
 	struct dirent **entries;
 	unsigned int nth = 0;
@@ -53,9 +58,9 @@ static int find(unsigned int which, char name[16])
 	for (i = 0; i < n; i++) {
 		const char *entry = entries[i]->d_name;
 
-		if (says(entry, "vendor", known[which].vendor) &&
-		    says(entry, "device", known[which].device) &&
-		    nth++ == known[which].nth) {
+		if (says(entry, "vendor", kind->vendor) &&
+		    says(entry, "device", kind->device) &&
+		    nth++ == kind->nth) {
 			snprintf(name, 16, "%.15s", entry);
 			ret = 0;
 		}
@@ -77,13 +82,17 @@ static int override(const struct pci *pci, const char *driver)
 
 int pci_take(struct pci *pci, unsigned int which)
 {
-	int ret;
+	unsigned int i;
+	int ret = -ENODEV;
 
 	memset(pci, 0, sizeof(*pci));
-	pci->which = which;
 	pci->group = -1;
 	pci->device = -1;
-	ret = find(which, pci->name);
+	for (i = 0; ret && i < ARRAY_LEN(kinds); i++) {
+		pci->kind = &kinds[i];
+		if (kinds[i].which == which)
+			ret = find(pci->kind, pci->name);
+	}
 	if (ret)
 		return ret;
 	ret = override(pci, "vfio-pci");
@@ -103,10 +112,11 @@ int pci_iommu(const struct pci *pci, char name[32])
 	return link_name(path, name, 32);
 }
 
-int pci_msi_window(const struct pci *pci, __u64 *first, __u64 *last)
+int pci_hole(const struct pci *pci, __u64 *first, __u64 *last)
 {
+	char path[PATH_LEN], group[16], text[1024], *line, *rest = text;
 	unsigned long long start, end;
-	char path[PATH_LEN], group[16], text[1024], kind[16], *line, *rest = text;
+	bool found = false, msi;
 	int ret;
 
 	snprintf(path, sizeof(path), BUS "devices/%s/iommu_group", pci->name);
@@ -118,14 +128,25 @@ int pci_msi_window(const struct pci *pci, __u64 *first, __u64 *last)
 	if (ret < 0)
 		return ret;
 	while ((line = strsep(&rest, "\n"))) {
-		if (sscanf(line, "%llx %llx %15s", &start, &end, kind) != 3 ||
-		    strcmp(kind, "msi"))
+		char kind[16];
+
+		if (sscanf(line, "%llx %llx %15s", &start, &end, kind) != 3)
+			continue;
+		msi = !strcmp(kind, "msi");
+		if (found && !msi)
 			continue;
 		*first = start;
 		*last = end;
-		return 0;
+		found = true;
+		if (msi)
+			break;
 	}
-	return -ENOENT;
+	return found ? 0 : -ENOENT;
+}
+
+bool pci_can_map(const struct pci *pci)
+{
+	return !exists(BUS "devices/%s/function_id", pci->name);
 }
 
 int pci_give_back(struct pci *pci)
@@ -133,10 +154,18 @@ int pci_give_back(struct pci *pci)
 	char path[PATH_LEN];
 	int ret;
 
+	if (!pci->kind)
+		return 0;
 	pci_leave(pci);
 	snprintf(path, sizeof(path), BUS "devices/%s/driver/unbind", pci->name);
 	ret = write_file(path, pci->name);
-	return override(pci, "\n") ? : ret;
+	ret = override(pci, "\n") ? : ret;
+	if (pci->stopped) {
+		snprintf(path, sizeof(path), BUS "devices/%s/recover", pci->name);
+		ret = write_file(path, "1") ? : ret;
+	}
+	pci->kind = NULL;
+	return ret;
 }
 
 int pci_join_group(struct pci *pci, int container)
@@ -144,15 +173,16 @@ int pci_join_group(struct pci *pci, int container)
 	char path[PATH_LEN];
 
 	snprintf(path, sizeof(path), BUS "devices/%s", pci->name);
+	pci->container = container;
 	pci->group = group_join(path, container);
 	return pci->group < 0 ? pci->group : 0;
 }
 
-static int map_bar(struct pci *pci)
+static int find_bar(struct pci *pci)
 {
 	struct vfio_region_info info = {
 		.argsz = sizeof(info),
-		.index = known[pci->which].bar,
+		.index = pci->kind->bar,
 	};
 	int ret;
 
@@ -161,6 +191,8 @@ static int map_bar(struct pci *pci)
 		return ret;
 	pci->bar_offset = info.offset;
 	pci->bar_size = info.size;
+	if (!pci_can_map(pci))
+		return 0;
 	pci->bar = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			pci->device, info.offset);
 	if (pci->bar == MAP_FAILED) {
@@ -187,11 +219,12 @@ int pci_open(struct pci *pci)
 	if (file_put(pci->device, MEMORY_SPACE | BUS_MASTER, 2,
 		     info.offset + COMMAND) != 2)
 		return -EIO;
-	return map_bar(pci);
+	return find_bar(pci);
 }
 
 void pci_leave(struct pci *pci)
 {
+	nvme_end(pci);
 	if (pci->bar)
 		munmap(pci->bar, pci->bar_size);
 	pci->bar = NULL;
@@ -201,13 +234,6 @@ void pci_leave(struct pci *pci)
 	if (pci->group >= 0)
 		close(pci->group);
 	pci->group = -1;
-}
-
-void edu_interrupt(const struct pci *pci, bool raise)
-{
-	/* Registers below 0x80 are words of four bytes. */
-	__atomic_store_n((__u32 *)(pci->bar + (raise ? EDU_RAISE : EDU_LOWER)), 1,
-			 __ATOMIC_SEQ_CST);
 }
 
 static __u64 *reg(const struct pci *pci, unsigned int offset)
@@ -236,19 +262,42 @@ static int edu_run(const struct pci *pci, __u64 from, __u64 to,
 	return WAIT_FOR(!edu_runs(pci), SOON) ? 0 : -ETIMEDOUT;
 }
 
-int edu_read(const struct pci *pci, __u64 iova, unsigned int len)
+static int transfer(struct pci *pci, __u64 iova, unsigned int len, bool out)
 {
-	return edu_run(pci, iova, EDU_BUFFER, len, 0);
+	if (pci->kind->disk)
+		return nvme_transfer(pci, iova, len, out);
+	return out ? edu_run(pci, EDU_BUFFER, iova, len, EDU_OUT) :
+		     edu_run(pci, iova, EDU_BUFFER, len, 0);
 }
 
-int edu_write(const struct pci *pci, __u64 iova, unsigned int len)
+int pci_read(struct pci *pci, __u64 iova, unsigned int len)
 {
-	return edu_run(pci, EDU_BUFFER, iova, len, EDU_OUT);
+	return transfer(pci, iova, len, false);
 }
 
-int edu_copy(const struct pci *pci, __u64 from, __u64 to, unsigned int len)
+int pci_write(struct pci *pci, __u64 iova, unsigned int len)
 {
-	int ret = edu_read(pci, from, len);
+	return transfer(pci, iova, len, true);
+}
 
-	return ret ? ret : edu_write(pci, to, len);
+int pci_copy(struct pci *pci, __u64 from, __u64 to, unsigned int len)
+{
+	int ret = pci_read(pci, from, len);
+
+	return ret ? ret : pci_write(pci, to, len);
+}
+
+int pci_interrupt(struct pci *pci, bool raise)
+{
+	if (pci->kind->disk)
+		return raise ? nvme_interrupt(pci) : 0;
+	/* Registers below 0x80 are words of four bytes. */
+	__atomic_store_n((__u32 *)(pci->bar + (raise ? EDU_RAISE : EDU_LOWER)), 1,
+			 __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+__u32 pci_messages(const struct pci *pci)
+{
+	return pci->kind->disk ? VFIO_PCI_MSIX_IRQ_INDEX : VFIO_PCI_MSI_IRQ_INDEX;
 }

@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The PCI devices of the tests' virtual machine (tools/testing/vm/run --iommu),
- * passed through: two of QEMU's "edu", which copy memory, and one with memory in
- * a BAR. Functions answer what the system call does, or a negated errno.
+ * passed through: two that copy memory, QEMU's "edu" or disks (type1_nvme.c), and,
+ * where a process can reach that, one with memory in a BAR. Functions answer what the
+ * system call does, or a negated errno.
  */
 #ifndef TYPE1_PCI_H
 #define TYPE1_PCI_H
 
 #include "type1_lib.h"
 
-enum { EDU0, EDU1, MEMORY, PCI_DEVICES };
+enum { COPIER0, COPIER1, MEMORY, PCI_DEVICES };
 
-#define EDU_MAX		2048U	/* bytes of one copy */
-#define EDU_ID		0x010000edU	/* in the first word of its registers */
+#define COPY_MAX	2048U	/* bytes of one copy */
+#define EDU_ID		0x010000edU	/* in the first word of an edu's registers */
+
+struct nvme;
 
 /* Descriptors are -1 where not open. */
 struct pci {
-	unsigned int which;
+	const struct pci_kind *kind;
 	char name[16];
+	int container;
 	int group;
 	int device;
-	char *bar;	/* registers or memory */
+	char *bar;	/* registers or memory, where a process can reach them */
 	size_t bar_size;
 	__u64 bar_offset;	/* in the device's file */
+	bool stopped;	/* by the machine, for what it did; it copies no more */
+	struct nvme *nvme;
 };
 
 /* Has vfio-pci drive it, and not any more. */
@@ -30,11 +36,13 @@ int pci_take(struct pci *pci, unsigned int which);
 int pci_give_back(struct pci *pci);
 
 /*
- * After that: what the kernel calls its IOMMU, and the addresses that the IOMMU, or its
- * driver, keeps for interrupts.
+ * After that: what the kernel calls its IOMMU; the first addresses that the IOMMU, or its
+ * driver, keeps from it, for interrupts if for anything; and whether a process can map its
+ * BARs. On s390x it takes instructions of their own to reach them.
  */
 int pci_iommu(const struct pci *pci, char name[32]);
-int pci_msi_window(const struct pci *pci, __u64 *first, __u64 *last);
+int pci_hole(const struct pci *pci, __u64 *first, __u64 *last);
+bool pci_can_map(const struct pci *pci);
 
 /* Its group joins a container that has, or gets, an IOMMU driver. */
 int pci_join_group(struct pci *pci, int container);
@@ -42,15 +50,21 @@ int pci_open(struct pci *pci);
 void pci_leave(struct pci *pci);
 
 /*
- * An edu reads LEN bytes at IOVA into itself, or writes what it has there. It
- * cannot tell whether the IOMMU let it.
+ * It reads LEN bytes at IOVA into itself, or writes what it has there; a disk does so
+ * with all of the last 512 bytes. It cannot tell whether the IOMMU let it.
  */
-int edu_read(const struct pci *pci, __u64 iova, unsigned int len);
-int edu_write(const struct pci *pci, __u64 iova, unsigned int len);
+int pci_read(struct pci *pci, __u64 iova, unsigned int len);
+int pci_write(struct pci *pci, __u64 iova, unsigned int len);
 /* Both: from one place to another. */
-int edu_copy(const struct pci *pci, __u64 from, __u64 to, unsigned int len);
+int pci_copy(struct pci *pci, __u64 from, __u64 to, unsigned int len);
 
-/* It raises one of its interrupts, or does no more. */
-void edu_interrupt(const struct pci *pci, bool raise);
+/* It raises its interrupt, or does no more. The kind of messages that it has for that */
+int pci_interrupt(struct pci *pci, bool raise);
+__u32 pci_messages(const struct pci *pci);
+
+/* The same for a disk; OUT: it writes. And what it held is given up when it is closed. */
+int nvme_transfer(struct pci *pci, __u64 iova, unsigned int len, bool out);
+int nvme_interrupt(struct pci *pci);
+void nvme_end(struct pci *pci);
 
 #endif /* TYPE1_PCI_H */
