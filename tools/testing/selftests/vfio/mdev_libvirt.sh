@@ -165,7 +165,7 @@ write_domain()
 	    <kernel>$guest</kernel>
 	  </os>
 	  <features><acpi/></features>
-	  <cpu mode='custom' match='minimum' check='none'><model>qemu64</model></cpu>
+	  <cpu mode='custom' match='exact' check='none'><model>qemu64</model></cpu>
 	  <devices>
 	    <emulator>$(command -v qemu-system-x86_64)</emulator>
 	    <controller type='usb' model='none'/>
