@@ -10,6 +10,7 @@ need_root
 need_program qemu-system-x86_64
 need_program busybox
 init=$(dirname "$0")/type1_guest
+[ -x "$init" ] || skip_all "the guest, a PC, boots the kernel of the tests, which is none of a PC's"
 [ -r "${VM_KERNEL:-}" ] || skip_all "no kernel to boot in \$VM_KERNEL"
 edu=
 for path in /sys/bus/pci/devices/*; do
