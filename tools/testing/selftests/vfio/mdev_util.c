@@ -508,6 +508,8 @@ const char *kvm_load(void)
 		module = "kvm_amd";
 	else if (processor_has(" vmx "))
 		module = "kvm_intel";
+	else if (processor_has("IBM/S390"))
+		module = processor_has(" sie") ? "kvm" : "mdev_test_kvm";
 	if (exists("/dev/kvm") || !module || module_load(module, NULL))
 		return NULL;
 	return module;
@@ -520,7 +522,7 @@ int kvm_unload(const char *module)
 	if (!module)
 		return 0;
 	ret = module_unload(module);
-	return ret ?: module_unload("kvm");
+	return ret || strncmp(module, "kvm_", 4) ? ret : module_unload("kvm");
 }
 
 /* Test vendor drivers */
