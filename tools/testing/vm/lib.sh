@@ -276,6 +276,7 @@ accel()
 		answer=$(cached "$probe" probe_kvm "$1")
 		answer=$(cat "$answer")
 	fi
+	[ -z "$(flavour_of "$1")" ] || emulated=$m_cpu_16k
 	if is_rt "$1"; then
 		kvm+=,+invtsc
 		emulated+=,+invtsc,x-force-features=on
