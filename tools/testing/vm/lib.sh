@@ -111,7 +111,7 @@ intree_kernels()
 	for series in "$oldest" "$newest" "$latest"; do
 		case $series in
 		"$latest")	kinds=iommufd ;;
-		"$newest")	kinds="debug iommufd builtin rt" ;;
+		"$newest")	kinds="debug iommufd builtin rt kcsan" ;;
 		*)		kinds="debug builtin" ;;
 		esac
 		for kind in $kinds; do
