@@ -597,7 +597,7 @@ TEST_F(type1, unmap_that_fails_late)
 
 	/* One that is dirty already is pinned in the last. */
 	ASSERT_EQ(0, write_spread(&self->use));
-	ASSERT_EQ(1, pin(dev, T1_IOVA + 40003 * PAGE, 1, BOTH));
+	ASSERT_EQ(1, pin(dev, T1_IOVA + (SPREAD_PAGES / 2 + 7235) * PAGE, 1, BOTH));
 	ASSERT_EQ(0, behave(dev, TYPE1_TEST_UNMAP_IGNORE, 0, false));
 	EXPECT_EQ(-EBUSY, dma_unmap_dirty(fd, T1_IOVA, SPREAD, bitmap,
 					  2 * PAGE));
@@ -674,17 +674,18 @@ TEST_F(type1, row_12_device_that_never_pinned)
 TEST_F(type1, mapping_too_large_to_track)
 {
 	const int fd = self->use.t.container;
+	const __u64 size = (__u64)PAGE << 32;
 	struct bitmap bitmap;
 
 	ASSERT_EQ(0, use_map(&self->use));
-	ASSERT_EQ(0, dma_map(fd, NULL, 1ULL << 48, 1ULL << 44, T1_RW));
+	ASSERT_EQ(0, dma_map(fd, NULL, 1ULL << 48, size, T1_RW));
 	EXPECT_EQ(-EINVAL, dirty_start(fd));
 	EXPECT_EQ(-EINVAL, get_all(&self->use, &bitmap));
-	EXPECT_EQ(1ULL << 44, dma_unmap(fd, 1ULL << 48, 1ULL << 44) & ~0ULL);
+	EXPECT_EQ(size, dma_unmap(fd, 1ULL << 48, size) & ~0ULL);
 	EXPECT_EQ(0, dirty_start(fd));
 	EXPECT_EQ(0, get_all(&self->use, &bitmap));
 	/* Nor can it be mapped while there is tracking. */
-	EXPECT_EQ(-EINVAL, dma_map(fd, NULL, 1ULL << 48, 1ULL << 44, T1_RW));
+	EXPECT_EQ(-EINVAL, dma_map(fd, NULL, 1ULL << 48, size, T1_RW));
 	EXPECT_EQ(ALL, dma_unmap_all(fd));
 }
 

@@ -88,15 +88,15 @@ TEST_F(type1, debugfs)
 	EXPECT_EQ(0, folders(name, sizeof(name)));
 	ASSERT_EQ(0, use_map(&self->use));
 	ASSERT_EQ(1, folders(name, sizeof(name)));
-	ASSERT_EQ(0, dma_map(t->container, self->use.mem, 0x1000, PAGE, T1_READ));
+	ASSERT_EQ(0, dma_map(t->container, self->use.mem, 0x10000, PAGE, T1_READ));
 	ASSERT_EQ(3, pin(t->device[0], T1_IOVA + 4 * PAGE, 3, BOTH));
 	ASSERT_EQ(2, pin(t->device[1], T1_IOVA + 4 * PAGE, 2, BOTH));
 
 	snprintf(line, sizeof(line), "\n%#llx %#llx %#lx rw ready no 3 ", T1_IOVA,
 		 T1_IOVA + T1_PAGES * PAGE - 1, (unsigned long)self->use.mem);
 	EXPECT_NE(NULL, strstr(seen("mappings"), line));
-	snprintf(line, sizeof(line), "\n0x1000 0x1fff %#lx r- ready no 0 0\n",
-		 (unsigned long)self->use.mem);
+	snprintf(line, sizeof(line), "\n0x10000 %#lx %#lx r- ready no 0 0\n",
+		 0x10000 + PAGE - 1, (unsigned long)self->use.mem);
 	EXPECT_NE(NULL, strstr(seen("mappings"), line));
 
 	EXPECT_EQ(2, number("memory", "mappings "));
@@ -282,22 +282,22 @@ TEST_F(trace, events)
 	EXPECT_FALSE(traced("map_dma", ""));
 
 	ASSERT_EQ(0, write_file(BUFFER "events/vfio_type1/enable", "1"));
-	ASSERT_EQ(0, dma_map(t->container, self->use.mem, 0x2000, PAGE, T1_RW));
-	snprintf(what, sizeof(what), " iova=0x2000 vaddr=%#lx size=0x1000 prot=3 ret=0",
-		 (unsigned long)self->use.mem);
+	ASSERT_EQ(0, dma_map(t->container, self->use.mem, 0x20000, PAGE, T1_RW));
+	snprintf(what, sizeof(what), " iova=0x20000 vaddr=%#lx size=%#lx prot=3 ret=0",
+		 (unsigned long)self->use.mem, (unsigned long)PAGE);
 	EXPECT_TRUE(traced("map_dma", what));
-	EXPECT_EQ(-EEXIST, dma_map(t->container, self->use.mem, 0x2000, PAGE, T1_RW));
+	EXPECT_EQ(-EEXIST, dma_map(t->container, self->use.mem, 0x20000, PAGE, T1_RW));
 	snprintf(what, sizeof(what), " ret=%d", -EEXIST);
 	EXPECT_TRUE(traced("map_dma", what));
 
-	ASSERT_EQ(1, pin(t->device[0], 0x2000, 1, BOTH));
-	EXPECT_TRUE(traced("pin_pages", " iova=0x2000 npages=1 fresh=1 ret=0"));
-	ASSERT_EQ(1, pin(t->device[0], 0x2000, 1, BOTH));
-	EXPECT_TRUE(traced("pin_pages", " iova=0x2000 npages=1 fresh=0 ret=0"));
+	ASSERT_EQ(1, pin(t->device[0], 0x20000, 1, BOTH));
+	EXPECT_TRUE(traced("pin_pages", " iova=0x20000 npages=1 fresh=1 ret=0"));
+	ASSERT_EQ(1, pin(t->device[0], 0x20000, 1, BOTH));
+	EXPECT_TRUE(traced("pin_pages", " iova=0x20000 npages=1 fresh=0 ret=0"));
 	ASSERT_EQ(7, pin(t->device[0], T1_IOVA, 7, BOTH));
 	EXPECT_TRUE(traced("pin_pages", " iova=0x40000000 npages=7 fresh=7 ret=0"));
-	EXPECT_EQ(-EINVAL, pin(t->device[0], 0x3000, 1, BOTH));
-	EXPECT_TRUE(traced("pin_pages", " iova=0x3000 npages=1 fresh=0 ret=-22"));
+	EXPECT_EQ(-EINVAL, pin(t->device[0], 0x30000, 1, BOTH));
+	EXPECT_TRUE(traced("pin_pages", " iova=0x30000 npages=1 fresh=0 ret=-22"));
 	EXPECT_EQ(7, unpin(t->device[0], T1_IOVA, 7));
 	EXPECT_TRUE(traced("unpin_pages", " iova=0x40000000 npages=7"));
 
@@ -306,12 +306,13 @@ TEST_F(trace, events)
 	type1_leave(t, 1);
 	EXPECT_TRUE(traced("detach_group", " group="));
 
-	EXPECT_EQ(PAGE, dma_unmap(t->container, 0x2000, PAGE));
-	EXPECT_TRUE(traced("unmap_dma", " iova=0x2000 size=0x1000"));
+	EXPECT_EQ(PAGE, dma_unmap(t->container, 0x20000, PAGE));
+	snprintf(what, sizeof(what), " iova=0x20000 size=%#lx", (unsigned long)PAGE);
+	EXPECT_TRUE(traced("unmap_dma", what));
 
 	ASSERT_EQ(0, write_file(BUFFER "events/vfio_type1/enable", "0"));
-	ASSERT_EQ(0, dma_map(t->container, self->use.mem, 0x5000, PAGE, T1_RW));
-	EXPECT_FALSE(traced("map_dma", " iova=0x5000"));
+	ASSERT_EQ(0, dma_map(t->container, self->use.mem, 0x50000, PAGE, T1_RW));
+	EXPECT_FALSE(traced("map_dma", " iova=0x50000"));
 }
 
 TEST_F(trace, limit)

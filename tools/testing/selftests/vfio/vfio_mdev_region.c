@@ -508,7 +508,7 @@ TEST_F(region, map_cannot_grow)
 	void *map;
 
 	map = mmap(NULL, PAGE, RW, MAP_SHARED, self->fd,
-		   at(MDEV_TEST_REGION_MEM, 0x3000));
+		   at(MDEV_TEST_REGION_MEM, 3 * PAGE));
 	ASSERT_NE(MAP_FAILED, map);
 	EXPECT_EQ(MAP_FAILED, mremap(map, PAGE, 3 * PAGE, MREMAP_MAYMOVE));
 	EXPECT_EQ(EFAULT, errno);

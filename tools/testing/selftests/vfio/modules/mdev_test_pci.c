@@ -308,8 +308,8 @@ static int test_refusals(struct mdev_pci *pci)
 		{ mdev_pci_add_msix(pci, 1, 3, 0, 0x10), -EINVAL },
 		{ mdev_pci_add_msix(pci, 1, 6, 0, 0x10), -EINVAL },
 		/* Beyond it, and at an odd place */
-		{ mdev_pci_add_msix(pci, 2, 2, 0x3ff0, 0), -EINVAL },
-		{ mdev_pci_add_msix(pci, 1, 2, 0, 0x4000), -EINVAL },
+		{ mdev_pci_add_msix(pci, 2, 2, MDEV_TEST_PCI_BAR2_SIZE - 0x10, 0), -EINVAL },
+		{ mdev_pci_add_msix(pci, 1, 2, 0, MDEV_TEST_PCI_BAR2_SIZE), -EINVAL },
 		{ mdev_pci_add_msix(pci, 1, 2, ~0ULL << 3, 0), -EINVAL },
 		{ mdev_pci_add_msix(pci, 1, 2, 4, 0x100), -EINVAL },
 		{ mdev_pci_add_msix(pci, 1, 2, 0, 0x104), -EINVAL },
