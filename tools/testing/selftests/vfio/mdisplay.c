@@ -107,7 +107,7 @@ static int put_field(int fd, off_t pos, __u32 value)
 	return ret == sizeof(value) ? 0 : ret;
 }
 
-#define FRAME		((size_t)variant->width * variant->height * 4)
+#define FRAME		whole_pages((size_t)variant->width * variant->height * 4)
 #define REGISTER(reg)	(variant->bar - MDISPLAY_REGISTERS + (reg))
 #define IN(reg)		get(self->fd, REGISTER(reg))
 #define OUT(reg, val)	put(self->fd, REGISTER(reg), val)
