@@ -398,7 +398,8 @@ static __always_inline unsigned long page_vaddr(const struct t1_map *m, unsigned
 
 static noinline bool pin_page_else(struct t1_map *m, unsigned long iova, struct page **page)
 {
-	return t1_gup_page_of(m->owner->mm, page_vaddr(m, iova), t1_map_allows(m, IOMMU_WRITE), page);
+	return t1_gup_page_of(m->owner->mm, page_vaddr(m, iova),
+			      t1_map_allows(m, IOMMU_WRITE), page);
 }
 
 /* Pin a page of the memory behind a mapping that the caller is busy in. */

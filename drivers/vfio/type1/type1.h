@@ -295,9 +295,9 @@ static inline unsigned long t1_map_npages(const struct t1_map *m)
 	return t1_map_size(m) >> PAGE_SHIFT;
 }
 
-/* That never changes; what shares its byte does, see struct t1_map. */
 static inline bool t1_map_allows(const struct t1_map *m, int prot)
 {
+	/* That never changes; what shares its byte does, see struct t1_map. */
 	return data_race((m->prot & prot) == prot);
 }
 
