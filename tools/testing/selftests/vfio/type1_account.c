@@ -34,7 +34,7 @@ TEST_F(type1, limit)
 
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(10));
-	expect_dmesg("RLIMIT_MEMLOCK");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
 	ASSERT_EQ(0, use_map(&self->use));
 	ASSERT_EQ(10, pin(dev, T1_IOVA, 10, BOTH));
 	EXPECT_EQ(-ENOMEM, pin(dev, T1_IOVA + 10 * PAGE, 1, BOTH));
@@ -76,7 +76,7 @@ TEST_F(type1, limit_of_nothing)
 
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(0));
-	expect_dmesg("RLIMIT_MEMLOCK");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
 	ASSERT_EQ(0, use_map(&self->use));
 	EXPECT_EQ(-ENOMEM, pin(dev, T1_IOVA, 1, BOTH));
 	EXPECT_EQ(-ENOMEM, pin(dev, T1_IOVA, 512, TYPE1_TEST_READ));
@@ -105,7 +105,7 @@ TEST_F(type1, beside_mlock)
 
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(10));
-	expect_dmesg("RLIMIT_MEMLOCK");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
 	ASSERT_EQ(0, use_map(&self->use));
 	ASSERT_EQ(0, mlock(other, 5 * PAGE));
 	ASSERT_EQ(5, pin(dev, T1_IOVA, 5, BOTH));
@@ -137,7 +137,7 @@ TEST_F(type1, row_29_one_line)
 	ASSERT_EQ(0, prctl(PR_SET_NAME, "row_29"));
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(10));
-	expect_dmesg("RLIMIT_MEMLOCK");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
 	expect_dmesg("callbacks suppressed");
 	ASSERT_EQ(0, use_map(&self->use));
 	/* Pages of one stretch of the address space are charged for at once. */
@@ -437,7 +437,7 @@ TEST_F(type1, charged_in_advance)
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, limit_memlock(limit));
 	ASSERT_EQ(0, dma_map(other.container, self->use.mem, T1_IOVA, ALL, T1_RW));
-	expect_dmesg("RLIMIT_MEMLOCK");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
 	ASSERT_EQ(0, use_map(&self->use));
 	for (i = 0; i < limit; i++) {
 		ASSERT_EQ(1, pin(dev, T1_IOVA + i * PAGE, 1, BOTH));

@@ -830,7 +830,7 @@ TEST_F(ccw, limit_of_locked_memory)
 	ASSERT_EQ(0, drop_ipc_lock());
 	ASSERT_EQ(0, open_unit(u));
 	ASSERT_EQ(0, limit_memlock(u->locked + WAITING - 1));
-	expect_dmesg("RLIMIT_MEMLOCK");
+	expect_dmesg("RLIMIT_MEMLOCK|tell_limit: ");
 	EXPECT_EQ(-ENOMEM, begin_waiting(u));
 	EXPECT_EQ(0, HELD(u));
 	EXPECT_EQ(0, LOCKED(u));
