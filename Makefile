@@ -40,7 +40,7 @@ check-machines: ## run some on emulated machines of other kinds, side by side (A
 	@$(or $(fresh),ARCH='$(or $(ARCH),arm64 s390x)' KVER='$(or $(KVER),6.12)' TESTS='$(or $(TESTS),quick)' \
 		tools/testing/vm/check)
 
-demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12, LIBVIRT=1)
+demo: ## see a guest use a mediated device, in a virtual machine (KERNEL=6.12, LIBVIRT=1, ARCH=arm64)
 	@$(or $(fresh),tools/demo/demo)
 
 bench: ## measure against the kernel's modules, in virtual machines (BENCH=, KVER=, ROWS=, IOMMUFD=1)

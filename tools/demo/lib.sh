@@ -29,7 +29,7 @@ fail()
 
 # What the guest's kernel is told.
 # shellcheck disable=SC2034 # for those that source this
-guest_words="console=ttyS0 quiet panic=-1 oops=panic acpi=off noapic nolapic mitigations=off cryptomgr.notests no_timer_check random.trust_cpu=on ${VM_TSC:+tsc_early_khz=$VM_TSC}"
+guest_words="$m_inner_words quiet panic=-1 oops=panic cryptomgr.notests random.trust_cpu=on ${VM_TSC:+tsc_early_khz=$VM_TSC}"
 
 # while_runs COMMAND...: waits until it fails, with a line now and then.
 while_runs()
@@ -44,10 +44,21 @@ while_runs()
 	done
 }
 
-# Sets ports to how many the guest found to work.
-count_ports()
+# What the guest says on its console is marked. Shows that, and sets ports to how many it
+# found to work.
+guest_report()
 {
-	ports=$(grep -c 'read the same' "$VM_RESULTS/inner-report")
+	local console=$VM_RESULTS/inner-console.log report
+
+	report=$(tr -d '\r' <"$console" | sed -n 's/^demo: //p')
+	echo "$report" | show
+	case $(echo "$report" | tail -n 1) in
+	"all works")	;;
+	amiss)	fail "the guest found the card amiss" ;;
+	*)	tail -n 10 "$console" | tr -d '\r' | show
+		fail "the guest came to no verdict: $(cat "$VM_RESULTS/inner-qemu.log" 2>/dev/null)" ;;
+	esac
+	ports=$(echo "$report" | grep -c 'read the same')
 	[ "$ports" -ge 1 ] || fail "the guest reported no port"
 }
 
