@@ -25,4 +25,6 @@ step "ours take over when it ends" was takes_over
 step "a guest has a device of ours" was uses_ours
 step "apt and DKMS upgrade them, and name what is in use" was upgrades
 step "the new ones take over when it ends" was takes_over_again
-step "apt purges them, and the kernel's load again" was purges
+step "a guest has a device of the new ones" was uses_the_new
+step "apt purges them, and names what is in use" was purges
+step "the kernel's take over when it ends" was kernels_take_over
