@@ -63,7 +63,7 @@ boot_secure()
 	mkfifo "$machine/keys" && echo "exec ${*@Q}" >"$results/command" || exit
 	echo $BASHPID >"$machine/pid"
 	# shellcheck disable=SC2046 # words
-	exec timeout 1200 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
+	exec timeout 3600 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
 		-machine q35,smm=on,kernel-irqchip=split $(accel "${first:?}") -smp 2 -m 2G \
 		-global driver=cfi.pflash01,property=secure,value=on \
 		-drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd \
