@@ -15,7 +15,9 @@ compile_for_machine()
 {
 	local version
 
-	printf '%s\n' 'cache_dir = /var/cache/ccache' 'compiler_check = content' >/etc/ccache.conf
+	# Which language messages are in, it asks here and there.
+	printf '%s\n' 'cache_dir = /var/cache/ccache' 'compiler_check = content' 'sloppiness = locale' \
+		>/etc/ccache.conf
 	for version in "$v1" "$v2"; do
 		install "$(deb vfio-mdev-dkms "$version")" "$(deb vfio-mdev-samples-dkms "$version")" ||
 			return
