@@ -14,14 +14,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+#ifdef __x86_64__
 #include <x86intrin.h>
+#endif
 
 #include "mark.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof(*(a)))
 
+/* A constant where it is one, as what is measured counts with it */
+#ifdef __x86_64__
 #define PAGE	4096
+#else
+#define PAGE	page_size()
+#endif
 
+static inline size_t page_size(void)
+{
+	static size_t size;
+
+	if (!size)
+		size = sysconf(_SC_PAGESIZE);
+	return size;
+}
+
+/* There is a plugin for x86-64 alone. */
 static bool plugin;
 
 #define fail(...)	fail_at(__LINE__, __VA_ARGS__)
@@ -44,9 +62,11 @@ fail_at(int line, const char *format, ...)
 static inline __attribute__((always_inline)) void mark(const int command,
 						       __u64 argument)
 {
+#ifdef __x86_64__
 	asm volatile(".byte %c0, %c1\n\t.long %c2\n\t.byte %c3"
 		     : : "i" (MARK_OPCODE), "i" (MARK_MODRM), "i" (MARK_BASE),
 			 "i" (command), "D" (argument) : "memory");
+#endif
 }
 
 static inline void find_plugin(void)
@@ -68,10 +88,24 @@ static inline void put_bytes(const char *text)
 			mark(MARK_BYTE, (unsigned char)*text);
 }
 
+/*
+ * The time stamp counter, or what a machine has like it, in nanoseconds, each of which is
+ * an instruction where QEMU counts them.
+ */
 static inline __u64 ticks(void)
 {
+#ifdef __x86_64__
 	_mm_lfence();
 	return __rdtsc();
+#elif defined(__aarch64__)
+	__u64 count, hertz;
+
+	asm volatile("isb; mrs %0, cntvct_el0; mrs %1, cntfrq_el0"
+		     : "=r" (count), "=r" (hertz) : : "memory");
+	return (unsigned __int128)count * 1000000000 / hertz;
+#else
+#error "no counter is known for this machine"
+#endif
 }
 
 /* Functions only, and what else is in the text. */

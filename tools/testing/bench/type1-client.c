@@ -9,7 +9,7 @@
 
 #include "type1.h"
 
-#define BLOCK		(2ul << 20)	/* a huge page */
+#define BLOCK		(PAGE * PAGE / sizeof(__u64))	/* a huge page */
 
 /* Memory: PAGES pages, STRIDE pages from one to the next */
 

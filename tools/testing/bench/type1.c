@@ -359,7 +359,7 @@ static void map_refused_many(void)
 		refuse_slot(gap(i) - 1);
 }
 
-/* Mappings of 64 KiB, one behind the other, as many as MORE */
+/* Mappings of 16 pages, 64 KiB of 4K, one behind the other, as many as MORE */
 #define BYTES_64K	(16 * PAGE)
 
 static void map_64k(void)
