@@ -29,7 +29,7 @@ find_emulator()
 
 	emulator=("$m_qemu")
 	[ -n "$m_newer" ] || return 0
-	root=$("$top/scripts/fetch-tools" emulator) || return
+	root=$("$top/scripts/fetch-tools" "$m_later") || return
 	emulator=("$root"/usr/lib*/ld-linux*.so.* --library-path "$(echo "$root"/usr/lib/*-linux-gnu)"
 		"$root/usr/bin/$m_qemu")
 }
