@@ -240,18 +240,21 @@ int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force)
  * Two who make the last two amounts 0: each writes its own, with a full barrier, and
  * reads the other. Store buffering: at least one sees that nothing is charged for.
  */
-static unsigned long note_uncharge(struct t1_owner *owner, unsigned long npages)
+static unsigned long note_uncharge(struct t1_owner *owner, const unsigned long all)
 {
 	unsigned int i = raw_smp_processor_id() % T1_AHEAD_SLOTS;
-	bool keep = npages == 1 && t1_owner_may_ahead(owner), some;
-	unsigned long back = 0, n, ahead;
+	bool keep = all == 1 && t1_owner_may_ahead(owner), some;
+	unsigned long npages = all, back = 0, n, ahead;
 	unsigned int tries = 0;
 	atomic_long_t *amount;
 	long old, new;
 
 	for (; npages; i = (i + 1) % T1_AHEAD_SLOTS) {
 		/* Others may take what was there while we look elsewhere, but not for long. */
-		if (WARN_ON_ONCE(++tries > 1000 * T1_AHEAD_SLOTS))
+		if (WARN_ONCE(++tries > 1000 * T1_AHEAD_SLOTS,
+			      "vfio_iommu_type1: of %lu pages that were unpinned %lu are not charged for, report it: %#lx %#lx\n",
+			      all, npages, atomic_long_read(&owner->slots[0].amount),
+			      atomic_long_read(&owner->slots[1].amount)))
 			break;
 		amount = &owner->slots[i].amount;
 		old = atomic_long_read(amount);
