@@ -376,7 +376,8 @@ function bar(name, whose, number, full,    n, s)
 {
 	if (number == "")
 		return
-	for (n = int(number / full * 50 + 0.5); n > 0; n--)
+	n = int(number / full * 50 + 0.5)
+	for (n = n < 75 ? n : 75; n > 0; n--)
 		s = s "#"
 	printf "%-32s %-5s |%-50s %s\n", name, whose, s, digits(number)
 }
