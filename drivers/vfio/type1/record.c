@@ -28,8 +28,10 @@ struct words {
 	u64 word[];
 };
 
-/* What a run takes, and few at least; each size is four times the one before it. */
-#define LEAST_BYTES	(STRETCH_PAGES / BITS_PER_BYTE)
+/* What a run takes: as much as few at least, with pages of 4 KiB */
+#define RUN_BYTES	(STRETCH_PAGES / BITS_PER_BYTE)
+/* What few take at least; each size is four times the one before it. */
+#define LEAST_BYTES	64U
 /* More are better off in a full one. */
 #define FEW_MOST_BYTES	(PAGE_SIZE / 4)
 #define FEW_ROOM(bytes)	((bytes) / (sizeof(u64) + sizeof(u16)))
@@ -297,7 +299,7 @@ static bool spare_lacks(struct t1_spare *spare, size_t bytes)
 /* Are they few that were pinned one behind the other? Then there are more to come. */
 static bool is_dense(const struct t1_stretch *s)
 {
-	return s->form == T1_FEW && s->npinned > FEW_ROOM(LEAST_BYTES) &&
+	return s->form == T1_FEW && s->npinned > FEW_ROOM(RUN_BYTES) &&
 	       few_slots(s)[s->npinned - 1] - few_slots(s)[0] + 1 == s->npinned;
 }
 
@@ -357,7 +359,7 @@ static int make_room(struct t1_stretch *s, unsigned int slot,
 		return widen(s, s->npinned + n, spare);
 	if (s->form == T1_RUN)
 		return 0;
-	if (spare_lacks(spare, LEAST_BYTES))
+	if (spare_lacks(spare, RUN_BYTES))
 		return -EAGAIN;
 	move(s, T1_RUN, spare, source_word(src, 0) - slot);
 	return 0;
@@ -847,7 +849,7 @@ struct t1_stretch *t1_record_make(struct t1_record *record, unsigned long index)
 {
 	struct t1_stretch *s, *other;
 
-	BUILD_BUG_ON(STRETCH_PAGES > U16_MAX || LEAST_BYTES < sizeof(long));
+	BUILD_BUG_ON(STRETCH_PAGES > U16_MAX || RUN_BYTES < sizeof(long));
 #ifdef MAX_PHYSMEM_BITS
 	BUILD_BUG_ON(T1_PFN_BITS + PAGE_SHIFT - MAX_PHYSMEM_BITS < 0);
 #endif

@@ -254,7 +254,7 @@ static void record_test_run(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, record_test_pin(t, index, 12, 0, 1), 12L);
 	for (n = 0; n < 20; n++)
 		KUNIT_ASSERT_EQ(test, record_test_pin_one(t, STRETCH_PAGES + n, 12 + n), 1L);
-	KUNIT_EXPECT_EQ(test, record_test_bytes(t), 2 * LEAST_BYTES);
+	KUNIT_EXPECT_EQ(test, record_test_bytes(t), 2 * RUN_BYTES);
 	KUNIT_EXPECT_TRUE(test, t1_record_extent(&t->record, &index, all, &pfn, &n, &bare));
 	KUNIT_EXPECT_EQ(test, pfn, page_to_pfn(t->pages));
 	KUNIT_EXPECT_EQ(test, n, 12UL);
@@ -268,7 +268,7 @@ static void record_test_run(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, record_test_put(t, index + 18, 30));
 	KUNIT_EXPECT_FALSE(test, record_test_put(t, index + 18, 30));
 	KUNIT_EXPECT_TRUE(test, record_test_put(t, index + 19, 31));
-	KUNIT_EXPECT_EQ(test, record_test_bytes(t), 2 * LEAST_BYTES);
+	KUNIT_EXPECT_EQ(test, record_test_bytes(t), 2 * RUN_BYTES);
 	KUNIT_EXPECT_EQ(test, record_test_counted(test), 32UL);
 	/* A second pin of one, and all are still there. */
 	KUNIT_EXPECT_EQ(test, record_test_pin(t, index + 8, 1, 0, 1), 1L);
