@@ -298,7 +298,7 @@ static void unmap(unsigned int unused)
 
 static void fault(unsigned int page)
 {
-	((volatile char *)mapping)[page * PAGE] = 1;
+	__atomic_store_n(mapping + page * PAGE, 1, __ATOMIC_RELAXED);
 }
 
 /* The tables for the pages are there after the first of them. */

@@ -102,7 +102,7 @@ static inline __u64 ticks(void)
 
 	asm volatile("isb; mrs %0, cntvct_el0; mrs %1, cntfrq_el0"
 		     : "=r" (count), "=r" (hertz) : : "memory");
-	return (unsigned __int128)count * 1000000000 / hertz;
+	return count / hertz * 1000000000 + count % hertz * 1000000000 / hertz;
 #else
 #error "no counter is known for this machine"
 #endif
