@@ -146,6 +146,9 @@ make_disk()
 		ExecStart=mount -t 9p -o trans=virtio,version=9p2000.L results /run/results
 		ExecStart=$here/guest %i
 	END
+	# The tree may be in /tmp, which is not to be emptied, nor to be another.
+	ln -sf /dev/null /etc/tmpfiles.d/tmp.conf &&
+	ln -sf /dev/null /etc/systemd/system/tmp.mount || return
 	if ! mountpoint -q "$machine"; then
 		mkdir -p "$machine" && mount -t tmpfs tmpfs "$machine" || return
 	fi
@@ -157,8 +160,8 @@ make_disk()
 }
 
 # starts WHEN KVER: with the disk as it was made. ./guest does all that it does then; it has
-# the packages beside its results, as systemd empties /tmp. What it builds there
-# takes long where QEMU emulates the compiler.
+# the packages beside its results. What it builds there takes long where QEMU emulates the
+# compiler.
 starts()
 {
 	local khz limit=3600
