@@ -11,6 +11,8 @@
  * A machine may stop a device that its IOMMU refused something (s390x does): its registers
  * read as ones then, until it is found anew. Linux has to know of it before that is begun,
  * or it waits a minute for the device; it says so by the interrupt for errors.
+ *
+ * A guest's disk has registers and memory of the guest's (pci->guest), and no interrupt.
  */
 #include "type1_pci.h"
 
@@ -55,6 +57,7 @@ struct command {
 struct nvme {
 	char *mem;	/* for each queue a piece of commands and one of answers */
 	size_t size;
+	__u64 iova;
 	bool runs;
 	__s32 error;	/* eventfd of the interrupt for errors */
 	struct {
@@ -65,6 +68,8 @@ struct nvme {
 
 static int reg_put(const struct pci *pci, unsigned int reg, __u32 value)
 {
+	if (pci->guest)
+		return pci->guest->put(reg, value);
 	return file_put(pci->device, value, 4, pci->bar_offset + reg) == 4 ? 0 : -EIO;
 }
 
@@ -72,6 +77,8 @@ static __u32 reg_get(const struct pci *pci, unsigned int reg)
 {
 	__u64 value;
 
+	if (pci->guest)
+		return pci->guest->get(reg);
 	return file_get(pci->device, &value, 4, pci->bar_offset + reg) == 4 ? value : -1U;
 }
 
@@ -100,7 +107,7 @@ static __u32 *answers(const struct nvme *nvme, unsigned int queue)
 
 static __u64 own_iova(const struct nvme *nvme, const void *mem)
 {
-	return OWN_IOVA + ((const char *)mem - nvme->mem);
+	return nvme->iova + ((const char *)mem - nvme->mem);
 }
 
 /* The last word of an answer: whose it is, whether it is there, and a status. */
@@ -141,6 +148,8 @@ static int run(struct pci *pci, unsigned int queue, const struct command *comman
 		return ret;
 	if (!WAIT_FOR(is_answered(nvme, queue) || has_stopped(pci), SOON))
 		return -ETIMEDOUT;
+	if (pci->stopped && pci->guest)
+		return -EIO;
 	if (pci->stopped)
 		return WAIT_FOR(fired(nvme->error), SOON) ? 0 : -ETIMEDOUT;
 
@@ -189,15 +198,22 @@ static int begin(struct pci *pci)
 
 	if (!nvme)
 		return -ENOMEM;
+	pci->nvme = nvme;
+	if (pci->guest) {
+		nvme->mem = pci->guest->mem;
+		nvme->iova = pci->guest->iova;
+		return 0;
+	}
+	nvme->iova = OWN_IOVA;
 	nvme->size = whole_pages(2 * QUEUES * PIECE);
 	nvme->mem = mmap(NULL, nvme->size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (nvme->mem == MAP_FAILED) {
+		pci->nvme = NULL;
 		free(nvme);
 		return -ENOMEM;
 	}
 	nvme->error = new_eventfd();
-	pci->nvme = nvme;
 	return arm(pci->device, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &nvme->error);
 }
 
@@ -212,13 +228,15 @@ static int run_mapped(struct pci *pci, const struct command *command)
 	if (ret)
 		return ret;
 	nvme = pci->nvme;
-	ret = dma_map(pci->container, nvme->mem, OWN_IOVA, nvme->size, T1_RW);
+	if (!pci->guest)
+		ret = dma_map(pci->container, nvme->mem, nvme->iova, nvme->size, T1_RW);
 	if (ret)
 		return ret;
 	ret = nvme->runs ? 0 : start(pci);
 	if (!ret)
 		ret = run(pci, DISK, command);
-	if (dma_unmap(pci->container, OWN_IOVA, nvme->size) != nvme->size)
+	if (!pci->guest &&
+	    dma_unmap(pci->container, nvme->iova, nvme->size) != nvme->size)
 		return -EIO;
 	return ret;
 }
@@ -249,8 +267,10 @@ void nvme_end(struct pci *pci)
 {
 	if (!pci->nvme)
 		return;
-	close(pci->nvme->error);
-	munmap(pci->nvme->mem, pci->nvme->size);
+	if (!pci->guest) {
+		close(pci->nvme->error);
+		munmap(pci->nvme->mem, pci->nvme->size);
+	}
 	free(pci->nvme);
 	pci->nvme = NULL;
 }

@@ -17,6 +17,14 @@ enum { COPIER0, COPIER1, MEMORY, PCI_DEVICES };
 
 struct nvme;
 
+/* What a guest has of a disk, see type1_qtest.c */
+struct pci_guest {
+	int (*put)(unsigned int reg, __u32 value);
+	__u32 (*get)(unsigned int reg);	/* or all ones */
+	char *mem;	/* 16 KiB of the guest's memory, all zeroes, and */
+	__u64 iova;	/* where the guest has them */
+};
+
 /* Descriptors are -1 where not open. */
 struct pci {
 	const struct pci_kind *kind;
@@ -29,6 +37,7 @@ struct pci {
 	__u64 bar_offset;	/* in the device's file */
 	bool stopped;	/* by the machine, for what it did; it copies no more */
 	struct nvme *nvme;
+	const struct pci_guest *guest;	/* NULL: this process has it */
 };
 
 /* Has vfio-pci drive it, and not any more. */
