@@ -48,6 +48,15 @@ static bool says(const char *name, const char *file, const char *word)
 	       !strncmp(text, word, strlen(word));
 }
 
+/* No other driver than vfio-pci has it: somebody's system may live on a disk. */
+static bool is_free(const char *name)
+{
+	char path[PATH_LEN], driver[32];
+
+	snprintf(path, sizeof(path), BUS "devices/%s/driver", name);
+	return link_name(path, driver, sizeof(driver)) || !strcmp(driver, "vfio-pci");
+}
+
 static int find(const struct pci_kind *kind, char name[16])
 {
 	struct dirent **entries;
@@ -59,7 +68,7 @@ static int find(const struct pci_kind *kind, char name[16])
 		const char *entry = entries[i]->d_name;
 
 		if (says(entry, "vendor", kind->vendor) &&
-		    says(entry, "device", kind->device) &&
+		    says(entry, "device", kind->device) && is_free(entry) &&
 		    nth++ == kind->nth) {
 			snprintf(name, 16, "%.15s", entry);
 			ret = 0;

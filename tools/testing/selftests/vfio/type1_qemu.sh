@@ -10,16 +10,17 @@
 need_root
 here=$(dirname "$0")
 
-# find_device NAME VENDOR DEVICE: the first of that kind that is behind an IOMMU
+# find_device NAME VENDOR DEVICE: the first of that kind that is behind an IOMMU, and that no
+# driver has, as somebody's system may live on a disk
 find_device()
 {
 	local path
 
 	for path in /sys/bus/pci/devices/*; do
 		[ "$(cat "$path/vendor" "$path/device")" = "$2"$'\n'"$3" ] || continue
-		[ -e "$path/iommu_group" ] && device=${path##*/} && return
+		[ -e "$path/iommu_group" ] && [ ! -e "$path/driver" ] && device=${path##*/} && return
 	done
-	skip_all "no $1 behind an IOMMU here"
+	skip_all "no free $1 behind an IOMMU here"
 }
 
 case $(uname -m) in
