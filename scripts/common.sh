@@ -8,7 +8,9 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export LC_ALL=C
 
 : "${me:=$(basename "$0")}"
-cache="${VFIO_MDEV_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/vfio-mdev}"
+# Services have no $HOME. What others may write is none.
+: "${HOME:=$(getent passwd "$(id -u)" | cut -d : -f 6)}"
+cache="${VFIO_MDEV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vfio-mdev}"
 
 # The kernels that the sources are for, as series: the first, the newest that Debian 12
 # has, and the last that was tested, which is named nowhere else without make lint
