@@ -37,11 +37,14 @@ check()
 	fi
 }
 
-# skip WHY: the next case is none here.
+# skip NAME WHY: the next case is none here.
 skip()
 {
+	local name=$1
+	shift
+
 	case_nr=$((case_nr + 1))
-	echo "ok $case_nr # SKIP $*"
+	echo "ok $case_nr ${name:+$name }# SKIP $*"
 }
 
 # The remaining of PLANNED cases cannot be tried.
@@ -51,7 +54,7 @@ skip_rest()
 	shift
 
 	while [ $case_nr -lt "$planned" ]; do
-		skip "$@"
+		skip "" "$@"
 	done
 }
 

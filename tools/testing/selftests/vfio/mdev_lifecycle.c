@@ -228,14 +228,14 @@ TEST_F(life, mapping_outlives_the_files)
 	unsigned int *mem;
 
 	ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
-	mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+	mem = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
 		   self->user.device, offset);
 	ASSERT_NE(MAP_FAILED, mem);
 	__atomic_store_n(mem, 0x1234, __ATOMIC_RELAXED);
 	mdev_close(&self->user);
 	expect_opened(_metadata, self->vendor, 1, 0);
 	EXPECT_EQ(0x1234, __atomic_load_n(mem, __ATOMIC_RELAXED));
-	munmap(mem, 4096);
+	munmap(mem, page_size());
 	expect_opened(_metadata, self->vendor, 1, 1);
 }
 

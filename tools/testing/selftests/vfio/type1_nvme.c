@@ -195,6 +195,7 @@ static int start(struct pci *pci)
 static int begin(struct pci *pci)
 {
 	struct nvme *nvme = calloc(1, sizeof(*nvme));
+	int ret;
 
 	if (!nvme)
 		return -ENOMEM;
@@ -214,7 +215,10 @@ static int begin(struct pci *pci)
 		return -ENOMEM;
 	}
 	nvme->error = new_eventfd();
-	return arm(pci->device, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &nvme->error);
+	ret = arm(pci->device, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &nvme->error);
+	if (ret)
+		nvme_end(pci);
+	return ret;
 }
 
 static int run_mapped(struct pci *pci, const struct command *command)

@@ -156,7 +156,7 @@ if [ -n "$boots" ]; then
 	check "the guest's files are packed" pack
 	boot
 else
-	skip "no files are packed for a guest without a kernel"
+	skip "the guest's files are packed" "it has no kernel for them"
 	start_standing_still
 fi
 check "the guest's memory is locked" is_locked

@@ -11,7 +11,9 @@
  *
  * usage: type1_qtest PIPE MEMORY: QEMU reads PIPE.in and answers in PIPE.out.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -40,6 +42,9 @@
 #define UART_SIZE	8
 #define UART_LCR_8N1	3
 #define UART_LSR_DATA	1
+
+/* Seconds until it is taken for stuck: where QEMU is gone nobody opens its pipes. */
+#define LIMIT		240
 
 /* What is copied: in the guest's memory, behind what the disk has for itself */
 #define COPIES		16
@@ -73,8 +78,7 @@ static __printf(1, 2) __u64 ask(const char *format, ...)
 	vfprintf(to_qemu, format, args);
 	va_end(args);
 	fputc('\n', to_qemu);
-	fflush(to_qemu);
-	if (!fgets(line, sizeof(line), from_qemu))
+	if (fflush(to_qemu) || !fgets(line, sizeof(line), from_qemu))
 		fail("QEMU's answer");
 	if (strncmp(line, "OK", 2))
 		fail("%s: QEMU", line);
@@ -111,11 +115,15 @@ static void enable(unsigned int slot, __u32 bar0)
 static char *map_memory(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	char *mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *mem = MAP_FAILED;
 
-	if (fd < 0 || mem == MAP_FAILED)
-		fail("the guest's memory");
+	if (fd >= 0)
+		mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		fail("the guest's memory: %s", strerror(errno));
 	close(fd);
+	/* The machine may have described itself there. */
+	memset(mem, 0, SIZE);
 	return mem;
 }
 
@@ -178,7 +186,7 @@ static FILE *open_pipe(const char *name, const char *end, const char *mode)
 	snprintf(path, sizeof(path), "%s.%s", name, end);
 	file = fopen(path, mode);
 	if (!file)
-		fail("%s", path);
+		fail("%s: %s", path, strerror(errno));
 	return file;
 }
 
@@ -186,6 +194,8 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		fail("type1_qtest PIPE MEMORY:");
+	signal(SIGPIPE, SIG_IGN);
+	alarm(LIMIT);
 	to_qemu = open_pipe(argv[1], "in", "w");
 	from_qemu = open_pipe(argv[1], "out", "r");
 	copy_pages(map_memory(argv[2]));
