@@ -311,7 +311,8 @@ use_suite()
 	apt_updated=
 }
 
-# Refresh apt's package lists, once a run; the machine's as root only.
+# Refresh apt's package lists, once a run; the machine's as root only. Where it fails apt
+# knows what it could read: a mirror that is being updated has lists that do not fit.
 apt_update()
 {
 	[ -z "${apt_updated:-}" ] || return 0
@@ -325,7 +326,7 @@ apt_update()
 apt_knows()
 {
 	[ -n "$(candidate "$1")" ] ||
-		{ apt_update && [ -n "$(candidate "$1")" ]; }
+		{ apt_update || true; [ -n "$(candidate "$1")" ]; }
 }
 
 # apt_offers SERIES[-FLAVOUR]: the newest stock kernel of it that apt has headers of, and
