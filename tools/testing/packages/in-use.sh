@@ -15,18 +15,13 @@ compile_for_machine()
 {
 	local version
 
-	# Which language messages are in, it asks here and there.
-	printf '%s\n' 'cache_dir = /var/cache/ccache' 'compiler_check = content' 'sloppiness = locale' \
-		>/etc/ccache.conf
+	use_ccache /var/cache/ccache || return
 	for version in "$v1" "$v2"; do
 		install "$(deb vfio-mdev-dkms "$version")" "$(deb vfio-mdev-samples-dkms "$version")" ||
 			return
 	done
 	purge '^vfio-mdev-.*' && kernels_own && ccache -s
 }
-
-# Debian's kernels go by it.
-export DEBIAN_KERNEL_USE_CCACHE=1
 
 step "an initramfs is to be small" small_initramfs
 step "apt installs DKMS, Linux $second, systemd and QEMU" \
