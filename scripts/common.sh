@@ -373,7 +373,8 @@ download_into()
 	[ -z "${VFIO_MDEV_DOWNLOADS:-}" ] || take_downloads "$@"
 	ok=1
 	(cd "$debs" && quietly "downloading $*" apt-get -q download "$@") || ok=
-	if [ -z "$ok" ] && apt_update; then
+	if [ -z "$ok" ]; then
+		apt_update || true
 		ok=1
 		(cd "$debs" && quietly "downloading $*" apt-get -q download "$@") || ok=
 	fi

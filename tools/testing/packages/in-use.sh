@@ -15,7 +15,7 @@ compile_for_machine()
 {
 	local version
 
-	use_ccache /var/cache/ccache || return
+	use_ccache /var/cache/ccache
 	for version in "$v1" "$v2"; do
 		install "$(deb vfio-mdev-dkms "$version")" "$(deb vfio-mdev-samples-dkms "$version")" ||
 			return
