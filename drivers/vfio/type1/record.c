@@ -458,7 +458,7 @@ long t1_stretch_add(struct t1_stretch *s, unsigned int slot, unsigned long n,
 	if (s->form == T1_RUN) {
 		bitmap_set(s->pages, slot, n);
 		s->npinned += n;
-		s->nspecial += t1_word_special(s->word) ? n : 0;
+		s->nspecial += t1_word_special(s->word + slot) ? n : 0;
 	} else if (s->form == T1_FULL && !src->nreserved) {
 		u64 *words = t1_stretch_words(s) + slot;
 
@@ -669,7 +669,7 @@ static unsigned int drop_few(struct t1_stretch *s, unsigned int slot,
 static unsigned int drop_run(struct t1_stretch *s, unsigned int slot,
 			     unsigned int end, struct t1_batch *batch)
 {
-	unsigned int from, n = 0;
+	unsigned int from, n = 0, nspecial = 0;
 
 	while ((from = find_next_bit(s->pages, end, slot)) < end) {
 		slot = find_next_zero_bit(s->pages, end, from);
@@ -679,8 +679,9 @@ static unsigned int drop_run(struct t1_stretch *s, unsigned int slot,
 		}
 		bitmap_clear(s->pages, from, slot - from);
 		n += slot - from;
+		nspecial += t1_word_special(s->word + from) ? slot - from : 0;
 	}
-	count_out(s, n, t1_word_special(s->word) ? n : 0);
+	count_out(s, n, nspecial);
 	return end;
 }
 

@@ -56,7 +56,8 @@ enum { T1_LONE, T1_FEW, T1_RUN, T1_FULL };
  * @form: of the following
  * @pages: what there is to know of its pages; the address is tagged where it is full
  * @word: lone: the page's; few: t1_few_bit() of each slot that is or was pinned; run:
- *	the word that slot 0 has or would have; full: for which slots there are words
+ *	the word that slot 0 has or would have, which alone is none where that page's
+ *	number would be below 0; full: for which slots there are words
  * @rcu: when it is freed, as nothing is pinned. A reader finds no tag in @pages then
  *
  * There may be one for each page that is pinned: keep it at 32 bytes.

@@ -287,6 +287,28 @@ static void record_test_run(struct kunit *test)
 	record_test_is_empty(test);
 }
 
+/* A run of memory's first pages, at slots that are higher than their numbers. */
+static void record_test_run_low(struct kunit *test)
+{
+	struct record_test *t = test->priv;
+	struct page *pages = t->pages;
+
+	t->pages = pfn_to_page(1);
+	KUNIT_EXPECT_EQ(test, record_test_pin(t, 40, 20, 0, 1), 20L);
+	KUNIT_EXPECT_EQ(test, record_test_bytes(t), RUN_BYTES);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 20UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 40, 2), 2UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 59), 1UL);
+	KUNIT_EXPECT_TRUE(test, record_test_put(t, 59, 19));
+	KUNIT_EXPECT_EQ(test, record_test_pin(t, 60, 2, 20, 1), 2L);
+	KUNIT_EXPECT_EQ(test, record_test_bytes(t), RUN_BYTES);
+	KUNIT_EXPECT_EQ(test, record_test_counted(test), 20UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 0, 61), 19UL);
+	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 61, 1), 1UL);
+	record_test_is_empty(test);
+	t->pages = pages;
+}
+
 /* Those of a full one are raised and lowered without its lock, the first and last not. */
 static void record_test_full(struct kunit *test)
 {
@@ -544,6 +566,7 @@ static struct kunit_case record_test_cases[] = {
 	KUNIT_CASE(record_test_lone),
 	KUNIT_CASE(record_test_few),
 	KUNIT_CASE(record_test_run),
+	KUNIT_CASE(record_test_run_low),
 	KUNIT_CASE(record_test_full),
 	KUNIT_CASE(record_test_most),
 	KUNIT_CASE(record_test_io),
