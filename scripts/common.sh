@@ -201,6 +201,16 @@ quietly()
 	return "$rc"
 }
 
+# use_ccache: compilers take from the cache what they made of the same before, if it was by
+# the same name. Where ccache is not installed they work as ever.
+use_ccache()
+{
+	[ -d /usr/lib/ccache ] || return 0
+	# Which language messages are in, DKMS asks here and there.
+	export CCACHE_DIR="$cache/ccache" CCACHE_MAXSIZE=1G CCACHE_COMPILERCHECK=content \
+		CCACHE_SLOPPINESS=locale PATH="/usr/lib/ccache:$PATH"
+}
+
 # lock DIR: make it if need be, and keep others that lock it waiting until this
 # process, and those that it runs, have ended.
 lock()

@@ -15,7 +15,10 @@ compile_for_machine()
 {
 	local version
 
-	use_ccache /var/cache/ccache
+	# As in the machine, and as use_ccache of common.sh has it
+	printf '%s\n' 'cache_dir = /var/cache/ccache' 'max_size = 500M' 'compiler_check = content' \
+		'sloppiness = locale' >/etc/ccache.conf
+	export DEBIAN_KERNEL_USE_CCACHE=1 PATH="/usr/lib/ccache:$PATH"
 	for version in "$v1" "$v2"; do
 		install "$(deb vfio-mdev-dkms "$version")" "$(deb vfio-mdev-samples-dkms "$version")" ||
 			return
