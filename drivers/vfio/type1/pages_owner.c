@@ -201,11 +201,11 @@ static unsigned long note_charge(struct t1_owner *owner, unsigned long npages,
  * t1_owner_charge - more pages are locked
  * @owner: who pays
  * @npages: how many
- * @force: beyond the limit, too
+ * @force: beyond the limit, and where there is nobody to charge any more, too
  *
  * Context: process context. Sleeps, takes the owner's mmap_lock.
- * Return: 0; -ENOMEM: the limit is reached, and told; -ESRCH: the address
- * space is gone; -EINTR: the task was killed, unless it is forced.
+ * Return: 0, always if it is forced; -ENOMEM: the limit is reached, and told; -ESRCH: the
+ * address space is gone; -EINTR: the task was killed.
  */
 int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force)
 {
@@ -213,8 +213,12 @@ int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force)
 
 	if (!npages)
 		return 0;
-	if (unlikely(!owner_enter(owner)))
-		return -ESRCH;
+	if (unlikely(!owner_enter(owner))) {
+		/* They are unpinned later, and are to be found then. */
+		if (force)
+			note_charge(owner, npages, 0);
+		return force ? 0 : -ESRCH;
+	}
 	ahead = charge(owner, npages, force);
 	if (unlikely(ahead == -ENOMEM) && take_back_all(owner->mm))
 		ahead = charge(owner, npages, force);

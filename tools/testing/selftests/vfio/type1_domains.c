@@ -1256,6 +1256,39 @@ TEST_F(domains, row_6_another_takes_over)
 	EXPECT_EQ(0, HELD(&self->use));
 }
 
+/*
+ * Pages replace memory of a device, which is not charged for, and are pinned; their
+ * process exits; and the domain leaves, so that they would be charged for.
+ */
+TEST_F(domains, row_19_its_process_is_gone)
+{
+	int status;
+	char *mem;
+	pid_t pid;
+
+	ASSERT_EQ(0, join(self, 0));
+	ASSERT_EQ(0, join_mdev(self, 0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		mem = area(self->use.t.device[0], TYPE1_TEST_AREA_EAGER,
+			   PROT_READ | PROT_WRITE);
+		if (!mem || dma_map(CONTAINER, mem, ELSEWHERE, AREA * PAGE, T1_RW))
+			_exit(1);
+		if (mmap(mem, AREA * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != mem)
+			_exit(2);
+		_exit(pin(self->use.t.device[0], ELSEWHERE, 4, BOTH) != 4);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(4, HELD(&self->use));
+	leave(self, 0);
+	EXPECT_EQ(4, unpin(self->use.t.device[0], ELSEWHERE, 4));
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(AREA * PAGE, dma_unmap_all(CONTAINER));
+}
+
 /* The device's driver copies from a page, in another thread. */
 struct use {
 	int device;
