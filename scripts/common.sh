@@ -202,13 +202,22 @@ quietly()
 }
 
 # use_ccache: compilers take from the cache what they made of the same before, if it was by
-# the same name. Where ccache is not installed they work as ever.
+# the same name. Where ccache is not installed, or may not write there, they work as ever.
+# ccache looks at the headers that were read then, and knows nothing of one that would be read
+# in place of another since: so which there are in $top is part of what it asks for.
 use_ccache()
 {
-	[ -d /usr/lib/ccache ] || return 0
+	mkdir -p "$cache/ccache" 2>/dev/null || true
+	if [ ! -d /usr/lib/ccache ] || [ ! -w "$cache/ccache" ]; then
+		return 0
+	fi
+	headers=$(cd "${top:?}" && find include drivers samples tools -name '*.h' | sort)
+	names=$cache/ccache/headers-$(echo "$headers" | cksum | cut -d ' ' -f 1)
+	echo "$headers" >"$names.$$"
+	mv "$names.$$" "$names"
 	# Which language messages are in, DKMS asks here and there.
 	export CCACHE_DIR="$cache/ccache" CCACHE_MAXSIZE=1G CCACHE_COMPILERCHECK=content \
-		CCACHE_SLOPPINESS=locale PATH="/usr/lib/ccache:$PATH"
+		CCACHE_EXTRAFILES="$names" CCACHE_SLOPPINESS=locale PATH="/usr/lib/ccache:$PATH"
 }
 
 # lock DIR: make it if need be, and keep others that lock it waiting until this
