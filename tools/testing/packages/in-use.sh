@@ -15,7 +15,7 @@ compile_for_machine()
 {
 	local version
 
-	# The machine reads it, too; there is no other cache than the one it has.
+	# The machine has the same file, and the same cache.
 	printf '%s\n' 'cache_dir = /var/cache/ccache' 'max_size = 500M' 'compiler_check = content' \
 		'sloppiness = locale' >/etc/ccache.conf
 	export DEBIAN_KERNEL_USE_CCACHE=1 PATH="/usr/lib/ccache:$PATH"
