@@ -34,42 +34,6 @@
 /* So much of a user's bitmap is made writable at once. */
 #define FAULT_BYTES	SZ_256K
 
-static unsigned long *bits_alloc(struct t1_map *m)
-{
-	if (t1_map_npages(m) > T1_DIRTY_MAX_PAGES)
-		return ERR_PTR(-EINVAL);
-	return kvzalloc(T1_DIRTY_BYTES(t1_map_npages(m)), GFP_KERNEL_ACCOUNT) ?:
-		ERR_PTR(-ENOMEM);
-}
-
-/**
- * t1_dirty_new_map - a mapping is made
- * @c: the container
- * @m: the mapping, which nobody uses yet
- *
- * Context: process context, domains_lock is held. Sleeps.
- * Return: 0; -ENOMEM; -EINVAL: too large for dirty pages to be tracked.
- */
-int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
-{
-	unsigned long *bits;
-
-	if (!c->tracking)
-		return 0;
-	bits = bits_alloc(m);
-	if (IS_ERR(bits))
-		return PTR_ERR(bits);
-	/* It goes with the mapping. */
-	if (t1_map_want_extra(m)) {
-		kvfree(bits);
-		return -ENOMEM;
-	}
-	t1_map_lock(m);
-	t1_map_set_dirty(m, bits);
-	t1_map_unlock(m);
-	return 0;
-}
-
 /* Have the first pages of a mapping dirty. */
 static void mark_first(struct t1_map *m, unsigned long npages)
 {
@@ -103,14 +67,18 @@ static void mark_pinned(struct t1_map *m, unsigned long page, unsigned long npag
 	}
 }
 
+/* Have a bit for each page of a mapping. */
 static int track(struct t1_map *m)
 {
-	unsigned long *bits = bits_alloc(m);
+	unsigned long *bits;
 
-	if (IS_ERR(bits))
-		return PTR_ERR(bits);
-	if (t1_map_want_extra(m)) {
-		kvfree(bits);
+	if (t1_map_npages(m) > T1_DIRTY_MAX_PAGES)
+		return -EINVAL;
+	if (t1_map_want_extra(m))
+		return -ENOMEM;
+	bits = kvzalloc(T1_DIRTY_BYTES(t1_map_npages(m)), GFP_KERNEL_ACCOUNT);
+	if (!bits) {
+		t1_map_drop_extra(m);
 		return -ENOMEM;
 	}
 	t1_map_lock(m);
@@ -119,6 +87,19 @@ static int track(struct t1_map *m)
 	/* Calls that pin or unpin from here on mark that. */
 	mark_pinned(m, 0, t1_map_npages(m));
 	return 0;
+}
+
+/**
+ * t1_dirty_new_map - a mapping is made
+ * @c: the container
+ * @m: the mapping, which nobody uses yet
+ *
+ * Context: process context, domains_lock is held. Sleeps.
+ * Return: 0; -ENOMEM; -EINVAL: too large for dirty pages to be tracked.
+ */
+int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
+{
+	return c->tracking ? track(m) : 0;
 }
 
 static void track_no_more(struct t1_map *m)
@@ -381,19 +362,6 @@ static int make_writable(unsigned long iova, unsigned long last, unsigned long b
 	return 0;
 }
 
-/* And those of all mappings of a range. */
-static int make_all_writable(struct t1_container *c, unsigned long last,
-			     const struct vfio_iommu_type1_dirty_bitmap_get *range)
-{
-	struct t1_map *m;
-	int ret = 0;
-
-	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
-	     m = t1_map_next(m))
-		ret = make_writable(m->iova, m->last, range->iova, &range->bitmap);
-	return ret;
-}
-
 /**
  * t1_dirty_try - can the bits of a range be told, as far as can be known?
  * @c: the container
@@ -403,8 +371,8 @@ static int make_all_writable(struct t1_container *c, unsigned long last,
  *
  * The mappings may be others by the time that they are told.
  *
- * Context: process context, without maps_lock. Sleeps: the memory of the bitmap
- * may be long in coming.
+ * Context: process context, without maps_lock, which pins may wait for. Sleeps: the
+ * memory of the bitmap may be long in coming.
  * Return: 0; -EFAULT; -EINTR: the task was killed.
  */
 int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
@@ -455,14 +423,15 @@ int t1_dirty_get(struct t1_container *c,
 		return ret;
 	if (down_read_killable(&c->domains_lock))
 		return -EINTR;
-	mutex_lock(&c->maps_lock);
 	rest = t1_pgsize(c) - 1;
 	ret = -EINVAL;
 	if (!c->tracking || range->bitmap.pgsize != t1_pgsize(c) ||
-	    range->iova & rest || range->size & rest ||
-	    t1_maps_split(c, range->iova, last))
+	    range->iova & rest || range->size & rest)
 		goto unlock;
-	ret = make_all_writable(c, last, range);
+	ret = t1_dirty_try(c, range->iova, last, &range->bitmap);
+	mutex_lock(&c->maps_lock);
+	if (t1_maps_split(c, range->iova, last))
+		ret = -EINVAL;
 	for (m = t1_map_first(c, range->iova); m && m->iova <= last && !ret;
 	     m = t1_map_next(m)) {
 		/* Those of one that is going stay: the call that unmaps it reads them. */
@@ -474,8 +443,8 @@ int t1_dirty_get(struct t1_container *c,
 		     told = t1_map_next(told))
 			mark_first(told, t1_map_npages(told));
 	}
-unlock:
 	mutex_unlock(&c->maps_lock);
+unlock:
 	up_read(&c->domains_lock);
 	return ret;
 }
