@@ -15,7 +15,6 @@
 #include <linux/vfio.h>
 
 #include <vfio-compat/iommu.h>
-#include <vfio-compat/iommu_driver.h>
 
 #include "type1/type1.h"
 
@@ -212,61 +211,20 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	}
 }
 
-static int type1_attach_group(void *data, struct iommu_group *group,
-			      enum vfio_group_type type)
-{
-	return t1_attach(data, group, type == VFIO_EMULATED_IOMMU);
-}
-
-static void type1_detach_group(void *data, struct iommu_group *group)
-{
-	t1_detach(data, group);
-}
-
-static void type1_unpin_pages(void *data, dma_addr_t iova, int npage)
-{
-	if (npage > 0)
-		t1_unpin_pages(data, iova, npage);
-}
-
-static void type1_register_device(void *data, struct vfio_device *vdev)
-{
-	t1_add_device(data, vdev);
-}
-
-static void type1_unregister_device(void *data, struct vfio_device *vdev)
-{
-	t1_remove_device(data, vdev);
-}
-
-static int type1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t count,
-			bool write)
-{
-	return t1_dma_rw(data, iova, buf, count, write);
-}
-
-static struct iommu_domain *type1_group_iommu_domain(void *data,
-						     struct iommu_group *group)
-{
-	if (!data || !group)
-		return ERR_PTR(-EINVAL);
-	return t1_group_domain(data, group);
-}
-
 static const struct vfio_iommu_driver_ops type1_ops = {
 	.name = "vfio-iommu-type1-mdev",
 	.owner = THIS_MODULE,
 	.open = type1_open,
 	.release = type1_release,
 	.ioctl = type1_ioctl,
-	.attach_group = type1_attach_group,
-	.detach_group = type1_detach_group,
+	.attach_group = t1_attach,
+	.detach_group = t1_detach,
 	.pin_pages = t1_pin_pages,
-	.unpin_pages = type1_unpin_pages,
-	.register_device = type1_register_device,
-	.unregister_device = type1_unregister_device,
-	.dma_rw = type1_dma_rw,
-	.group_iommu_domain = type1_group_iommu_domain,
+	.unpin_pages = t1_unpin_pages,
+	.register_device = t1_add_device,
+	.unregister_device = t1_remove_device,
+	.dma_rw = t1_dma_rw,
+	.group_iommu_domain = t1_group_domain,
 };
 
 static int __init type1_init(void)

@@ -48,9 +48,9 @@ static void mark_written(struct t1_map *m, unsigned long offset, size_t len)
 
 /**
  * t1_dma_rw - copy from or to what is mapped
- * @c: the container
+ * @data: the container
  * @iova: where
- * @data: kernel memory
+ * @buf: kernel memory
  * @len: bytes
  * @write: to what is mapped
  *
@@ -60,9 +60,9 @@ static void mark_written(struct t1_map *m, unsigned long offset, size_t len)
  * it, or its owner is gone; -EFAULT: it cannot be accessed, or not by this
  * task; -EBUSY: mappings have no address.
  */
-int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
-	      size_t len, bool write)
+int t1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t len, bool write)
 {
+	struct t1_container *c = data;
 	unsigned long offset;
 	struct t1_map *m;
 	size_t n;
@@ -72,7 +72,7 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 		return -EBUSY;
 	if (len && iova + len - 1 < iova)
 		return -EINVAL;
-	for (; len && !ret; len -= n, iova += n, data += n) {
+	for (; len && !ret; len -= n, iova += n, buf += n) {
 		m = t1_map_enter(c, iova);
 		if (!m)
 			return t1_not_entered(c);
@@ -81,7 +81,7 @@ int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
 		if (unlikely(!t1_map_allows(m, write ? IOMMU_WRITE : IOMMU_READ)))
 			ret = -EPERM;
 		else
-			ret = rw_in_map(m, m->vaddr + offset, data, n, write);
+			ret = rw_in_map(m, m->vaddr + offset, buf, n, write);
 		/* A part may have been written, of what could not be copied. */
 		if (write && ret != -EPERM) {
 			smp_mb(); /* pairs with that of t1_dirty_start() */

@@ -218,9 +218,9 @@ static void count_groups(struct t1_container *c, int more)
 
 /**
  * t1_attach - a group joins
- * @c: the container
+ * @data: the container
  * @group: the group
- * @emulated: it is one of mediated devices
+ * @type: VFIO_EMULATED_IOMMU: it is one of mediated devices
  *
  * Context: process context. Sleeps.
  * Return: 0, or an errno and everything is as before: -EBUSY: mappings have no
@@ -230,8 +230,10 @@ static void count_groups(struct t1_container *c, int more)
  * what is mapped cannot be pinned; -ESRCH: its owner is gone; -EINTR: the task was
  * killed; what else t1_gup_pages() or the IOMMU driver says.
  */
-int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated)
+int t1_attach(void *data, struct iommu_group *group, enum vfio_group_type type)
 {
+	bool emulated = type == VFIO_EMULATED_IOMMU;
+	struct t1_container *c = data;
 	struct t1_group *g;
 	int ret = 0;
 
@@ -306,14 +308,15 @@ static void detach_backed(struct t1_container *c, struct t1_group *g)
 
 /**
  * t1_detach - a group leaves
- * @c: the container
+ * @data: the container
  * @group: the group
  *
  * Context: process context, no device of the group is open. Sleeps. What can
  * fail for lack of memory leaves fewer IOVAs usable than there are.
  */
-void t1_detach(struct t1_container *c, struct iommu_group *group)
+void t1_detach(void *data, struct iommu_group *group)
 {
+	struct t1_container *c = data;
 	struct t1_group *g;
 
 	down_write(&c->domains_lock);
@@ -343,18 +346,20 @@ void t1_detach(struct t1_container *c, struct iommu_group *group)
 
 /**
  * t1_group_domain - the IOMMU domain of a group
- * @c: the container
+ * @data: the container
  * @group: the group
  *
  * Context: process context. Sleeps.
- * Return: the domain, or an ERR_PTR: -ENODEV: it has none.
+ * Return: the domain, or an ERR_PTR: -ENODEV: it has none; -EINVAL: there is no such.
  */
-struct iommu_domain *t1_group_domain(struct t1_container *c,
-				     struct iommu_group *group)
+struct iommu_domain *t1_group_domain(void *data, struct iommu_group *group)
 {
 	struct iommu_domain *domain = ERR_PTR(-ENODEV);
+	struct t1_container *c = data;
 	struct t1_group *g;
 
+	if (!c || !group)
+		return ERR_PTR(-EINVAL);
 	down_read(&c->domains_lock);
 	g = t1_group_find(c, group);
 	if (g && g->domain)

@@ -11,13 +11,15 @@
 
 /**
  * t1_add_device - a device whose driver is to be told of unmaps is open
- * @c: the container
+ * @data: the container
  * @vdev: the device
  *
  * Context: process context. Sleeps while an unmap is told.
  */
-void t1_add_device(struct t1_container *c, struct vfio_device *vdev)
+void t1_add_device(void *data, struct vfio_device *vdev)
 {
+	struct t1_container *c = data;
+
 	if (!vdev->ops->dma_unmap)
 		return;
 	down_write(&c->devices_lock);
@@ -29,13 +31,15 @@ void t1_add_device(struct t1_container *c, struct vfio_device *vdev)
 
 /**
  * t1_remove_device - a device is about to be closed
- * @c: the container
+ * @data: the container
  * @vdev: the device; its driver is told nothing after this
  *
  * Context: process context. Sleeps while an unmap is told.
  */
-void t1_remove_device(struct t1_container *c, struct vfio_device *vdev)
+void t1_remove_device(void *data, struct vfio_device *vdev)
 {
+	struct t1_container *c = data;
+
 	if (!vdev->ops->dma_unmap)
 		return;
 	down_write(&c->devices_lock);

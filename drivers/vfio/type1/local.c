@@ -24,7 +24,8 @@
  * That is the straight way, of one page, as most calls are. pin_rest() is the general
  * one, of any number: it makes a stretch where there is none, and is in flight in the
  * mapping for that, gets and records whole holes, and gets memory for a stretch to
- * grow. The straight way goes over to it where anything is special.
+ * grow. The straight way goes over to it where anything is special. While pins are traced
+ * all go the general way, which is the one that traces.
  *
  * Whether to charge for a page is decided under the stretch's lock as it is recorded or
  * dropped, as the first IOMMU domain may come or the last may go meanwhile. While one
@@ -413,14 +414,10 @@ static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
 }
 
 /* The mapping was about to be unmapped. */
-static noinline int pin_one_late(struct t1_container *c, unsigned long iova,
-				 struct page **page)
+static noinline int pin_one_late(struct t1_container *c, struct page **page)
 {
-	int ret = t1_not_entered(c);
-
 	*page = NULL;
-	trace_pin_pages(c->id, iova & PAGE_MASK, 1, 0, ret);
-	return ret;
+	return t1_not_entered(c);
 }
 
 /* The general way for one page in a stretch that the caller is busy in, up to here. */
@@ -451,7 +448,7 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 
 	t1_search_end();
 	if (unlikely(!entered))
-		return pin_one_late(c, iova, page);
+		return pin_one_late(c, page);
 	/* Where that is wrong a page more is got, and given back. */
 	if (unlikely(data_race(t1_stretch_may_hold(s, slot))))
 		raised = pin_one_again(m, s, t1_map_index(m, iova), page);
@@ -478,7 +475,6 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	if (unlikely(atomic_read(&c->barred)))
 		t1_group_pinned(c, group, recorded);
 	t1_leave(c, &s->busy);
-	trace_pin_pages(c->id, iova & PAGE_MASK, 1, recorded, 0);
 	return 1;
 rest:
 	return pin_one_rest(c, group, iova, m, s, page);
@@ -512,7 +508,7 @@ pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	    !t1_word_raise(word, page))
 		return pin_one(c, group, iova, m, s, page);
 	t1_search_end();
-	if (unlikely(barred || trace_pin_pages_enabled()))
+	if (unlikely(barred))
 		return pin_raised(c, group, iova, 1);
 	return 1;
 rest:
@@ -619,7 +615,7 @@ int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 	struct t1_container *c = data;
 
 	/* All that follow are called alike, so that nothing has to be moved. */
-	if (unlikely(npages != 1))
+	if (unlikely(npages != 1 || trace_pin_pages_enabled()))
 		return pin_several(c, group, iova, npages, prot, pages);
 	if (unlikely(atomic_read(&c->barred)))
 		return pin_barred(c, group, iova, npages, prot, pages);
@@ -755,10 +751,9 @@ static __always_inline void unpin_one(struct t1_container *c, unsigned long iova
 	unpin_found(c, m, s, iova);
 }
 
-static noinline void unpin_several(struct t1_container *c, unsigned long iova,
-				   unsigned long npages)
+static noinline void unpin_several(struct t1_container *c, unsigned long iova, int n)
 {
-	unsigned long done = 0;
+	unsigned long npages = max(n, 0), done = 0;
 
 	/* What would be past the end of the address space is not pinned. */
 	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
@@ -768,8 +763,7 @@ static noinline void unpin_several(struct t1_container *c, unsigned long iova,
 	}
 }
 
-static noinline void unpin_traced(struct t1_container *c, unsigned long iova,
-				  unsigned long npages)
+static noinline void unpin_traced(struct t1_container *c, unsigned long iova, int npages)
 {
 	trace_unpin_pages(c->id, iova, npages);
 	unpin_several(c, iova, npages);
@@ -777,22 +771,21 @@ static noinline void unpin_traced(struct t1_container *c, unsigned long iova,
 
 /**
  * t1_unpin_pages - undo a pin of each
- * @c: the container
+ * @data: the container
  * @iova: of the first; what it has below a page is ignored
  * @npages: how many; those that are not pinned are passed over
  *
  * Context: process context of any task. Sleeps. Needs no memory.
  */
-void t1_unpin_pages(struct t1_container *c, unsigned long iova,
-		    unsigned long npages)
+void t1_unpin_pages(void *data, dma_addr_t iova, int npages)
 {
 	iova &= PAGE_MASK;
 	if (unlikely(trace_unpin_pages_enabled()))
-		unpin_traced(c, iova, npages);
+		unpin_traced(data, iova, npages);
 	else if (likely(npages == 1))
-		unpin_one(c, iova);
+		unpin_one(data, iova);
 	else
-		unpin_several(c, iova, npages);
+		unpin_several(data, iova, npages);
 }
 
 #if IS_ENABLED(CONFIG_VFIO_MDEV_KUNIT_TEST)

@@ -72,6 +72,7 @@
 #include <linux/wait_bit.h>
 
 #include <vfio-compat/answers.h>
+#include <vfio-compat/iommu_driver.h>
 
 #include "record.h"
 
@@ -564,16 +565,14 @@ void t1_group_driver(struct iommu_group *group, char name[T1_DRIVER_LEN]);
 /* local.c */
 int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 		 int npages, int prot, struct page **pages);
-void t1_unpin_pages(struct t1_container *c, unsigned long iova,
-		    unsigned long npages);
+void t1_unpin_pages(void *data, dma_addr_t iova, int npages);
 
 /* access.c */
-int t1_dma_rw(struct t1_container *c, unsigned long iova, void *data,
-	      size_t len, bool write);
+int t1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t len, bool write);
 
 /* devices.c */
-void t1_add_device(struct t1_container *c, struct vfio_device *vdev);
-void t1_remove_device(struct t1_container *c, struct vfio_device *vdev);
+void t1_add_device(void *data, struct vfio_device *vdev);
+void t1_remove_device(void *data, struct vfio_device *vdev);
 void t1_tell_unmap(struct t1_container *c, struct t1_map *m);
 
 /* domain.c */
@@ -593,10 +592,9 @@ static inline unsigned long t1_domain_pgsize(const struct t1_domain *d)
 }
 
 /* attach.c */
-int t1_attach(struct t1_container *c, struct iommu_group *group, bool emulated);
-void t1_detach(struct t1_container *c, struct iommu_group *group);
-struct iommu_domain *t1_group_domain(struct t1_container *c,
-				     struct iommu_group *group);
+int t1_attach(void *data, struct iommu_group *group, enum vfio_group_type type);
+void t1_detach(void *data, struct iommu_group *group);
+struct iommu_domain *t1_group_domain(void *data, struct iommu_group *group);
 
 /* ranges.c */
 struct t1_ranges {
