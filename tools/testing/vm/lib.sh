@@ -110,7 +110,7 @@ intree_kernels()
 
 	for series in "$oldest" "$newest" "$latest"; do
 		case $series in
-		"$latest")	kinds=iommufd ;;
+		"$latest")	kinds="iommufd kcsan" ;;
 		"$newest")	kinds="debug iommufd builtin rt kcsan" ;;
 		*)		kinds="debug builtin" ;;
 		esac
