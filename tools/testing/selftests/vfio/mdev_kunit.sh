@@ -43,9 +43,9 @@ cat /dev/null "${results[@]}" | awk -v suites="${suites[*]}" '
 	}
 	/# Subtest: / {
 		suite = $NF
-		ran[suite] = 1
 	}
 	/^ +(not )?ok [0-9]+/ {
+		ran[suite] = 1
 		ok = $1 == "ok"
 		sub(/^.*ok [0-9]+ (- )?/, "")
 		result(ok, suite ": " $0)
