@@ -157,8 +157,14 @@ static int mdev_instance_remove(struct mdev_instance *inst,
 		mdev_state_reopen(inst, MDEV_REMOVING);
 		return -ENODEV;
 	}
-	/* Only a caller that holds it for writing can take the device over. */
-	mdev_state_set(inst, MDEV_DEAD);
+	/*
+	 * Only a caller that holds it for writing can take the device over. One may have,
+	 * and be done with it: nothing of a device that removes itself waits for that.
+	 */
+	if (mdev_state_try(inst, MDEV_REMOVING, MDEV_DEAD) != MDEV_REMOVING) {
+		up_read(&parent->unreg_sem);
+		return -ENODEV;
+	}
 	if (attr)
 		device_remove_file_self(&inst->mdev.dev, attr);
 	mdev_instance_teardown(inst);

@@ -597,6 +597,35 @@ TEST_F(seen, its_parent_goes_while_it_goes)
 }
 
 /*
+ * It has found that it is to go, and waits for its lock, which somebody has; its parent
+ * takes it away meanwhile, and is done before it looks again.
+ */
+TEST_F(seen, its_parent_is_faster)
+{
+	unsigned int i, removed = vendor_calls(STRUCTURED, "remove");
+	pid_t holder, parent;
+
+	ASSERT_EQ(0, module_load(BUS_DRIVER, NULL));
+	for (i = 0; i < 12; i++) {
+		ASSERT_EQ(0, set_remove_on_close(self->uuid, "1"));
+		ASSERT_EQ(0, mdev_open(self->uuid, &self->user));
+		holder = async_write("/sys/module/" BUS_DRIVER "/parameters/hold",
+				     self->uuid);
+		sleep_ms(20 + i % 4);
+		mdev_close(&self->user);
+		sleep_ms(10 + i);
+		parent = async_write("/sys/kernel/debug/" STRUCTURED "/unregister", "0");
+		EXPECT_EQ(0, async_result(holder, SOON));
+		EXPECT_EQ(0, async_result(parent, SOON));
+		EXPECT_FALSE(mdev_exists(self->uuid));
+		EXPECT_EQ(++removed, vendor_calls(STRUCTURED, "remove"));
+		ASSERT_EQ(0, parent_register(STRUCTURED, 0));
+		ASSERT_EQ(0, mdev_create(STRUCTURED, 0, "few", self->uuid));
+	}
+	ASSERT_EQ(0, module_unload(BUS_DRIVER));
+}
+
+/*
  * The admin is about to remove it, and stopped: it is to look again in ten seconds.
  * Its parent does not wait for that.
  */

@@ -29,6 +29,26 @@ static int bound;
 module_param(bound, int, 0444);
 MODULE_PARM_DESC(bound, "devices bound");
 
+/* Has a device's lock for a while, as somebody who reads a file of its may. */
+static int mdev_test_bus_hold(const char *name, const struct kernel_param *kp)
+{
+	struct device *dev = bus_find_device_by_name(&mdev_bus_type, NULL, name);
+
+	if (!dev)
+		return -ENODEV;
+	device_lock(dev);
+	msleep(60);
+	device_unlock(dev);
+	put_device(dev);
+	return 0;
+}
+
+static const struct kernel_param_ops mdev_test_bus_hold_ops = {
+	.set = mdev_test_bus_hold,
+};
+module_param_cb(hold, &mdev_test_bus_hold_ops, NULL, 0200);
+MODULE_PARM_DESC(hold, "a device whose lock is held for 60 milliseconds");
+
 static int mdev_test_bus_probe(struct device *dev)
 {
 	uint slept;
