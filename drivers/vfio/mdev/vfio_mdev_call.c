@@ -10,6 +10,11 @@
  * sections, and then for the calls of their own device. So either a call sees the
  * new state and does not begin, or it is waited for.
  *
+ * Ending: decrement the count, a full barrier; look into the queue. Waiting: enter the
+ * queue; full barrier (of set_current_state()); read the count, sleep unless it is 0.
+ * Store buffering: at least one side sees the other. Nothing of the device is touched
+ * behind the decrement.
+ *
  * The state is set with a release when a device is opened and read with an acquire
  * here, with no lock in common: a call that finds the device open sees that the VFIO
  * core counts it as open, too. mdev_set_busdata() and mdev_get_busdata() do the same
@@ -19,6 +24,7 @@
  * whose memory it touches, and other users' devices must not wait for that.
  */
 #include <linux/srcu.h>
+#include <linux/wait_bit.h>
 
 #include "vfio_mdev.h"
 
@@ -130,12 +136,9 @@ bool vfio_mdev_begin(struct vfio_mdev *vmdev, enum vfio_mdev_need need)
  */
 void vfio_mdev_end(struct vfio_mdev *vmdev)
 {
-	/* A caller that waits may free the device, but not before the section ends */
-	int idx = srcu_read_lock(&vfio_mdev_srcu);
-
+	/* Who waits may free the device then: only the count's address says whom to wake. */
 	if (atomic_dec_and_test(&vmdev->calls))
-		wake_up_all(&vmdev->wait);
-	srcu_read_unlock(&vfio_mdev_srcu, idx);
+		wake_up_var(&vmdev->calls);
 }
 
 /**
@@ -147,9 +150,5 @@ void vfio_mdev_end(struct vfio_mdev *vmdev)
 void vfio_mdev_wait_calls(struct vfio_mdev *vmdev)
 {
 	synchronize_srcu_expedited(&vfio_mdev_srcu);
-	if (!atomic_read(&vmdev->calls))
-		return;
-	wait_event(vmdev->wait, !atomic_read(&vmdev->calls));
-	/* Past the end of the last call */
-	synchronize_srcu_expedited(&vfio_mdev_srcu);
+	wait_var_event(&vmdev->calls, !atomic_read_acquire(&vmdev->calls));
 }
