@@ -149,11 +149,16 @@ int mdev_bus_add_classic(struct device_driver *drv)
 	return driver_register(drv);
 }
 
+static int mdev_is_named(struct device_driver *drv, void *name)
+{
+	return !strcmp(drv->name, name);
+}
+
 /**
  * mdev_bus_has_driver - is a driver on the bus?
  * @name: its name
  */
 bool mdev_bus_has_driver(const char *name)
 {
-	return driver_find(name, &mdev_bus_type);
+	return bus_for_each_drv(&mdev_bus_type, NULL, (void *)name, mdev_is_named);
 }

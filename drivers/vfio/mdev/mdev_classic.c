@@ -266,8 +266,11 @@ static void mdev_load_bus_driver(void)
 	if (mdev_bus_has_driver("vfio_mdev"))
 		return;
 
-	/* modprobe waits for asynchronous probes: do not wait for it in one. */
-	if (current_is_async())
+	/*
+	 * modprobe waits for asynchronous probes: do not wait for it in one. PCI hands
+	 * its to another worker.
+	 */
+	if (current_is_async() || current->flags & PF_WQ_WORKER)
 		ret = request_module_nowait("vfio_mdev");
 	else
 		ret = request_module("vfio_mdev");
