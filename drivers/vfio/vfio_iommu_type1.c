@@ -5,13 +5,22 @@
  * A user's container becomes one of ours with VFIO_SET_IOMMU. Here an ioctl is
  * copied in and checked as to its form, and handed on; the parts are named in
  * type1/type1.h, and so are the locks. The core calls with a reference to this
- * module, and makes sure that a container stays while it is called into; that
- * a device is open while its driver pins; and that no device of a group is
- * open when the group leaves.
+ * module, and makes sure that a container stays while its groups and devices call
+ * into it; that a device is open while its driver pins; and that no device of a group
+ * is open when the group leaves.
+ *
+ * An ioctl it makes without a lock: it reads which container it is for, and calls,
+ * while the last group may leave in another thread, and the container be released. So
+ * ioctls are counted (struct t1_container). To release waits for those that have begun,
+ * and has others refused. One that has read and not begun runs, or was preempted, in the
+ * kernel all the time: the memory is freed when no task does so any more, and
+ * this module waits for that before it goes.
  */
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/wait_bit.h>
 #include <linux/vfio.h>
 
 #include <vfio-compat/iommu.h>
@@ -61,10 +70,21 @@ static void *type1_open(unsigned long arg)
 	return c;
 }
 
+/* What ioctls are counted from once the container is being released */
+#define IOCTLS_GONE	(INT_MIN / 2)
+
+static void free_container(struct rcu_head *rcu)
+{
+	kfree(container_of(rcu, struct t1_container, rcu));
+}
+
 static void type1_release(void *data)
 {
 	struct t1_container *c = data;
 
+	/* See wait_for_none() for the order. */
+	atomic_add(IOCTLS_GONE, &c->ioctls);
+	wait_var_event(&c->ioctls, atomic_read_acquire(&c->ioctls) == IOCTLS_GONE);
 	t1_debugfs_remove(c);
 	/* What was mapped after the last group had gone. */
 	down_write(&c->domains_lock);
@@ -72,7 +92,7 @@ static void type1_release(void *data)
 	up_write(&c->domains_lock);
 	t1_owner_put(c->owner);
 	kfree(c->ranges);
-	kfree(c);
+	call_rcu_tasks(&c->rcu, free_container);
 }
 
 static long map_dma(struct t1_container *c,
@@ -191,24 +211,36 @@ static long dirty_pages(struct t1_container *c, void __user *arg)
 	}
 }
 
-static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
+static __always_inline long do_ioctl(struct t1_container *c, unsigned int cmd,
+				     void __user *arg)
 {
-	struct t1_container *c = data;
-
 	switch (cmd) {
-	case VFIO_CHECK_EXTENSION:
-		return t1_check_extension(c, arg);
 	case VFIO_IOMMU_GET_INFO:
-		return t1_get_info(c, (void __user *)arg);
+		return t1_get_info(c, arg);
 	case VFIO_IOMMU_MAP_DMA:
-		return map_dma(c, (void __user *)arg);
+		return map_dma(c, arg);
 	case VFIO_IOMMU_UNMAP_DMA:
-		return unmap_dma(c, (void __user *)arg);
+		return unmap_dma(c, arg);
 	case VFIO_IOMMU_DIRTY_PAGES:
-		return dirty_pages(c, (void __user *)arg);
+		return dirty_pages(c, arg);
 	default:
 		return -ENOTTY;
 	}
+}
+
+static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
+{
+	struct t1_container *c = data;
+	long ret = -EINVAL;
+
+	/* The core has a lock for this one, and may have no container yet. */
+	if (cmd == VFIO_CHECK_EXTENSION)
+		return t1_check_extension(c, arg);
+	if (likely(atomic_inc_return(&c->ioctls) > 0))
+		ret = do_ioctl(c, cmd, (void __user *)arg);
+	if (unlikely(atomic_dec_return(&c->ioctls) == IOCTLS_GONE))
+		wake_up_var(&c->ioctls);
+	return ret;
 }
 
 static const struct vfio_iommu_driver_ops type1_ops = {
@@ -245,8 +277,10 @@ static void __exit type1_exit(void)
 {
 	vfio_unregister_iommu_driver(&type1_ops);
 	t1_debugfs_exit();
-	/* Full stretches are freed by a function of ours. */
+	/* Full stretches are freed by a function of ours, and containers. */
 	rcu_barrier();
+	if (IS_ENABLED(CONFIG_TASKS_RCU))
+		rcu_barrier_tasks();
 }
 module_exit(type1_exit);
 

@@ -118,6 +118,8 @@ extern unsigned int t1_dma_entry_limit;
  * @warned: that a driver left pages pinned
  * @id: its name in debugfs
  * @debugfs: its folder, once there was a mapping
+ * @ioctls: that have begun, from far below 0 on once it is being released
+ * @rcu: when it is freed: some may be about to begin
  */
 struct t1_container {
 	struct rw_semaphore domains_lock;
@@ -151,6 +153,8 @@ struct t1_container {
 	bool warned;
 	unsigned int id;
 	struct dentry *debugfs;
+	atomic_t ioctls;
+	struct rcu_head rcu;
 };
 
 /**

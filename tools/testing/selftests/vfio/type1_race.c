@@ -307,6 +307,48 @@ static long look(struct worker *worker)
 	return ret ? ret : info.has_avail ? 0 : -EIO;
 }
 
+/* A container that is nobody's has no mappings, and answers EINVAL. */
+static long take_and_leave(struct worker *worker)
+{
+	struct type1 *t = &worker->use->t;
+	long ret = type1_join_group(t, 0);
+
+	t->has_driver = false;
+	if (!ret)
+		ret = type1_set_driver(t);
+	sched_yield();
+	type1_leave(t, 0);
+	return ret;
+}
+
+static long map_if_any(struct worker *worker)
+{
+	const __u64 page = pick(worker, T1_PAGES);
+	long ret = dma_map(worker->use->t.container, worker->use->mem + page * PAGE,
+			   T1_IOVA + page * PAGE, PAGE, T1_RW);
+
+	return ret == -EEXIST || ret == -EINVAL ? 0 : ret;
+}
+
+static long unmap_if_any(struct worker *worker)
+{
+	long ret = dma_unmap_all(worker->use->t.container);
+
+	sched_yield();
+	return ret == -EINVAL || ret > 0 ? 0 : ret;
+}
+
+static long track_if_any(struct worker *worker)
+{
+	const int fd = worker->use->t.container;
+	long ret = dirty_start(fd);
+
+	if (!ret)
+		ret = dirty_stop(fd);
+	sched_yield();
+	return ret == -EINVAL ? 0 : ret;
+}
+
 #define TOGETHER(use, ...) ({						\
 	long (*const __round[])(struct worker *worker) = { __VA_ARGS__ };\
 	work_together(use, ARRAY_LEN(__round), __round);		\
@@ -401,6 +443,22 @@ TEST_F(type1, devices_come_and_go)
 	EXPECT_EQ(0, TOGETHER(&self->use, come_and_go, come_and_go, map_any,
 			      pin_any));
 	dma_unmap_all(self->use.t.container);
+	EXPECT_EQ(0, HELD(&self->use));
+	EXPECT_EQ(0, LOCKED(&self->use));
+}
+
+/* The container is the user's again and again, and nobody's meanwhile. */
+TEST_F(type1, container_of_nobody)
+{
+	struct type1 *t = &self->use.t;
+
+	if (type1_is_stock())
+		SKIP(return, "the kernel's is used when it is freed");
+	type1_leave(t, 1);
+	type1_leave(t, 0);
+	t->has_driver = false;
+	EXPECT_EQ(0, TOGETHER(&self->use, take_and_leave, map_if_any, map_if_any,
+			      unmap_if_any, track_if_any));
 	EXPECT_EQ(0, HELD(&self->use));
 	EXPECT_EQ(0, LOCKED(&self->use));
 }
