@@ -72,8 +72,48 @@ static void local_test_unpin_late(struct kunit *test)
 	kfree(s);
 }
 
+/*
+ * The same in a small mapping, whose words stay when nothing is pinned any more: they go
+ * with the record, and the form may not be known to the call yet.
+ */
+static void local_test_unpin_late_small(struct kunit *test)
+{
+	struct local_test *t = test->priv;
+	struct t1_spare spare = { .end = 2 };
+	struct page *pages[2] = { ZERO_PAGE(0), ZERO_PAGE(0) };
+	struct t1_source src = { .pages = pages, .run = 1, .nreserved = 2 };
+	struct t1_batch batch = { .all = true };
+	unsigned long n = 1, counted = 0;
+	struct t1_stretch *s;
+	struct t1_map *m;
+	void *words, *dirty;
+
+	KUNIT_ASSERT_NOT_NULL(test, t1_record_make(&t->m->local, 0));
+	s = t1_map_stretch(&t->c, 0, &m, &n);
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, t1_stretch_add(s, 0, 2, &src, &spare, &counted));
+	t1_stretch_unlock(s);
+	KUNIT_ASSERT_EQ(test, 0, t1_spare_fill(&spare));
+	t1_stretch_lock(s);
+	KUNIT_EXPECT_EQ(test, 2, t1_stretch_add(s, 0, 2, &src, &spare, &counted));
+	t1_stretch_drop_some(s, 0, 2, &batch);
+	KUNIT_EXPECT_EQ(test, 0, s->npinned);
+	KUNIT_EXPECT_EQ(test, T1_FULL, s->form);
+	/* So far have t1_map_free() and t1_record_free() come, seen from another processor. */
+	dirty = m->extra->dirty;
+	m->extra->dirty = NULL;
+	words = s->pages;
+	s->pages = NULL;
+	unpin_last(&t->c, m, s, 0);
+
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&s->busy));
+	s->pages = words;
+	m->extra->dirty = dirty;
+}
+
 static struct kunit_case local_test_cases[] = {
 	KUNIT_CASE(local_test_unpin_late),
+	KUNIT_CASE(local_test_unpin_late_small),
 	{ }
 };
 

@@ -570,9 +570,12 @@ u64 __t1_stretch_drop(struct t1_stretch *s, unsigned int slot)
 	u64 *at, word = 0;
 
 	lockdep_assert_held(&s->lock);
+	/* Nor look further: of a mapping that is gone the words may just be going. */
+	if (!s->npinned)
+		return 0;
 	switch (s->form) {
 	case T1_LONE:
-		if (s->npinned && s->slot == slot)
+		if (s->slot == slot)
 			word = word_drop(&s->word, false);
 		break;
 	case T1_FEW:
@@ -942,7 +945,9 @@ unsigned long t1_record_release(struct t1_record *record, bool dirty)
 
 /**
  * t1_record_free - free the memory of a record
- * @record: in which nothing is pinned
+ * @record: in which nothing is pinned, or what is, is lost
+ *
+ * A call may have found one of its stretches under RCU, to unpin what is not pinned.
  *
  * Context: process context, nobody who does not find it under RCU uses it. Sleeps if
  * it is large.
@@ -953,7 +958,7 @@ void t1_record_free(struct t1_record *record)
 	unsigned long place;
 
 	xa_for_each(&record->stretches, place, s) {
-		if (s->form == T1_FULL)
+		if (s->form != T1_LONE)
 			become_lone(s);
 		kfree_rcu(s, rcu);
 		cond_resched();
