@@ -7,6 +7,9 @@
  * them: how many pages were pinned for each. The VFIO core does not say for whom a
  * page is unpinned, so how many are pinned now is known of an only group alone.
  *
+ * A user may have memory of his own be long in coming that a call writes to with these
+ * locks held: who reads here waits for it, and can be killed.
+ *
  * What a reader may find gone, and what keeps it:
  *
  *	container	removing its folder waits for readers, so it is done first
@@ -41,7 +44,8 @@ static int domains_show(struct seq_file *seq, void *unused)
 	struct t1_domain *d;
 	unsigned int i;
 
-	down_read(&c->domains_lock);
+	if (down_read_killable(&c->domains_lock))
+		return -EINTR;
 	seq_printf(seq, "version %d%s, pages %#lx, dirty pages %stracked\n",
 		   c->v2 ? 2 : 1, c->nesting ? ", nesting" : "", c->pgsizes,
 		   c->tracking ? "" : "not ");
@@ -98,7 +102,8 @@ static int mappings_show(struct seq_file *seq, void *unused)
 	struct use use;
 
 	seq_puts(seq, "iova last vaddr prot state backed locked_pages record_bytes\n");
-	mutex_lock(&c->maps_lock);
+	if (mutex_lock_killable(&c->maps_lock))
+		return -EINTR;
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
 		use = use_of(m);
 		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
@@ -124,8 +129,12 @@ static int pins_show(struct seq_file *seq, void *unused)
 	unsigned long pinned;
 	struct t1_group *g;
 
-	down_read(&c->domains_lock);
-	mutex_lock(&c->maps_lock);
+	if (down_read_killable(&c->domains_lock))
+		return -EINTR;
+	if (mutex_lock_killable(&c->maps_lock)) {
+		up_read(&c->domains_lock);
+		return -EINTR;
+	}
 	pinned = t1_maps_pinned(c);
 	mutex_unlock(&c->maps_lock);
 	seq_printf(seq, "group device driver pages_pinned%s\n",
@@ -151,7 +160,8 @@ static int memory_show(struct seq_file *seq, void *unused)
 	struct t1_map *m;
 	struct use use;
 
-	mutex_lock(&c->maps_lock);
+	if (mutex_lock_killable(&c->maps_lock))
+		return -EINTR;
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
 		use = use_of(m);
 		bytes += sizeof(*m) + use.bytes;
