@@ -139,7 +139,7 @@ static void vfio_mdev_test_chains(struct kunit *test)
 	region = &vmdev->layout.regions[0];
 	cap = (void *)region->caps.buf;
 	KUNIT_EXPECT_EQ(test, cap->id, 0x7e57);
-	KUNIT_EXPECT_EQ(test, cap->next, sizeof(region->info) + sizeof(*cap));
+	KUNIT_EXPECT_EQ(test, cap->next, VFIO_COMPAT_REGION_CAPS_START + sizeof(*cap));
 	KUNIT_ASSERT_PTR_EQ(test, (void *)region->sparse, (void *)(cap + 1));
 	KUNIT_EXPECT_EQ(test, region->sparse->header.next, 0);
 	vfio_mdev_put_layout(vmdev);
