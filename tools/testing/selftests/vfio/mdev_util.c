@@ -467,7 +467,7 @@ int module_load(const char *name, const char *parameters)
 	if (!insert_alone(name, parameters ?: "") || !run(argv))
 		return 0;
 
-	if (!strcmp(name, TYPE1_TEST))
+	if (!strncmp(name, "vfio_type1_", 11))
 		return insert(name, parameters ?: "");
 	if (strncmp(name, "mdev_test", 9))
 		return -ENOENT;
