@@ -236,17 +236,6 @@ static void read_bits(struct t1_container *c, struct t1_map *m, unsigned long pa
 		mark_pinned(m, page, n);
 }
 
-/* One that is new may not be yet, and is not dirty then. */
-static bool is_tracked(struct t1_map *m)
-{
-	bool tracked;
-
-	t1_map_lock(m);
-	tracked = t1_map_dirty(m);
-	t1_map_unlock(m);
-	return tracked;
-}
-
 /* A bit for each larger page instead: dirty if any of its pages is. */
 static unsigned long coarsen(unsigned long *bits, unsigned long n,
 			     unsigned int shift)
@@ -319,7 +308,8 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	int ret = 0;
 
 	BUILD_BUG_ON(sizeof(unsigned long) != sizeof(u64));
-	if (!is_tracked(m))
+	/* One that is new may not be tracked yet, and is not dirty then. */
+	if (!(READ_ONCE(m->bars) & T1_BAR_DIRTY))
 		return 0;
 	bits = (unsigned long *)__get_free_page(GFP_KERNEL);
 	if (!bits)

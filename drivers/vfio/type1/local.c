@@ -24,8 +24,8 @@
  * That is the straight way, of one page, as most calls are. pin_rest() is the general
  * one, of any number: it makes a stretch where there is none, and is in flight in the
  * mapping for that, gets and records whole holes, and gets memory for a stretch to
- * grow. The straight way goes over to it where anything is special. While pins are traced
- * all go the general way, which is the one that traces.
+ * grow. The straight way goes over to it where anything is special. While pins, or
+ * unpins, are traced all go the general way, which is the one that traces.
  *
  * Whether to charge for a page is decided under the stretch's lock as it is recorded or
  * dropped, as the first IOMMU domain may come or the last may go meanwhile. While one
@@ -755,18 +755,13 @@ static noinline void unpin_several(struct t1_container *c, unsigned long iova, i
 {
 	unsigned long npages = max(n, 0), done = 0;
 
+	trace_unpin_pages(c->id, iova, npages);
 	/* What would be past the end of the address space is not pinned. */
 	npages = min(npages, (ULONG_MAX - iova) / PAGE_SIZE + 1);
 	while (done < npages) {
 		done += unpin_stretch(c, iova + (done << PAGE_SHIFT), npages - done);
 		cond_resched();
 	}
-}
-
-static noinline void unpin_traced(struct t1_container *c, unsigned long iova, int npages)
-{
-	trace_unpin_pages(c->id, iova, npages);
-	unpin_several(c, iova, npages);
 }
 
 /**
@@ -780,9 +775,7 @@ static noinline void unpin_traced(struct t1_container *c, unsigned long iova, in
 void t1_unpin_pages(void *data, dma_addr_t iova, int npages)
 {
 	iova &= PAGE_MASK;
-	if (unlikely(trace_unpin_pages_enabled()))
-		unpin_traced(data, iova, npages);
-	else if (likely(npages == 1))
+	if (likely(npages == 1 && !trace_unpin_pages_enabled()))
 		unpin_one(data, iova);
 	else
 		unpin_several(data, iova, npages);

@@ -77,10 +77,10 @@ static long meet_end(struct side *side, unsigned int was, long ret)
 }
 
 /* A call that is to meet one of the other's; what it answers */
-#define MEET(side, call) ({						\
-	struct side *__side = side;					\
-	unsigned int __was = meet_begin(__side);			\
-	meet_end(__side, __was, call);					\
+#define MEET(me, call) ({						\
+	struct side *__me = (me);					\
+	unsigned int __was = meet_begin(__me);				\
+	meet_end(__me, __was, call);					\
 })
 
 static bool enough(struct side *side)
