@@ -95,8 +95,8 @@ static void type1_release(void *data)
 	call_rcu_tasks(&c->rcu, free_container);
 }
 
-static long map_dma(struct t1_container *c,
-		    struct vfio_iommu_type1_dma_map __user *arg)
+static __always_inline long map_dma(struct t1_container *c,
+				    struct vfio_iommu_type1_dma_map __user *arg)
 {
 	size_t least = offsetofend(struct vfio_iommu_type1_dma_map, size);
 	struct vfio_iommu_type1_dma_map map;
@@ -158,8 +158,8 @@ static int do_unmap(struct t1_container *c, struct vfio_iommu_type1_dma_unmap *u
 	return t1_unmap(c, unmap->iova, &unmap->size, unmap->flags, &bitmap);
 }
 
-static long unmap_dma(struct t1_container *c,
-		      struct vfio_iommu_type1_dma_unmap __user *arg)
+static noinline long unmap_dma(struct t1_container *c,
+			       struct vfio_iommu_type1_dma_unmap __user *arg)
 {
 	size_t least = offsetofend(struct vfio_iommu_type1_dma_unmap, size);
 	struct vfio_iommu_type1_dma_unmap unmap;
@@ -211,16 +211,12 @@ static long dirty_pages(struct t1_container *c, void __user *arg)
 	}
 }
 
-static __always_inline long do_ioctl(struct t1_container *c, unsigned int cmd,
-				     void __user *arg)
+/* What is not called for each mapping */
+static noinline long rare_ioctl(struct t1_container *c, unsigned int cmd, void __user *arg)
 {
 	switch (cmd) {
 	case VFIO_IOMMU_GET_INFO:
 		return t1_get_info(c, arg);
-	case VFIO_IOMMU_MAP_DMA:
-		return map_dma(c, arg);
-	case VFIO_IOMMU_UNMAP_DMA:
-		return unmap_dma(c, arg);
 	case VFIO_IOMMU_DIRTY_PAGES:
 		return dirty_pages(c, arg);
 	default:
@@ -228,18 +224,29 @@ static __always_inline long do_ioctl(struct t1_container *c, unsigned int cmd,
 	}
 }
 
+static noinline void wake_release(struct t1_container *c)
+{
+	wake_up_var(&c->ioctls);
+}
+
 static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 {
 	struct t1_container *c = data;
-	long ret = -EINVAL;
+	long ret;
 
 	/* The core has a lock for this one, and may have no container yet. */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return t1_check_extension(c, arg);
-	if (likely(atomic_inc_return(&c->ioctls) > 0))
-		ret = do_ioctl(c, cmd, (void __user *)arg);
-	if (unlikely(atomic_dec_return(&c->ioctls) == IOCTLS_GONE))
-		wake_up_var(&c->ioctls);
+	if (unlikely(atomic_add_negative(1, &c->ioctls)))
+		ret = -EINVAL;
+	else if (cmd == VFIO_IOMMU_MAP_DMA)
+		ret = map_dma(c, (void __user *)arg);
+	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		ret = unmap_dma(c, (void __user *)arg);
+	else
+		ret = rare_ioctl(c, cmd, (void __user *)arg);
+	if (unlikely(atomic_add_negative(-1, &c->ioctls)))
+		wake_release(c);
 	return ret;
 }
 
