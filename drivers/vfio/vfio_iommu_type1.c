@@ -237,6 +237,9 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	/* The core has a lock for this one, and may have no container yet. */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return t1_check_extension(c, arg);
+	/* Without it, it may have read that there is one, and then that there is none. */
+	if (unlikely(!c))
+		return -EINVAL;
 	if (unlikely(atomic_add_negative(1, &c->ioctls)))
 		ret = -EINVAL;
 	else if (cmd == VFIO_IOMMU_MAP_DMA)
