@@ -136,7 +136,7 @@ bool vfio_mdev_begin(struct vfio_mdev *vmdev, enum vfio_mdev_need need)
  */
 void vfio_mdev_end(struct vfio_mdev *vmdev)
 {
-	/* Who waits may free the device then: only the count's address says whom to wake. */
+	/* A waiter may free the device then: only the count's address says which to wake. */
 	if (atomic_dec_and_test(&vmdev->calls))
 		wake_up_var(&vmdev->calls);
 }

@@ -8,7 +8,7 @@
  * page is unpinned, so how many are pinned now is known of an only group alone.
  *
  * A user may have memory of his own be long in coming that a call writes to with these
- * locks held: who reads here waits for it, and can be killed.
+ * locks held: a reader here waits for it, and can be killed.
  *
  * What a reader may find gone, and what keeps it:
  *
