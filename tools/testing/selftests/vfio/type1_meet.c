@@ -156,7 +156,8 @@ static long meet(struct type1_use *use, long (*first)(struct side *side),
 		pthread_join(side[i].thread, NULL);
 	show_delays();
 	module_unload(DELAY);
-	printf("# met: %lu of the first's calls, %lu of the other's\n", side[0].met, side[1].met);
+	printf("# met: %lu of the first's calls, %lu of the other's; found mapped: %lu\n",
+	       side[0].met, side[1].met, side[0].pinned);
 	if (side[0].bad || side[1].bad)
 		return side[0].bad ?: side[1].bad;
 	if (!side[0].met || !side[1].met)
@@ -272,21 +273,28 @@ static long unpin_own(struct side *side)
 	return MEET(side, unpin(device_of(side), iova, 1)) == 1 ? 0 : -ENOENT;
 }
 
-static long unmap_size(struct side *side, unsigned long size)
+/* Until it begins a call, or ends one, unless it stands still. */
+static void wait_for_other(struct side *side)
 {
-	long ret = dma_map(side->use->t.container, side->use->mem, T1_IOVA, size, T1_RW);
+	const unsigned int was = CALLS(side->other);
+	unsigned int i;
+
+	for (i = 0; i < 200 && CALLS(side->other) == was; i++)
+		sched_yield();
+}
+
+/* As it is mapped, or when the other is about to find it */
+static long unmap(struct side *side)
+{
+	const int fd = side->use->t.container;
+	long ret = dma_map(fd, side->use->mem, T1_IOVA, PART_SIZE, T1_RW);
 
 	if (ret)
 		return ret;
-	if (!pick(side, 4))
-		sched_yield();
-	ret = MEET(side, dma_unmap(side->use->t.container, T1_IOVA, size));
-	return ret == (long)size ? 0 : ret ?: -EIO;
-}
-
-static long unmap(struct side *side)
-{
-	return unmap_size(side, PART_SIZE);
+	if (pick(side, 2))
+		wait_for_other(side);
+	ret = MEET(side, dma_unmap(fd, T1_IOVA, PART_SIZE));
+	return ret == PART_SIZE ? 0 : ret ?: -EIO;
 }
 
 /* All stretches of a new mapping are new. */
