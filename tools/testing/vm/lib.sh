@@ -34,6 +34,12 @@ find_emulator()
 		"$root/usr/bin/$m_qemu")
 }
 
+# has_later: is there a newer QEMU than this machine's, for the machine that is in use?
+has_later()
+{
+	[ -n "$m_later" ] && [ "$(codename)" = bookworm ]
+}
+
 # emulator_fault RESULTS KVER: was it QEMU's emulator that brought the guest down, and not
 # what it ran? Says what it did, if so. Before QEMU 8.1 that may run a breakpoint which
 # another processor has just patched away (a static key, a probe), and then runs it for
@@ -44,6 +50,7 @@ emulator_fault()
 
 	use_machine "$(machine_of "$2")"
 	! grep -qx "SCALE='1'" "$1/job" || return
+	m_newer=$(sed -n "s/^NEWER='\(.*\)'$/\1/p" "$1/job")
 	find_emulator
 	version=$("${emulator[@]}" --version | sed -n 's/.* version \([0-9.]*\).*/\1/p;q')
 	[ "$(printf '%s\n' 8.1 "$version" | sort -V | tail -n 1)" = 8.1 ] &&
