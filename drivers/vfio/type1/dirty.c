@@ -253,39 +253,25 @@ static unsigned long coarsen(unsigned long *bits, unsigned long n,
 
 /*
  * Write bits into a user's bitmap from one on. What is before it in its first
- * word stays.
+ * word stays, and what is behind the last in its last word is 0. @bits has room
+ * for a word more.
  */
 static int write_bits(u64 __user *bitmap, unsigned long at, unsigned long *bits,
 		      unsigned long n)
 {
 	unsigned int shift = at % 64;
-	unsigned long i = 0;
-	u64 word = 0;
+	u64 before;
 
 	bitmap += at / 64;
 	if (shift) {
-		if (get_user(word, bitmap))
+		if (get_user(before, bitmap))
 			return -EFAULT;
-		word &= GENMASK_ULL(shift - 1, 0);
-	} else {
-		i = round_down(n, 64);
-		if (copy_to_user(bitmap, bits, i / BITS_PER_BYTE))
-			return -EFAULT;
-		bitmap += i / 64;
+		n += shift;
+		bitmap_shift_left(bits, bits, shift, n);
+		bits[0] |= before & GENMASK_ULL(shift - 1, 0);
 	}
-	for (; i < n; i += 64) {
-		u64 next = bits[i / 64];
-
-		if (n - i < 64)
-			next &= GENMASK_ULL(n - i - 1, 0);
-		if (put_user(word | next << shift, bitmap++))
-			return -EFAULT;
-		word = shift ? next >> (64 - shift) : 0;
-		/* Nothing of the last is left for another word. */
-		if (n - i <= 64 - shift)
-			return 0;
-	}
-	return shift ? put_user(word, bitmap) : 0;
+	bitmap_clear(bits, n, -n % 64);
+	return copy_to_user(bitmap, bits, T1_DIRTY_BYTES(n)) ? -EFAULT : 0;
 }
 
 /**
@@ -311,7 +297,7 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	/* One that is new may not be tracked yet, and is not dirty then. */
 	if (!(READ_ONCE(m->bars) & T1_BAR_DIRTY))
 		return 0;
-	bits = (unsigned long *)__get_free_page(GFP_KERNEL);
+	bits = kmalloc(BITE_PAGES / BITS_PER_BYTE + sizeof(*bits), GFP_KERNEL);
 	if (!bits)
 		return -ENOMEM;
 	for (page = 0; page < t1_map_npages(m) && !ret; page += n) {
@@ -327,7 +313,7 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	/* What was taken. */
 	if (ret && take)
 		mark_first(m, page);
-	free_page((unsigned long)bits);
+	kfree(bits);
 	return ret;
 }
 
