@@ -6,6 +6,7 @@
  * The call is in flight in the mapping meanwhile, so that an unmap waits.
  */
 #include <linux/kthread.h>
+#include <linux/pfn.h>
 #include <linux/sched/mm.h>
 #include <linux/uaccess.h>
 
@@ -35,15 +36,6 @@ static int rw_in_map(struct t1_map *m, unsigned long vaddr, void *data,
 		mmput(mm);
 	}
 	return ret;
-}
-
-static void mark_written(struct t1_map *m, unsigned long offset, size_t len)
-{
-	unsigned long first = offset >> PAGE_SHIFT;
-
-	t1_map_lock(m);
-	t1_dirty_mark(m, first, ((offset + len - 1) >> PAGE_SHIFT) - first + 1);
-	t1_map_unlock(m);
 }
 
 /**
@@ -86,7 +78,8 @@ int t1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t len, bool write)
 		if (write && ret != -EPERM) {
 			smp_mb(); /* pairs with that of t1_dirty_start() */
 			if (unlikely(READ_ONCE(m->bars) & T1_BAR_DIRTY))
-				mark_written(m, offset, n);
+				t1_dirty_mark(m, PFN_DOWN(offset),
+					      PFN_UP(offset + n) - PFN_DOWN(offset));
 		}
 		t1_map_leave(c, m);
 	}

@@ -34,15 +34,24 @@
 /* So much of a user's bitmap is made writable at once. */
 #define FAULT_BYTES	SZ_256K
 
-/* Have the first pages of a mapping dirty. */
-static void mark_first(struct t1_map *m, unsigned long npages)
+/**
+ * t1_dirty_mark - pages may have been written to
+ * @m: the mapping, of which nothing is done if it is not tracked
+ * @page: the first of them
+ * @npages: how many
+ *
+ * Context: process context, the mapping's lock is not held. Sleeps.
+ */
+void t1_dirty_mark(struct t1_map *m, unsigned long page, unsigned long npages)
 {
-	unsigned long page, n;
+	unsigned long *bits, n;
 
-	for (page = 0; page < npages; page += n) {
-		n = min(npages - page, BITE_PAGES);
+	for (; npages; npages -= n, page += n) {
+		n = min(npages, BITE_PAGES);
 		t1_map_lock(m);
-		t1_dirty_mark(m, page, n);
+		bits = t1_map_dirty(m);
+		if (bits)
+			bitmap_set(bits, page, n);
 		t1_map_unlock(m);
 		cond_resched();
 	}
@@ -192,7 +201,7 @@ void t1_dirty_all(struct t1_container *c)
 	lockdep_assert_held_write(&c->domains_lock);
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
-		mark_first(m, t1_map_npages(m));
+		t1_dirty_mark(m, 0, t1_map_npages(m));
 	mutex_unlock(&c->maps_lock);
 }
 
@@ -312,7 +321,7 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	}
 	/* What was taken. */
 	if (ret && take)
-		mark_first(m, page);
+		t1_dirty_mark(m, 0, page);
 	kfree(bits);
 	return ret;
 }
@@ -417,7 +426,7 @@ int t1_dirty_get(struct t1_container *c,
 			continue;
 		for (told = t1_map_first(c, range->iova); told != m;
 		     told = t1_map_next(told))
-			mark_first(told, t1_map_npages(told));
+			t1_dirty_mark(told, 0, t1_map_npages(told));
 	}
 	mutex_unlock(&c->maps_lock);
 unlock:

@@ -625,19 +625,8 @@ int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
 int t1_dirty_new_map(struct t1_container *c, struct t1_map *m);
 int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base,
 		    const struct vfio_bitmap *bitmap, bool take);
+void t1_dirty_mark(struct t1_map *m, unsigned long page, unsigned long npages);
 void t1_dirty_all(struct t1_container *c);
-
-/* Pages may have been written to; the mapping's lock is held. */
-static inline void t1_dirty_mark(struct t1_map *m, unsigned long first,
-				 unsigned long npages)
-{
-	unsigned long *bits;
-
-	t1_assert_map_held(m);
-	bits = t1_map_dirty(m);
-	if (unlikely(bits))
-		bitmap_set(bits, first, npages);
-}
 
 /* The largest bitmap that a user can ask for, of 8 TiB in pages of 4 KiB. */
 #define T1_DIRTY_BYTES(npages)	(DIV_ROUND_UP((u64)(npages), 64) * sizeof(u64))
