@@ -76,8 +76,27 @@ static void mark_pinned(struct t1_map *m, unsigned long page, unsigned long npag
 	}
 }
 
-/* Have a bit for each page of a mapping. */
-static int track(struct t1_map *m)
+/* With bits, which it has an extra for, a mapping is tracked; without, it is not. */
+static void set_bits(struct t1_map *m, unsigned long *bits)
+{
+	t1_map_lock(m);
+	m->extra->dirty = bits;
+	t1_map_set_bars(m);
+	t1_map_unlock(m);
+}
+
+/**
+ * t1_dirty_track - have a bit for each page of a mapping
+ * @m: the mapping
+ *
+ * If it fails, an extra that it made goes with the mapping, or when all are tracked
+ * no more.
+ *
+ * Context: process context, domains_lock is held: for writing, if others may use the
+ * mapping. Sleeps.
+ * Return: 0; -ENOMEM; -EINVAL: too large for dirty pages to be tracked.
+ */
+int t1_dirty_track(struct t1_map *m)
 {
 	unsigned long *bits;
 
@@ -86,50 +105,25 @@ static int track(struct t1_map *m)
 	if (t1_map_want_extra(m))
 		return -ENOMEM;
 	bits = kvzalloc(T1_DIRTY_BYTES(t1_map_npages(m)), GFP_KERNEL_ACCOUNT);
-	if (!bits) {
-		t1_map_drop_extra(m);
+	if (!bits)
 		return -ENOMEM;
-	}
-	t1_map_lock(m);
-	t1_map_set_dirty(m, bits);
-	t1_map_unlock(m);
+	set_bits(m, bits);
 	/* Calls that pin or unpin from here on mark that. */
 	mark_pinned(m, 0, t1_map_npages(m));
 	return 0;
 }
 
-/**
- * t1_dirty_new_map - a mapping is made
- * @c: the container
- * @m: the mapping, which nobody uses yet
- *
- * Context: process context, domains_lock is held. Sleeps.
- * Return: 0; -ENOMEM; -EINVAL: too large for dirty pages to be tracked.
- */
-int t1_dirty_new_map(struct t1_container *c, struct t1_map *m)
-{
-	return c->tracking ? track(m) : 0;
-}
-
-static void track_no_more(struct t1_map *m)
-{
-	unsigned long *bits = t1_map_dirty(m);
-
-	if (!bits)
-		return;
-	t1_map_lock(m);
-	t1_map_set_dirty(m, NULL);
-	t1_map_unlock(m);
-	kvfree(bits);
-	t1_map_drop_extra(m);
-}
-
 static void drop_all_bits(struct t1_container *c)
 {
+	unsigned long *bits;
 	struct t1_map *m;
 
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
-		track_no_more(m);
+		bits = t1_map_dirty(m);
+		if (bits)
+			set_bits(m, NULL);
+		kvfree(bits);
+		t1_map_drop_extra(m);
 		cond_resched();
 	}
 }
@@ -151,7 +145,7 @@ int t1_dirty_start(struct t1_container *c)
 		return -EINTR;
 	mutex_lock(&c->maps_lock);
 	for (m = t1_map_first(c, 0); m && !ret && !c->tracking; m = t1_map_next(m)) {
-		ret = fatal_signal_pending(current) ? -EINTR : track(m);
+		ret = fatal_signal_pending(current) ? -EINTR : t1_dirty_track(m);
 		cond_resched();
 	}
 	if (ret)

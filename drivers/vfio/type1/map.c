@@ -136,7 +136,7 @@ map_insert(struct t1_container *c, unsigned long iova, unsigned long last,
 /* Have what a mapping needs before it is ready. */
 static int map_complete(struct t1_container *c, struct t1_map *m)
 {
-	int ret = t1_dirty_new_map(c, m);
+	int ret = c->tracking ? t1_dirty_track(m) : 0;
 
 	if (!ret && !list_empty(&c->domains)) {
 		ret = t1_back_map(c, m, NULL);

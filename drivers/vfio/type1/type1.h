@@ -397,12 +397,6 @@ static inline void t1_map_set_state(struct t1_map *m, enum t1_map_state state)
 	t1_map_set_bars(m);
 }
 
-static inline void t1_map_set_dirty(struct t1_map *m, unsigned long *bits)
-{
-	m->extra->dirty = bits;
-	t1_map_set_bars(m);
-}
-
 /*
  * How many of @n pages from an index on are charged for because of a backing. The
  * others, which come after these, are charged for when they are pinned. For the pages
@@ -622,7 +616,7 @@ int t1_dirty_get(struct t1_container *c,
 int t1_dirty_check(const struct vfio_bitmap *bitmap, u64 size);
 int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
 		 const struct vfio_bitmap *bitmap);
-int t1_dirty_new_map(struct t1_container *c, struct t1_map *m);
+int t1_dirty_track(struct t1_map *m);
 int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base,
 		    const struct vfio_bitmap *bitmap, bool take);
 void t1_dirty_mark(struct t1_map *m, unsigned long page, unsigned long npages);
