@@ -211,12 +211,7 @@ void t1_debugfs_remove(struct t1_container *c)
 	debugfs_remove(c->debugfs);
 }
 
-static int charged_in_advance_show(struct seq_file *seq, void *unused)
-{
-	t1_owners_show(seq);
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(charged_in_advance);
+DEFINE_SHOW_ATTRIBUTE(t1_owners);
 
 /**
  * t1_debugfs_init - the folder for all containers
@@ -224,8 +219,7 @@ DEFINE_SHOW_ATTRIBUTE(charged_in_advance);
 void t1_debugfs_init(void)
 {
 	root = debugfs_create_dir(KBUILD_MODNAME, NULL);
-	debugfs_create_file("charged_in_advance", 0400, root, NULL,
-			    &charged_in_advance_fops);
+	debugfs_create_file("charged_in_advance", 0400, root, NULL, &t1_owners_fops);
 }
 
 /**

@@ -80,7 +80,7 @@ static inline bool t1_owner_is_current(const struct t1_owner *owner)
 void t1_owner_put(struct t1_owner *owner);
 int t1_owner_charge(struct t1_owner *owner, unsigned long npages, bool force);
 void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages);
-void t1_owners_show(struct seq_file *seq);
+int t1_owners_show(struct seq_file *seq, void *unused);
 
 /* The amount of this processor, as far as it matters. */
 static __always_inline atomic_long_t *t1_owner_amount(struct t1_owner *owner)

@@ -303,10 +303,12 @@ void t1_owner_uncharge(struct t1_owner *owner, unsigned long npages)
 /**
  * t1_owners_show - which processes are charged in advance, for how many pages each
  * @seq: a line for each container that charges one, of its number and how many
+ * @unused: as seq_file calls it
  *
  * Context: process context. Sleeps.
+ * Return: 0.
  */
-void t1_owners_show(struct seq_file *seq)
+int t1_owners_show(struct seq_file *seq, void *unused)
 {
 	struct t1_owner *owner;
 	unsigned long ahead;
@@ -323,6 +325,7 @@ void t1_owners_show(struct seq_file *seq)
 			seq_printf(seq, "%d %lu\n", task_tgid_vnr(owner->task), ahead);
 	}
 	mutex_unlock(&owners_lock);
+	return 0;
 }
 
 /* What t1_bill_begin() does for another's memory, or in a kernel thread. */
