@@ -16,6 +16,7 @@
  * kernel all the time: the memory is freed when no task does so any more, and
  * this module waits for that before it goes.
  */
+#include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -85,7 +86,8 @@ static void type1_release(void *data)
 	/* See wait_for_none() for the order. */
 	atomic_add(IOCTLS_GONE, &c->ioctls);
 	wait_var_event(&c->ioctls, atomic_read_acquire(&c->ioctls) == IOCTLS_GONE);
-	t1_debugfs_remove(c);
+	/* Until nobody reads there, who takes its locks. */
+	debugfs_remove(c->debugfs);
 	/* What was mapped after the last group had gone. */
 	down_write(&c->domains_lock);
 	t1_unmap_all(c, NULL);

@@ -62,9 +62,8 @@ static int domains_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(domains);
 
-/* What a mapping has pinned, and is charged for. */
+/* What a mapping has pinned, and is charged for. Its state is maps_lock's. */
 struct use {
-	enum t1_map_state state;
 	bool backed;
 	unsigned long local;
 	unsigned long backing;
@@ -85,7 +84,6 @@ static struct use use_of(struct t1_map *m)
 	struct t1_backing *b;
 
 	t1_map_lock(m);
-	use.state = m->state;
 	use.backed = t1_map_is_backed(m);
 	b = t1_map_backing(m);
 	use.backing = b ? b->charged : 0;
@@ -108,7 +106,7 @@ static int mappings_show(struct seq_file *seq, void *unused)
 		use = use_of(m);
 		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
 			   m->last, m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
-			   m->prot & IOMMU_WRITE ? "w" : "-", states[use.state],
+			   m->prot & IOMMU_WRITE ? "w" : "-", states[m->state],
 			   str_yes_no(use.backed), use.charged, use.bytes);
 	}
 	mutex_unlock(&c->maps_lock);
@@ -198,17 +196,6 @@ void t1_debugfs_add(struct t1_container *c)
 		WRITE_ONCE(c->debugfs, dir);
 	}
 	mutex_unlock(&add_lock);
-}
-
-/**
- * t1_debugfs_remove - show a container no more
- * @c: it, which nobody else uses
- *
- * Context: process context, none of its locks. Sleeps until nobody reads.
- */
-void t1_debugfs_remove(struct t1_container *c)
-{
-	debugfs_remove(c->debugfs);
 }
 
 DEFINE_SHOW_ATTRIBUTE(t1_owners);

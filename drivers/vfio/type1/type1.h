@@ -634,6 +634,5 @@ int t1_check_extension(struct t1_container *c, unsigned long arg);
 void t1_debugfs_init(void);
 void t1_debugfs_exit(void);
 void t1_debugfs_add(struct t1_container *c);
-void t1_debugfs_remove(struct t1_container *c);
 
 #endif /* _VFIO_TYPE1_TYPE1_H */
