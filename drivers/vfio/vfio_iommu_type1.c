@@ -132,66 +132,44 @@ fault:
 	return -EFAULT;
 }
 
-static int do_unmap(struct t1_container *c, struct vfio_iommu_type1_dma_unmap *unmap,
-		    void __user *data)
-{
-	u32 known = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL |
-		    VFIO_DMA_UNMAP_FLAG_VADDR;
-	bool dirty = unmap->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	struct vfio_bitmap bitmap;
-	int ret;
-
-	if (unmap->flags & ~known ||
-	    (dirty && unmap->flags != VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP))
-		return -EINVAL;
-	if (unmap->flags & VFIO_DMA_UNMAP_FLAG_VADDR)
-		return t1_unmap_vaddr(c, unmap->iova, &unmap->size,
-				      unmap->flags & VFIO_DMA_UNMAP_FLAG_ALL);
-	if (dirty) {
-		if (unmap->argsz < offsetofend(struct vfio_iommu_type1_dma_unmap, size) +
-				   sizeof(bitmap))
-			return -EINVAL;
-		if (copy_from_user(&bitmap, data, sizeof(bitmap)))
-			return -EFAULT;
-		ret = t1_dirty_check(&bitmap, unmap->size);
-		if (ret)
-			return ret;
-	}
-	return t1_unmap(c, unmap->iova, &unmap->size, unmap->flags, &bitmap);
-}
-
 static noinline long unmap_dma(struct t1_container *c,
 			       struct vfio_iommu_type1_dma_unmap __user *arg)
 {
 	size_t least = offsetofend(struct vfio_iommu_type1_dma_unmap, size);
+	u32 known = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL |
+		    VFIO_DMA_UNMAP_FLAG_VADDR;
 	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_bitmap bitmap;
+	bool dirty;
 	int ret;
 
 	if (copy_from_user(&unmap, arg, least))
 		return -EFAULT;
-	if (unmap.argsz < least)
+	dirty = unmap.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	if (unmap.argsz < least || unmap.flags & ~known ||
+	    (dirty && unmap.flags != VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP))
 		return -EINVAL;
-	ret = do_unmap(c, &unmap, (void __user *)arg + least);
-	if (ret)
-		return ret;
-	return put_user(unmap.size, &arg->size);
-}
-
-static long get_dirty(struct t1_container *c, u32 argsz, size_t least,
-		      void __user *data)
-{
-	struct vfio_iommu_type1_dirty_bitmap_get range;
-
-	if (argsz < least + sizeof(range))
-		return -EINVAL;
-	if (copy_from_user(&range, data, sizeof(range)))
-		return -EFAULT;
-	return t1_dirty_get(c, &range);
+	if (dirty) {
+		if (unmap.argsz < least + sizeof(bitmap))
+			return -EINVAL;
+		if (copy_from_user(&bitmap, (void __user *)arg + least, sizeof(bitmap)))
+			return -EFAULT;
+		ret = t1_dirty_check(&bitmap, unmap.size);
+		if (ret)
+			return ret;
+	}
+	if (unmap.flags & VFIO_DMA_UNMAP_FLAG_VADDR)
+		ret = t1_unmap_vaddr(c, unmap.iova, &unmap.size,
+				     unmap.flags & VFIO_DMA_UNMAP_FLAG_ALL);
+	else
+		ret = t1_unmap(c, unmap.iova, &unmap.size, unmap.flags, &bitmap);
+	return ret ?: put_user(unmap.size, &arg->size);
 }
 
 static long dirty_pages(struct t1_container *c, void __user *arg)
 {
 	size_t least = offsetofend(struct vfio_iommu_type1_dirty_bitmap, flags);
+	struct vfio_iommu_type1_dirty_bitmap_get range;
 	struct vfio_iommu_type1_dirty_bitmap dirty;
 
 	if (!c->v2)
@@ -207,7 +185,11 @@ static long dirty_pages(struct t1_container *c, void __user *arg)
 		t1_dirty_stop(c);
 		return 0;
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
-		return get_dirty(c, dirty.argsz, least, arg + least);
+		if (dirty.argsz < least + sizeof(range))
+			return -EINVAL;
+		if (copy_from_user(&range, arg + least, sizeof(range)))
+			return -EFAULT;
+		return t1_dirty_get(c, &range);
 	default:
 		return -EINVAL;
 	}
@@ -224,11 +206,6 @@ static noinline long rare_ioctl(struct t1_container *c, unsigned int cmd, void _
 	default:
 		return -ENOTTY;
 	}
-}
-
-static noinline void wake_release(struct t1_container *c)
-{
-	wake_up_var(&c->ioctls);
 }
 
 static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
@@ -251,7 +228,7 @@ static long type1_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	else
 		ret = rare_ioctl(c, cmd, (void __user *)arg);
 	if (unlikely(atomic_add_negative(-1, &c->ioctls)))
-		wake_release(c);
+		wake_up_var(&c->ioctls);
 	return ret;
 }
 
