@@ -81,7 +81,7 @@ int t1_dma_rw(void *data, dma_addr_t iova, void *buf, size_t len, bool write)
 				t1_dirty_mark(m, PFN_DOWN(offset),
 					      PFN_UP(offset + n) - PFN_DOWN(offset));
 		}
-		t1_map_leave(c, m);
+		t1_leave(c, &m->inflight);
 	}
 	return ret;
 }

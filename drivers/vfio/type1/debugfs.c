@@ -78,7 +78,7 @@ struct use {
 static struct use use_of(struct t1_map *m)
 {
 	struct use use = {
-		.local = t1_map_pinned(m),
+		.local = t1_record_counted(&m->local),
 		.bytes = t1_record_bytes(&m->local),
 	};
 	struct t1_backing *b;

@@ -324,7 +324,7 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 			ret = pin_in_map(&p, t1_map_index(m, at),
 					 min(npages - done, ((m->last - at) >> PAGE_SHIFT) + 1),
 					 pages + done, &n);
-		t1_map_leave(c, m);
+		t1_leave(c, &m->inflight);
 		recorded += p.recorded;
 	}
 	if (unlikely(ret))

@@ -64,7 +64,7 @@ struct t1_stretch *t1_map_stretch(struct t1_container *c, unsigned long iova,
  * @c: the container
  * @iova: in it
  *
- * Context: process context. The caller is to call t1_map_leave().
+ * Context: process context. The caller is to call t1_leave().
  * Return: the mapping or NULL.
  */
 struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
@@ -154,23 +154,11 @@ struct t1_map *t1_map_next(struct t1_map *m)
 }
 
 /**
- * t1_map_pinned - how many pages mediated devices have pinned in a mapping
- * @m: it
- *
- * Context: process context. maps_lock is held, and the mapping's lock is not: pages
- * may come and go meanwhile. Sleeps.
- * Return: how many, of those that count as locked memory.
- */
-unsigned long t1_map_pinned(struct t1_map *m)
-{
-	return t1_record_counted(&m->local);
-}
-
-/**
  * t1_maps_pinned - how many pages mediated devices have pinned
  * @c: the container
  *
- * Context: process context, maps_lock is held. Sleeps.
+ * Context: process context. maps_lock is held, and no mapping's lock is: pages may come
+ * and go meanwhile. Sleeps.
  * Return: how many, of those that count as locked memory.
  */
 unsigned long t1_maps_pinned(struct t1_container *c)
@@ -179,7 +167,7 @@ unsigned long t1_maps_pinned(struct t1_container *c)
 	struct t1_map *m;
 
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
-		pinned += t1_map_pinned(m);
+		pinned += t1_record_counted(&m->local);
 	return pinned;
 }
 

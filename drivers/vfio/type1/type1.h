@@ -487,11 +487,6 @@ static inline void t1_leave(struct t1_container *c, atomic_t *calls)
 		wake_up_var(calls);
 }
 
-static inline void t1_map_leave(struct t1_container *c, struct t1_map *m)
-{
-	t1_leave(c, &m->inflight);
-}
-
 bool t1_enter_barred(struct t1_container *c, struct t1_map *m, atomic_t *calls);
 
 /*
@@ -526,7 +521,6 @@ struct t1_stretch *t1_map_stretch(struct t1_container *c, unsigned long iova,
 struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_first(struct t1_container *c, unsigned long iova);
 struct t1_map *t1_map_next(struct t1_map *m);
-unsigned long t1_map_pinned(struct t1_map *m);
 unsigned long t1_maps_pinned(struct t1_container *c);
 int t1_map_want_extra(struct t1_map *m);
 void t1_map_drop_extra(struct t1_map *m);
