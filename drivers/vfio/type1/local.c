@@ -42,6 +42,8 @@ struct pinning {
 	struct t1_container *c;
 	struct t1_map *m;
 	struct t1_stretch *s;	/* that they are in just now */
+	unsigned long index;	/* of the next page, and where it is to be told */
+	struct page **pages;
 	struct t1_gup gup;
 	bool begun;
 	struct t1_spare spare;
@@ -78,6 +80,24 @@ static void mark_pages(struct t1_map *m, struct t1_stretch *s, unsigned long ind
 	t1_map_unlock(m);
 }
 
+/* Some pages more are pinned, and told. */
+static void pin_next(struct pinning *p, unsigned long n)
+{
+	p->index += n;
+	p->pages += n;
+}
+
+/* Get memory for the stretch to grow; its lock is held, and is let go for that. */
+static int pin_fill(struct pinning *p)
+{
+	int ret;
+
+	t1_stretch_unlock(p->s);
+	ret = t1_spare_fill(&p->spare);
+	t1_stretch_lock(p->s);
+	return ret;
+}
+
 /* Have pages that are to be recorded charged, unless a domain is charged. */
 static int pin_charge(struct pinning *p, unsigned long counted)
 {
@@ -94,14 +114,13 @@ static int pin_charge(struct pinning *p, unsigned long counted)
 	return ret;
 }
 
-/* Another caller was first: take his page, and give ours back. */
-static long pin_raced(struct pinning *p, unsigned long index, struct page **page,
-		      bool io)
+/* Another caller was first: take that page, and give ours back. */
+static long pin_raced(struct pinning *p, bool io)
 {
-	struct page *ours = *page;
+	struct page *ours = *p->pages;
 	long n;
 
-	n = t1_stretch_raise(p->s, t1_slot(index), 1, page, &p->spare);
+	n = t1_stretch_raise(p->s, t1_slot(p->index), 1, p->pages, &p->spare);
 	if (n == 1 && !io) {
 		t1_stretch_unlock(p->s);
 		t1_unpin(&ours, 1, false);
@@ -111,11 +130,10 @@ static long pin_raced(struct pinning *p, unsigned long index, struct page **page
 }
 
 /* Record pages, of which @counted may have to be charged; how many, or errno. */
-static long pin_record_some(struct pinning *p, unsigned long index,
-			    unsigned long n, struct t1_source *src,
-			    unsigned long *counted, struct page **pages)
+static long pin_record_some(struct pinning *p, unsigned long n,
+			    struct t1_source *src, unsigned long *counted)
 {
-	unsigned long backed = backed_pages(p->m, index, n), added = 0;
+	unsigned long backed = backed_pages(p->m, p->index, n), added = 0;
 	long ret;
 
 	/* The last domain may have gone since. */
@@ -125,7 +143,7 @@ static long pin_record_some(struct pinning *p, unsigned long index,
 		t1_stretch_lock(p->s);
 		return ret;
 	}
-	ret = t1_stretch_add(p->s, t1_slot(index), backed ?: n, src, &p->spare, &added);
+	ret = t1_stretch_add(p->s, t1_slot(p->index), backed ?: n, src, &p->spare, &added);
 	if (ret > 0) {
 		p->recorded += ret;
 		*counted -= min(*counted, added);
@@ -133,40 +151,33 @@ static long pin_record_some(struct pinning *p, unsigned long index,
 		if (!backed)
 			p->charged -= added;
 	} else if (!ret) {
-		ret = pin_raced(p, index, pages, !src->pages);
+		ret = pin_raced(p, !src->pages);
 	}
-	if (ret == -EAGAIN) {
-		t1_stretch_unlock(p->s);
-		ret = t1_spare_fill(&p->spare);
-		t1_stretch_lock(p->s);
-	}
-	return ret;
+	return ret == -EAGAIN ? pin_fill(p) : ret;
 }
 
 /*
- * Record what was got for @pages, and how many of it in @done; the rest is
- * given back. The stretch's lock is held, and is let go for moments.
+ * Record what was got for the next pages; of the rest, if it fails, the pins are given
+ * back. The stretch's lock is held, and is let go for moments.
  */
-static int pin_record(struct pinning *p, unsigned long index, unsigned long n,
-		      struct t1_source *src, struct page **pages,
-		      unsigned long *done)
+static int pin_record(struct pinning *p, unsigned long n, struct t1_source *src)
 {
 	unsigned long counted = n - src->nreserved;
 	long ret = 0;
 
-	for (*done = 0; *done < n; *done += ret) {
-		ret = pin_record_some(p, index + *done, n - *done, src, &counted,
-				      pages + *done);
+	for (; n; n -= ret) {
+		ret = pin_record_some(p, n, src, &counted);
 		if (ret < 0)
 			break;
 		t1_source_skip(src, ret);
+		pin_next(p, ret);
 	}
-	if (unlikely(*done < n && src->pages)) {
+	if (unlikely(n && src->pages)) {
 		t1_stretch_unlock(p->s);
-		t1_unpin(src->pages, n - *done, false);
+		t1_unpin(src->pages, n, false);
 		t1_stretch_lock(p->s);
 	}
-	return ret < 0 ? ret : 0;
+	return min(ret, 0L);
 }
 
 /* There is no page to hand out for most I/O memory. */
@@ -180,8 +191,8 @@ static long pages_of_io(struct t1_source *src, struct page **pages, long n)
 }
 
 /* Get pages for a hole, and have them charged; how many, or errno. */
-static long pin_get(struct pinning *p, unsigned long index, unsigned long hole,
-		    struct page **pages, bool backed, struct t1_source *src)
+static long pin_get(struct pinning *p, unsigned long hole, bool backed,
+		    struct t1_source *src)
 {
 	struct t1_map *m = p->m;
 	long got;
@@ -193,10 +204,10 @@ static long pin_get(struct pinning *p, unsigned long index, unsigned long hole,
 			return ret;
 		p->begun = true;
 	}
-	got = t1_gup_pages(&p->gup, m->vaddr + ((index - m->align) << PAGE_SHIFT),
-			   hole, pages, src);
+	got = t1_gup_pages(&p->gup, m->vaddr + ((p->index - m->align) << PAGE_SHIFT),
+			   hole, p->pages, src);
 	if (unlikely(got > 0 && !src->pages))
-		got = pages_of_io(src, pages, got);
+		got = pages_of_io(src, p->pages, got);
 	if (got <= 0)
 		return got;
 	src->nreserved = min_t(unsigned long, src->nreserved, got);
@@ -204,76 +215,69 @@ static long pin_get(struct pinning *p, unsigned long index, unsigned long hole,
 	if (likely(!ret))
 		return got;
 	if (src->pages)
-		t1_unpin(pages, got, false);
+		t1_unpin(p->pages, got, false);
 	return ret;
 }
 
-/* Pin pages of one stretch; how many were is in @done. */
-static int pin_stretch(struct pinning *p, unsigned long index, unsigned long n,
-		       struct page **pages, unsigned long *done)
+/*
+ * Pin what is not pinned, up to @n pages. The stretch's lock is held, and is let go
+ * while pages are got.
+ */
+static int pin_hole(struct pinning *p, unsigned long n)
 {
-	struct t1_stretch *s = p->s;
-	unsigned long hole, recorded;
+	/* What is not, behind a page that is, is charged for as it is recorded. */
+	bool backed = backed_pages(p->m, p->index, 1);
 	struct t1_source src;
-	bool backed;
+	long ret;
+
+	n = t1_stretch_hole(p->s, t1_slot(p->index), n);
+	t1_stretch_unlock(p->s);
+	ret = pin_get(p, n, backed, &src);
+	t1_stretch_lock(p->s);
+	if (ret > 0)
+		ret = pin_record(p, ret, &src);
+	/* There is no charge for what another caller was first to pin. */
+	return ret == -ENOMEM && t1_stretch_holds(p->s, t1_slot(p->index)) ? 0 : ret;
+}
+
+/* Pin pages of one stretch. */
+static int pin_stretch(struct pinning *p, unsigned long n)
+{
+	unsigned long index = p->index, end = index + n;
 	long ret = 0;
 
-	*done = 0;
-	t1_stretch_lock(s);
-	while (*done < n && !ret) {
-		ret = t1_stretch_raise(s, t1_slot(index + *done), n - *done,
-				       pages + *done, &p->spare);
+	t1_stretch_lock(p->s);
+	while (p->index < end && !ret) {
+		ret = t1_stretch_raise(p->s, t1_slot(p->index), end - p->index,
+				       p->pages, &p->spare);
 		if (ret > 0) {
-			*done += ret;
+			pin_next(p, ret);
 			ret = 0;
-			continue;
+		} else if (!ret) {
+			ret = pin_hole(p, end - p->index);
+		} else if (ret == -EAGAIN) {
+			ret = pin_fill(p);
 		}
-		hole = ret ? 0 : t1_stretch_hole(s, t1_slot(index + *done), n - *done);
-		/* What is not, behind a page that is, is charged for as it is recorded. */
-		backed = backed_pages(p->m, index + *done, 1);
-		if (ret && ret != -EAGAIN)
-			break;
-		t1_stretch_unlock(s);
-		if (ret) {
-			ret = t1_spare_fill(&p->spare);
-			t1_stretch_lock(s);
-			continue;
-		}
-		ret = pin_get(p, index + *done, hole, pages + *done, backed, &src);
-		t1_stretch_lock(s);
-		if (ret > 0) {
-			ret = pin_record(p, index + *done, ret, &src, pages + *done, &recorded);
-			*done += recorded;
-		}
-		/* There is no charge for what another caller was first to pin. */
-		if (ret == -ENOMEM && t1_stretch_holds(s, t1_slot(index + *done)))
-			ret = 0;
 	}
 	if (!ret)
-		mark_pages(p->m, s, index, n);
-	t1_stretch_unlock(s);
+		mark_pages(p->m, p->s, index, n);
+	t1_stretch_unlock(p->s);
 	return ret;
 }
 
-/* Pin pages of a mapping that the caller is in flight in; how many were is in @done. */
-static int pin_in_map(struct pinning *p, unsigned long index, unsigned long n,
-		      struct page **pages, unsigned long *done)
+/* Pin pages of a mapping that the caller is in flight in. */
+static int pin_in_map(struct pinning *p, unsigned long n)
 {
+	unsigned long end = p->index + n;
 	struct t1_map *m = p->m;
 	struct t1_bill bill;
-	unsigned long got;
 	int ret = 0;
 
 	t1_bill_begin(&bill, m->owner);
-	for (*done = 0; *done < n && !ret; *done += got) {
-		got = 0;
-		t1_map_spare(m, index + *done, &p->spare);
-		p->s = t1_record_make(&m->local, index + *done);
-		if (p->s)
-			ret = pin_stretch(p, index + *done, t1_in_stretch(index + *done, n - *done),
-					  pages + *done, &got);
-		else
-			ret = -ENOMEM;
+	while (p->index < end && !ret) {
+		t1_map_spare(m, p->index, &p->spare);
+		p->s = t1_record_make(&m->local, p->index);
+		ret = p->s ? pin_stretch(p, t1_in_stretch(p->index, end - p->index)) : -ENOMEM;
 	}
 	t1_spare_end(&p->spare);
 	t1_owner_uncharge(m->owner, p->charged);
@@ -296,36 +300,38 @@ static int pin_told(struct t1_container *c, struct iommu_group *group,
 	return ret ?: npages;
 }
 
-/* What t1_pin_pages() could not have by a look-up, from page @done on. */
+/*
+ * What t1_pin_pages() could not have by a look-up, from page @done on. None is past the
+ * end of the address space.
+ */
 static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 			     unsigned long iova, unsigned long npages, int prot,
 			     struct page **pages, unsigned long done)
 {
-	unsigned long recorded = 0, at, n;
+	unsigned long recorded = 0, at;
 	struct t1_map *m;
 	int ret = 0;
 
 	iova &= PAGE_MASK;
-	for (; done < npages && !ret; done += n) {
-		struct pinning p = { .c = c };
+	while (done < npages && !ret) {
+		struct pinning p = { .c = c, .pages = pages + done };
 
 		at = iova + (done << PAGE_SHIFT);
-		n = 0;
-		/* Nothing is mapped past the end of the address space. */
-		m = at >= iova ? t1_map_enter(c, at) : NULL;
+		m = t1_map_enter(c, at);
 		if (!m) {
 			ret = t1_not_entered(c);
 			break;
 		}
 		p.m = m;
+		p.index = t1_map_index(m, at);
 		if (!t1_map_allows(m, prot))
 			ret = -EPERM;
 		else
-			ret = pin_in_map(&p, t1_map_index(m, at),
-					 min(npages - done, ((m->last - at) >> PAGE_SHIFT) + 1),
-					 pages + done, &n);
+			ret = pin_in_map(&p, min(npages - done,
+						 ((m->last - at) >> PAGE_SHIFT) + 1));
 		t1_leave(c, &m->inflight);
 		recorded += p.recorded;
+		done = p.pages - pages;
 	}
 	if (unlikely(ret))
 		t1_unpin_pages(c, iova, done);
@@ -358,15 +364,16 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 				   struct page **page)
 {
 	struct t1_source src = { .pages = page, .run = 1 };
-	struct pinning p = { .c = c, .m = m, .s = s, .charged = 1 };
+	struct pinning p = {
+		.c = c, .m = m, .s = s, .index = index, .pages = page, .charged = 1,
+	};
 	struct t1_bill bill;
-	unsigned long done;
 	int ret;
 
 	t1_map_spare(m, index, &p.spare);
 	t1_bill_begin(&bill, m->owner);
 	t1_stretch_lock(s);
-	ret = pin_record(&p, index, 1, &src, page, &done);
+	ret = pin_record(&p, 1, &src);
 	if (!ret)
 		mark_pages(m, s, index, 1);
 	t1_stretch_unlock(s);
@@ -425,9 +432,10 @@ static noinline int pin_one_rest(struct t1_container *c, struct iommu_group *gro
 				 unsigned long iova, struct t1_map *m,
 				 struct t1_stretch *s, struct page **page)
 {
-	struct pinning p = { .c = c, .m = m };
-	unsigned long done;
-	int ret = pin_in_map(&p, t1_map_index(m, iova), 1, page, &done);
+	struct pinning p = {
+		.c = c, .m = m, .index = t1_map_index(m, iova), .pages = page,
+	};
+	int ret = pin_in_map(&p, 1);
 
 	t1_leave(c, &s->busy);
 	return pin_told(c, group, iova & PAGE_MASK, 1, page, p.recorded, ret);
