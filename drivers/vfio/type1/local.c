@@ -345,16 +345,6 @@ pin_all(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	return pin_rest(c, group, iova, npages, prot, pages, 0);
 }
 
-/* All that was to be pinned was pinned before. */
-static noinline int pin_raised(struct t1_container *c, struct iommu_group *group,
-			       unsigned long iova, unsigned long npages)
-{
-	if (atomic_read(&c->nunscoped))
-		t1_group_pinned(c, group, 0);
-	trace_pin_pages(c->id, iova & PAGE_MASK, npages, 0, 0);
-	return npages;
-}
-
 /*
  * Record a page that is pinned and charged, in the general way; how many were: none if
  * another caller was first. An errno: it is neither pinned nor charged any more.
@@ -463,8 +453,8 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	if (unlikely(raised)) {
 		if (raised < 0)
 			goto rest;
-		t1_leave(c, &s->busy);
-		return pin_raised(c, group, iova, 1);
+		recorded = 0;
+		goto pinned;
 	}
 	if (unlikely(!pin_page_of(m, iova, page)))
 		goto rest;
@@ -480,6 +470,7 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 		if (recorded < 0)
 			goto rest;
 	}
+pinned:
 	if (unlikely(atomic_read(&c->barred)))
 		t1_group_pinned(c, group, recorded);
 	t1_leave(c, &s->busy);
@@ -516,8 +507,8 @@ pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	    !t1_word_raise(word, page))
 		return pin_one(c, group, iova, m, s, page);
 	t1_search_end();
-	if (unlikely(barred))
-		return pin_raised(c, group, iova, 1);
+	if (unlikely(barred && atomic_read(&c->nunscoped)))
+		t1_group_pinned(c, group, 0);
 	return 1;
 rest:
 	t1_search_end();
@@ -576,14 +567,14 @@ pin_several(struct t1_container *c, struct iommu_group *group, unsigned long iov
 		return -VFIO_COMPAT_EOVERFLOW;
 	t1_search_begin();
 	m = t1_map_search(c, iova);
-	if (likely(pin_can_raise(m, prot)))
+	if (likely(pin_can_raise(m, prot) && !trace_pin_pages_enabled()))
 		done = pin_again(m, t1_map_index(m, iova),
 				 min(npages, ((m->last - iova) >> PAGE_SHIFT) + 1), pages);
 	t1_search_end();
 	if (unlikely(done < npages))
 		return pin_rest(c, group, iova, npages, prot, pages, done);
-	if (unlikely(atomic_read(&c->nunscoped) || trace_pin_pages_enabled()))
-		return pin_raised(c, group, iova, npages);
+	if (unlikely(atomic_read(&c->nunscoped)))
+		t1_group_pinned(c, group, 0);
 	return npages;
 }
 
