@@ -703,18 +703,6 @@ static __always_inline void unpin_last(struct t1_container *c, struct t1_map *m,
 	t1_leave(c, &s->busy);
 }
 
-/* The search for a page to be unpinned may have missed it. */
-static noinline void unpin_missed(struct t1_container *c, unsigned long iova)
-{
-	struct t1_stretch *s;
-	unsigned long n = 1;
-	struct t1_map *m;
-
-	s = t1_map_stretch(c, iova, &m, &n);
-	if (s)
-		unpin_last(c, m, s, iova);
-}
-
 /* Unpin a page in a stretch that a search has found, which is ended here. */
 static noinline void unpin_found(struct t1_container *c, struct t1_map *m,
 				 struct t1_stretch *s, unsigned long iova)
@@ -740,7 +728,8 @@ static __always_inline void unpin_one(struct t1_container *c, unsigned long iova
 	}
 	if (unlikely(!s)) {
 		t1_search_end();
-		unpin_missed(c, iova);
+		/* The search may have missed it. */
+		unpin_stretch(c, iova, 1);
 		return;
 	}
 	if (t1_stretch_is_full(s, t1_slot(index), &word) && t1_word_lower(word)) {
