@@ -338,13 +338,6 @@ static noinline int pin_rest(struct t1_container *c, struct iommu_group *group,
 	return pin_told(c, group, iova, npages, pages, recorded, ret);
 }
 
-static noinline __noclone int
-pin_all(struct t1_container *c, struct iommu_group *group, unsigned long iova,
-	int npages, int prot, struct page **pages)
-{
-	return pin_rest(c, group, iova, npages, prot, pages, 0);
-}
-
 /*
  * Record a page that is pinned and charged, in the general way; how many were: none if
  * another caller was first. An errno: it is neither pinned nor charged any more.
@@ -512,7 +505,7 @@ pin_page(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	return 1;
 rest:
 	t1_search_end();
-	return pin_all(c, group, iova, 1, prot, page);
+	return pin_rest(c, group, iova, 1, prot, page, 0);
 }
 
 /* Pin again what full stretches have, under RCU; how many were. */
