@@ -403,13 +403,6 @@ static __always_inline bool pin_page_of(struct t1_map *m, unsigned long iova,
 	return pin_page_else(m, iova, page);
 }
 
-/* The mapping was about to be unmapped. */
-static noinline int pin_one_late(struct t1_container *c, struct page **page)
-{
-	*page = NULL;
-	return t1_not_entered(c);
-}
-
 /* The general way for one page in a stretch that the caller is busy in, up to here. */
 static noinline int pin_one_rest(struct t1_container *c, struct iommu_group *group,
 				 unsigned long iova, struct t1_map *m,
@@ -438,8 +431,10 @@ pin_one(struct t1_container *c, struct iommu_group *group, unsigned long iova,
 	int recorded = 1;
 
 	t1_search_end();
-	if (unlikely(!entered))
-		return pin_one_late(c, page);
+	if (unlikely(!entered)) {
+		*page = NULL;
+		return t1_not_entered(c);
+	}
 	/* Where that is wrong a page more is got, and given back. */
 	if (unlikely(data_race(t1_stretch_may_hold(s, slot))))
 		raised = pin_one_again(m, s, t1_map_index(m, iova), page);
