@@ -20,6 +20,7 @@
  * the mapping's lock is let go, others get a turn, and a task that is killed ends;
  * domains_lock and maps_lock stay, so no bitmap comes or goes meanwhile.
  */
+#include <linux/log2.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -320,27 +321,6 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 	return ret;
 }
 
-/* Have the bits of what lies from one IOVA to another writable. */
-static int make_writable(unsigned long iova, unsigned long last, unsigned long base,
-			 const struct vfio_bitmap *bitmap)
-{
-	unsigned int shift = __ffs64(bitmap->pgsize);
-	unsigned long from = ((iova - base) >> shift) / BITS_PER_BYTE;
-	unsigned long to = ((last - base) >> shift) / BITS_PER_BYTE;
-	unsigned long bytes = to - from + 1, n;
-	char __user *bits = (char __user *)bitmap->data + from;
-
-	for (; bytes; bytes -= n, bits += n) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		n = min_t(unsigned long, bytes, FAULT_BYTES);
-		if (fault_in_safe_writeable(bits, n))
-			return -EFAULT;
-		cond_resched();
-	}
-	return 0;
-}
-
 /**
  * t1_dirty_try - can the bits of a range be told, as far as can be known?
  * @c: the container
@@ -357,24 +337,31 @@ static int make_writable(unsigned long iova, unsigned long last, unsigned long b
 int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
 		 const struct vfio_bitmap *bitmap)
 {
-	unsigned long at = iova, from, to;
+	/* So many bits of an IOVA are below those that say which byte of the bitmap it has. */
+	unsigned int shift = __ffs64(bitmap->pgsize) + ilog2(BITS_PER_BYTE);
+	char __user *bytes = (char __user *)bitmap->data;
+	unsigned long at = iova, to = 0, from, n;
 	struct t1_map *m;
-	int ret;
 
 	for (;;) {
 		mutex_lock(&c->maps_lock);
 		m = t1_map_first(c, at);
-		from = m ? max(m->iova, at) : 0;
-		to = m ? min(m->last, last) : 0;
+		if (m) {
+			at = max(m->iova, at);
+			to = min(m->last, last);
+		}
 		mutex_unlock(&c->maps_lock);
-		if (!m || from > last)
+		if (!m || at > last)
 			return 0;
-		ret = make_writable(from, to, iova, bitmap);
-		if (ret)
-			return ret;
-		if (to == last)
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		from = (at - iova) >> shift;
+		n = min_t(unsigned long, ((to - iova) >> shift) - from + 1, FAULT_BYTES);
+		if (fault_in_safe_writeable(bytes + from, n))
+			return -EFAULT;
+		if (from + n > (last - iova) >> shift)
 			return 0;
-		at = to + 1;
+		at = iova + ((from + n) << shift);
 		cond_resched();
 	}
 }
