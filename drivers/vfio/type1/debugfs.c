@@ -62,7 +62,7 @@ static int domains_show(struct seq_file *seq, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(domains);
 
-/* What a mapping has pinned, and is charged for. Its state is maps_lock's. */
+/* What mappings have pinned, and are charged for. */
 struct use {
 	bool backed;
 	unsigned long local;
@@ -75,21 +75,20 @@ struct use {
  * It may change between the steps. While a first domain comes or the last goes, what
  * mediated devices have pinned is said to be charged for beside it.
  */
-static struct use use_of(struct t1_map *m)
+static void add_use(struct use *use, struct t1_map *m)
 {
-	struct use use = {
-		.local = t1_record_counted(&m->local),
-		.bytes = t1_record_bytes(&m->local),
-	};
+	unsigned long local = t1_record_counted(&m->local), charged;
 	struct t1_backing *b;
 
 	t1_map_lock(m);
-	use.backed = t1_map_is_backed(m);
 	b = t1_map_backing(m);
-	use.backing = b ? b->charged : 0;
-	use.charged = use.backing + (use.backed ? 0 : use.local);
+	charged = b ? b->charged : 0;
+	use->backed = t1_map_is_backed(m);
 	t1_map_unlock(m);
-	return use;
+	use->local += local;
+	use->backing += charged;
+	use->charged += charged + (use->backed ? 0 : local);
+	use->bytes += t1_record_bytes(&m->local);
 }
 
 static int mappings_show(struct seq_file *seq, void *unused)
@@ -97,13 +96,14 @@ static int mappings_show(struct seq_file *seq, void *unused)
 	static const char * const states[] = { "new", "ready", "going" };
 	struct t1_container *c = seq->private;
 	struct t1_map *m;
-	struct use use;
 
 	seq_puts(seq, "iova last vaddr prot state backed locked_pages record_bytes\n");
 	if (mutex_lock_killable(&c->maps_lock))
 		return -EINTR;
 	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
-		use = use_of(m);
+		struct use use = { };
+
+		add_use(&use, m);
 		seq_printf(seq, "%#lx %#lx %#lx %s%s %s %s %lu %lu\n", m->iova,
 			   m->last, m->vaddr, m->prot & IOMMU_READ ? "r" : "-",
 			   m->prot & IOMMU_WRITE ? "w" : "-", states[m->state],
@@ -153,22 +153,17 @@ DEFINE_SHOW_ATTRIBUTE(pins);
 
 static int memory_show(struct seq_file *seq, void *unused)
 {
-	unsigned long charged = 0, local = 0, backing = 0, bytes = 0;
 	struct t1_container *c = seq->private;
+	struct use use = { };
 	struct t1_map *m;
-	struct use use;
 
 	if (mutex_lock_killable(&c->maps_lock))
 		return -EINTR;
-	for (m = t1_map_first(c, 0); m; m = t1_map_next(m)) {
-		use = use_of(m);
-		bytes += sizeof(*m) + use.bytes;
-		charged += use.charged;
-		local += use.local;
-		backing += use.backing;
-	}
+	for (m = t1_map_first(c, 0); m; m = t1_map_next(m))
+		add_use(&use, m);
 	seq_printf(seq, "mappings %u\nmappings_left %u\nlocked_pages %lu\npinned_by_mediated_devices %lu\npinned_for_iommu %lu\nrecord_bytes %lu\n",
-		   c->nmaps, c->avail, charged, local, backing, bytes);
+		   c->nmaps, c->avail, use.charged, use.local, use.backing,
+		   use.bytes + c->nmaps * sizeof(*m));
 	mutex_unlock(&c->maps_lock);
 	return 0;
 }
