@@ -17,25 +17,23 @@ static int rw_in_map(struct t1_map *m, unsigned long vaddr, void *data,
 		     size_t len, bool write)
 {
 	struct mm_struct *mm = m->owner->mm;
-	bool adopt = !current->mm && current->flags & PF_KTHREAD;
-	int ret;
+	bool adopt = current->mm != mm;
+	unsigned long left;
 
-	if (!adopt && current->mm != mm)
-		return -EFAULT;
 	if (adopt) {
+		if (current->mm || !(current->flags & PF_KTHREAD))
+			return -EFAULT;
 		if (!mmget_not_zero(mm))
 			return -EPERM;
 		kthread_use_mm(mm);
 	}
-	if (write)
-		ret = copy_to_user((void __user *)vaddr, data, len) ? -EFAULT : 0;
-	else
-		ret = copy_from_user(data, (void __user *)vaddr, len) ? -EFAULT : 0;
+	left = write ? copy_to_user((void __user *)vaddr, data, len) :
+		       copy_from_user(data, (void __user *)vaddr, len);
 	if (adopt) {
 		kthread_unuse_mm(mm);
 		mmput(mm);
 	}
-	return ret;
+	return left ? -EFAULT : 0;
 }
 
 /**
