@@ -610,24 +610,21 @@ int t1_pin_pages(void *data, struct iommu_group *group, dma_addr_t iova,
 }
 
 /*
- * Drop pins of a stretch, whose lock is held, and count in @batch what is not charged
- * for any more; how many were looked at, as t1_stretch_drop_some().
+ * Drop pins of a stretch, whose lock is held, up to where a backing is charged no more,
+ * and count in @batch what is not charged for any more; how many were looked at, as
+ * t1_stretch_drop_some().
  */
 static unsigned long unpin_some(struct t1_map *m, struct t1_stretch *s,
 				unsigned long index, unsigned long n,
 				struct t1_batch *batch)
 {
-	unsigned long backed = backed_pages(m, index, n), done = 0;
-	unsigned long counted = batch->counted;
+	unsigned long backed = backed_pages(m, index, n), counted = batch->counted;
 
 	mark_pages(m, s, index, n);
-	if (unlikely(backed)) {
-		done = t1_stretch_drop_some(s, t1_slot(index), backed, batch);
+	n = t1_stretch_drop_some(s, t1_slot(index), backed ?: n, batch);
+	if (unlikely(backed))
 		batch->counted = counted;
-		if (done < backed || done == n)
-			return done;
-	}
-	return done + t1_stretch_drop_some(s, t1_slot(index + done), n - done, batch);
+	return n;
 }
 
 /* Unpin pages up to the end of a stretch; how many were looked at. */
