@@ -370,14 +370,12 @@ static noinline int pin_one_record(struct t1_container *c, struct t1_map *m,
 static noinline long pin_one_again(struct t1_map *m, struct t1_stretch *s,
 				   unsigned long index, struct page **page)
 {
-	unsigned int slot = t1_slot(index);
 	struct t1_spare spare = { };
 	long raised;
 
 	t1_map_spare(m, index, &spare);
 	t1_stretch_lock(s);
-	raised = t1_stretch_holds(s, slot) ?
-		 t1_stretch_raise(s, slot, 1, page, &spare) : 0;
+	raised = t1_stretch_raise(s, t1_slot(index), 1, page, &spare);
 	t1_stretch_unlock(s);
 	return raised;
 }
