@@ -35,7 +35,6 @@
 
 #include "type1.h"
 
-static DEFINE_MUTEX(add_lock);
 static struct dentry *root;
 
 static int domains_show(struct seq_file *seq, void *unused)
@@ -180,17 +179,16 @@ void t1_debugfs_add(struct t1_container *c)
 	struct dentry *dir;
 	char name[12];
 
-	mutex_lock(&add_lock);
-	if (!c->debugfs) {
-		snprintf(name, sizeof(name), "%u", c->id);
-		dir = debugfs_create_dir(name, root);
-		debugfs_create_file("domains", 0400, dir, c, &domains_fops);
-		debugfs_create_file("mappings", 0400, dir, c, &mappings_fops);
-		debugfs_create_file("pins", 0400, dir, c, &pins_fops);
-		debugfs_create_file("memory", 0400, dir, c, &memory_fops);
-		WRITE_ONCE(c->debugfs, dir);
-	}
-	mutex_unlock(&add_lock);
+	/* The first call makes it, and nobody looks at it before that is done. */
+	if (cmpxchg(&c->debugfs, NULL, ERR_PTR(-EBUSY)))
+		return;
+	snprintf(name, sizeof(name), "%u", c->id);
+	dir = debugfs_create_dir(name, root);
+	debugfs_create_file("domains", 0400, dir, c, &domains_fops);
+	debugfs_create_file("mappings", 0400, dir, c, &mappings_fops);
+	debugfs_create_file("pins", 0400, dir, c, &pins_fops);
+	debugfs_create_file("memory", 0400, dir, c, &memory_fops);
+	WRITE_ONCE(c->debugfs, dir);
 }
 
 DEFINE_SHOW_ATTRIBUTE(t1_owners);

@@ -117,7 +117,7 @@ extern unsigned int t1_dma_entry_limit;
  * @nesting: the IOMMU is to translate what the guest's translated
  * @warned: that a driver left pages pinned
  * @id: its name in debugfs
- * @debugfs: its folder, once there was a mapping
+ * @debugfs: its folder, once there was a mapping; an error while that is made
  * @ioctls: that have begun, from far below 0 on once it is being released
  * @rcu: when it is freed: some may be about to begin
  */
