@@ -157,18 +157,6 @@ static inline void t1_record_init(struct t1_record *record)
 }
 
 /* It is held from one function to another, which sparse cannot follow. */
-static inline void t1_record_lock(struct t1_record *record)
-{
-	xa_lock(&record->stretches);
-	__release(&record->stretches.xa_lock);
-}
-
-static inline void t1_record_unlock(struct t1_record *record)
-{
-	__acquire(&record->stretches.xa_lock);
-	xa_unlock(&record->stretches);
-}
-
 static inline void t1_stretch_lock(struct t1_stretch *s)
 {
 	spin_lock(&s->lock);

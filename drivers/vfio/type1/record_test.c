@@ -406,9 +406,9 @@ static void record_test_unused(struct kunit *test)
 	struct t1_stretch *s;
 	long ret;
 
-	t1_record_lock(&t->record);
+	xa_lock(&t->record.stretches);
 	KUNIT_EXPECT_TRUE(test, t1_record_is_idle(&t->record));
-	t1_record_unlock(&t->record);
+	xa_unlock(&t->record.stretches);
 	s = record_test_lock(t, 3, true);
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	ret = t1_stretch_add(s, 3, 2, &src, &t->spare, &t->counted);
@@ -417,15 +417,15 @@ static void record_test_unused(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, ret, (long)-EAGAIN);
 	KUNIT_ASSERT_EQ(test, t1_spare_fill(&t->spare), 0);
 	t1_spare_end(&t->spare);
-	t1_record_lock(&t->record);
+	xa_lock(&t->record.stretches);
 	KUNIT_EXPECT_FALSE(test, t1_record_is_idle(&t->record));
 	atomic_dec(&s->busy);
 	KUNIT_EXPECT_TRUE(test, t1_record_is_idle(&t->record));
-	t1_record_unlock(&t->record);
+	xa_unlock(&t->record.stretches);
 	KUNIT_EXPECT_EQ(test, record_test_pin_one(t, 3, 0), 1L);
-	t1_record_lock(&t->record);
+	xa_lock(&t->record.stretches);
 	KUNIT_EXPECT_FALSE(test, t1_record_is_idle(&t->record));
-	t1_record_unlock(&t->record);
+	xa_unlock(&t->record.stretches);
 	KUNIT_EXPECT_EQ(test, record_test_unpin_one(t, 3), 1UL);
 	record_test_is_empty(test);
 }
