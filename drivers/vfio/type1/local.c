@@ -45,7 +45,6 @@ struct pinning {
 	unsigned long index;	/* of the next page, and where it is to be told */
 	struct page **pages;
 	struct t1_gup gup;
-	bool begun;
 	struct t1_spare spare;
 	unsigned long charged;	/* in advance, for what is to be recorded */
 	unsigned long recorded;
@@ -198,11 +197,10 @@ static long pin_get(struct pinning *p, unsigned long hole, bool backed,
 	long got;
 	int ret;
 
-	if (!p->begun) {
+	if (!p->gup.mm) {
 		ret = t1_gup_begin(&p->gup, m->owner->mm, t1_map_allows(m, IOMMU_WRITE));
 		if (ret)
 			return ret;
-		p->begun = true;
 	}
 	got = t1_gup_pages(&p->gup, m->vaddr + ((p->index - m->align) << PAGE_SHIFT),
 			   hole, p->pages, src);
@@ -281,8 +279,8 @@ static int pin_in_map(struct pinning *p, unsigned long n)
 	}
 	t1_spare_end(&p->spare);
 	t1_owner_uncharge(m->owner, p->charged);
-	if (p->begun)
-		t1_gup_end(&p->gup);
+	/* Of what was not begun there is nothing to end: it is T1_GUP_OWN. */
+	t1_gup_end(&p->gup);
 	t1_bill_end(&bill);
 	return ret;
 }

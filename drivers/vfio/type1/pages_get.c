@@ -54,7 +54,7 @@ int t1_gup_begin(struct t1_gup *gup, struct mm_struct *mm, bool write)
 
 /**
  * t1_gup_end - be done with pinning
- * @gup: what t1_gup_begin() initialised
+ * @gup: what t1_gup_begin() initialised, also if it failed, or all 0
  */
 void t1_gup_end(struct t1_gup *gup)
 {
