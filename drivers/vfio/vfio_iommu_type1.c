@@ -136,20 +136,16 @@ static noinline long unmap_dma(struct t1_container *c,
 			       struct vfio_iommu_type1_dma_unmap __user *arg)
 {
 	size_t least = offsetofend(struct vfio_iommu_type1_dma_unmap, size);
-	u32 known = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL |
-		    VFIO_DMA_UNMAP_FLAG_VADDR;
 	struct vfio_iommu_type1_dma_unmap unmap;
 	struct vfio_bitmap bitmap;
-	bool dirty;
 	int ret;
 
 	if (copy_from_user(&unmap, arg, least))
 		return -EFAULT;
-	dirty = unmap.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	if (unmap.argsz < least || unmap.flags & ~known ||
-	    (dirty && unmap.flags != VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP))
+	if (unmap.argsz < least)
 		return -EINVAL;
-	if (dirty) {
+	/* The bitmap goes with no other flag. */
+	if (unmap.flags == VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) {
 		if (unmap.argsz < least + sizeof(bitmap))
 			return -EINVAL;
 		if (copy_from_user(&bitmap, (void __user *)arg + least, sizeof(bitmap)))
@@ -157,6 +153,8 @@ static noinline long unmap_dma(struct t1_container *c,
 		ret = t1_dirty_check(&bitmap, unmap.size);
 		if (ret)
 			return ret;
+	} else if (unmap.flags & ~(VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)) {
+		return -EINVAL;
 	}
 	if (unmap.flags & VFIO_DMA_UNMAP_FLAG_VADDR)
 		ret = t1_unmap_vaddr(c, unmap.iova, &unmap.size,
