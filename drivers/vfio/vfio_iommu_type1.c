@@ -86,7 +86,7 @@ static void type1_release(void *data)
 	/* See wait_for_none() for the order. */
 	atomic_add(IOCTLS_GONE, &c->ioctls);
 	wait_var_event(&c->ioctls, atomic_read_acquire(&c->ioctls) == IOCTLS_GONE);
-	/* Until nobody reads there, who takes its locks. */
+	/* Waits for those who read its files, which takes its locks. */
 	debugfs_remove(c->debugfs);
 	/* What was mapped after the last group had gone. */
 	down_write(&c->domains_lock);

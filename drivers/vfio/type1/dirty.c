@@ -37,7 +37,7 @@
 
 /**
  * t1_dirty_mark - pages may have been written to
- * @m: the mapping, of which nothing is done if it is not tracked
+ * @m: the mapping; if it is not tracked nothing is done
  * @page: the first of them
  * @npages: how many
  *
@@ -77,7 +77,7 @@ static void mark_pinned(struct t1_map *m, unsigned long page, unsigned long npag
 	}
 }
 
-/* With bits, which it has an extra for, a mapping is tracked; without, it is not. */
+/* Have a mapping, which has an extra, be tracked with some bits; or no more: NULL. */
 static void set_bits(struct t1_map *m, unsigned long *bits)
 {
 	t1_map_lock(m);
@@ -337,7 +337,7 @@ int t1_dirty_report(struct t1_container *c, struct t1_map *m, unsigned long base
 int t1_dirty_try(struct t1_container *c, unsigned long iova, unsigned long last,
 		 const struct vfio_bitmap *bitmap)
 {
-	/* So many bits of an IOVA are below those that say which byte of the bitmap it has. */
+	/* An IOVA without so many of its lowest bits says which byte of the bitmap it has. */
 	unsigned int shift = __ffs64(bitmap->pgsize) + ilog2(BITS_PER_BYTE);
 	char __user *bytes = (char __user *)bitmap->data;
 	unsigned long at = iova, to = 0, from, n;

@@ -42,8 +42,8 @@ struct pinning {
 	struct t1_container *c;
 	struct t1_map *m;
 	struct t1_stretch *s;	/* that they are in just now */
-	unsigned long index;	/* of the next page, and where it is to be told */
-	struct page **pages;
+	unsigned long index;	/* of the next page */
+	struct page **pages;	/* where that one is told, then those behind it */
 	struct t1_gup gup;
 	struct t1_spare spare;
 	unsigned long charged;	/* in advance, for what is to be recorded */
