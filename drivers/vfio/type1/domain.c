@@ -94,8 +94,7 @@ static unsigned long extent_room(struct t1_map *m, unsigned long page,
 /* How many pages from one on lie in the same stretch of a record. */
 static unsigned long stretch_room(struct t1_map *m, unsigned long page)
 {
-	return min(STRETCH_PAGES - (t1_slot(page + m->align)),
-		   t1_map_npages(m) - page);
+	return t1_in_stretch(page + m->align, t1_map_npages(m) - page);
 }
 
 /* Is the stretch of a page that is mapped asked for? */
@@ -137,23 +136,6 @@ static unsigned long unmap_room(struct t1_domain *d, struct t1_map *m, unsigned 
 	return most;
 }
 
-/* Unmap pages; how many were. */
-static unsigned long domain_unmap(struct t1_domain *d, struct t1_map *m,
-				  unsigned long npages)
-{
-	unsigned long done = 0, n;
-
-	while (done < npages) {
-		n = min(unmap_room(d, m, done), npages - done);
-		if (iommu_unmap(d->domain, page_iova(m, done), n << PAGE_SHIFT) !=
-		    n << PAGE_SHIFT)
-			break;
-		done += n;
-		cond_resched();
-	}
-	return done;
-}
-
 /* Unmap the first of @n pages that are asked for, and release them; how many. */
 static unsigned long asked_release(struct t1_domain *d, struct t1_map *m,
 				   unsigned long page, unsigned long n)
@@ -189,9 +171,9 @@ static unsigned long asked_release(struct t1_domain *d, struct t1_map *m,
 	return done;
 }
 
-/* Unmap the first of @n pages, of which the first is recorded; how many. */
-static unsigned long recorded_unmap(struct t1_domain *d, struct t1_map *m,
-				    unsigned long page, unsigned long n)
+/* Unmap the first of @n pages, up to a stretch that is asked for; how many. */
+static unsigned long unmap_some(struct t1_domain *d, struct t1_map *m,
+				unsigned long page, unsigned long n)
 {
 	unsigned long most = min(n, unmap_room(d, m, page));
 
@@ -203,26 +185,25 @@ static unsigned long recorded_unmap(struct t1_domain *d, struct t1_map *m,
 }
 
 /*
- * Unmap pages that no other domain maps, and release those that are asked for; how many
- * were unmapped.
+ * Unmap the first pages of a mapping. To be asked: no other domain maps them, those that
+ * are asked for are released. Return success.
  */
-static unsigned long domain_release(struct t1_domain *d, struct t1_map *m,
-				    unsigned long npages)
+static bool domain_unmap(struct t1_domain *d, struct t1_map *m, unsigned long npages,
+			 bool asked)
 {
-	unsigned long done = 0, n;
+	unsigned long page, n;
 
-	while (done < npages) {
-		if (is_asked(m, done))
-			n = asked_release(d, m, done,
-					  min(npages - done, stretch_room(m, done)));
+	for (page = 0; page < npages; page += n) {
+		n = npages - page;
+		if (asked && is_asked(m, page))
+			n = asked_release(d, m, page, min(n, stretch_room(m, page)));
 		else
-			n = recorded_unmap(d, m, done, npages - done);
+			n = unmap_some(d, m, page, n);
 		if (!n)
-			break;
-		done += n;
+			return false;
 		cond_resched();
 	}
-	return done;
+	return true;
 }
 
 static void fill_begin(struct fill *f, struct t1_container *c, struct t1_map *m,
@@ -600,7 +581,7 @@ int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only
 	ret = fill_end(&f, back_again(&f));
 	/* How much that is nobody knows later: the other domains map all of it. */
 	if (ret)
-		domain_unmap(only, m, f.first);
+		domain_unmap(only, m, f.first, false);
 	return ret;
 }
 
@@ -664,7 +645,7 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 	}
 	if (only && !list_empty(&c->domains)) {
 		/* All of it: t1_back_map() has undone what failed. */
-		domain_unmap(only, m, t1_map_npages(m));
+		domain_unmap(only, m, t1_map_npages(m), false);
 		return;
 	}
 	/* One that maps it is left to be asked, when all others have unmapped it. */
@@ -672,11 +653,8 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 		last = list_last_entry(&c->domains, struct t1_domain, list);
 	list_for_each_entry(d, &c->domains, list)
 		if (d != last)
-			unmapped &= domain_unmap(d, m, b->nmapped) == b->nmapped;
-	if (unmapped)
-		unmapped = domain_release(last, m, b->nmapped) == b->nmapped;
-	else
-		domain_unmap(last, m, b->nmapped);
+			unmapped &= domain_unmap(d, m, b->nmapped, false);
+	unmapped &= domain_unmap(last, m, b->nmapped, unmapped);
 	go_local(m);
 	t1_map_lock(m);
 	m->extra->backed = false;
