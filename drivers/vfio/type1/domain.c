@@ -296,53 +296,41 @@ static int fill_add(struct fill *f, unsigned long page, unsigned long pfn,
 	return 0;
 }
 
-/* Add what is recorded from a page of the mapping on. */
-static int fill_recorded(struct fill *f, unsigned long page, unsigned long last)
+/* Add pages from one on and before @end, all of which are recorded. */
+static int fill_recorded(struct fill *f, unsigned long page, unsigned long end)
 {
-	struct t1_map *m = f->m;
-	struct t1_backing *b = t1_map_backing(m);
-	unsigned long index = page + m->align, pfn, n;
+	unsigned long last = end - 1 + f->m->align, index = page + f->m->align, pfn, n;
+	struct t1_record *record = &t1_map_backing(f->m)->record;
+	int ret = 0;
 	bool bare;
-	int ret;
 
-	while (page <= last && t1_record_extent(&b->record, &index, last + m->align,
-						&pfn, &n, &bare)) {
-		page = index - m->align;
-		n = min(n, extent_room(m, page, f->most));
+	while (!ret && page < end &&
+	       t1_record_extent(record, &index, last, &pfn, &n, &bare)) {
+		n = min(n, extent_room(f->m, page, f->most));
 		ret = fill_add(f, page, pfn, n, bare);
-		if (ret)
-			return ret;
 		page += n;
-		index = page + m->align;
+		index += n;
 	}
-	return 0;
+	return ret;
 }
 
-/* Add pages of a stretch that was mapped before, and is asked for. */
-static int fill_asked(struct fill *f, unsigned long page, unsigned long n)
+/*
+ * Map pages of a stretch that is asked for: @pages, of which those that are not mapped
+ * are given back if something fails; or NULL, and a domain maps them already.
+ */
+static int fill_asked(struct fill *f, unsigned long page, unsigned long n,
+		      struct page **pages)
 {
 	struct t1_domain *d = list_first_entry(&f->c->domains, struct t1_domain, list);
 	unsigned long i, pfn;
 	int ret = fill_flush(f);
 
 	for (i = 0; i < n && !ret; i++) {
-		pfn = asked_pfn(d, f->m, page + i);
+		pfn = pages ? page_to_pfn(pages[i]) : asked_pfn(d, f->m, page + i);
 		ret = pfn ? fill_add(f, page + i, pfn, 1, false) : -EFAULT;
 	}
-	return ret ?: fill_flush(f);
-}
-
-/* Map pages of a stretch that will be asked for; else what is not mapped is given back. */
-static int fill_got(struct fill *f, unsigned long page, unsigned long n,
-		    struct page **pages)
-{
-	unsigned long i;
-	int ret = fill_flush(f);
-
-	for (i = 0; i < n && !ret; i++)
-		ret = fill_add(f, page + i, page_to_pfn(pages[i]), 1, false);
 	ret = ret ?: fill_flush(f);
-	if (ret) {
+	if (ret && pages) {
 		i = f->first > page ? f->first - page : 0;
 		t1_unpin(pages + i, n - i, f->m->prot & IOMMU_WRITE);
 	}
@@ -361,28 +349,29 @@ static int fill_end(struct fill *f, int ret)
 
 /* Record what was pinned, or give it back; how much of it counts as locked memory. */
 static int back_record(struct t1_map *m, unsigned long page, unsigned long n,
-		       struct t1_source *src, struct t1_spare *spare,
-		       unsigned long *counted)
+		       struct t1_source *src, unsigned long *counted)
 {
 	struct t1_record *record = &t1_map_backing(m)->record;
 	struct t1_stretch *s = t1_record_make(record, page + m->align);
 	unsigned int slot = t1_slot(page + m->align);
+	struct t1_spare spare = { };
 	long ret = s ? 0 : -ENOMEM;
 
 	*counted = 0;
-	t1_map_spare(m, page + m->align, spare);
+	t1_map_spare(m, page + m->align, &spare);
 	while (n && ret >= 0) {
 		t1_stretch_lock(s);
-		ret = t1_stretch_add(s, slot, n, src, spare, counted);
+		ret = t1_stretch_add(s, slot, n, src, &spare, counted);
 		t1_stretch_unlock(s);
 		if (ret == -EAGAIN) {
-			ret = t1_spare_fill(spare);
+			ret = t1_spare_fill(&spare);
 		} else {
 			t1_source_skip(src, ret);
 			slot += ret;
 			n -= ret;
 		}
 	}
+	t1_spare_end(&spare);
 	if (n && src->pages)
 		t1_unpin(src->pages, n, false);
 	return ret < 0 ? ret : 0;
@@ -454,17 +443,16 @@ static int back_charge(struct t1_container *c, struct t1_map *m,
 }
 
 /* Pin all pages of a mapping, and map them. */
-static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
-		     struct t1_spare *spare)
+static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup)
 {
 	struct t1_map *m = f->m;
-	unsigned long page = 0, n, counted;
+	unsigned long page, n, counted;
 	struct t1_source src;
 	bool asked;
 	long got;
 	int ret;
 
-	while (page < t1_map_npages(m)) {
+	for (page = 0; page < t1_map_npages(m); page += got) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		n = stretch_room(m, page);
@@ -474,21 +462,17 @@ static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup,
 		asked = got == n && src.run < n && src.pages && !src.nreserved &&
 			is_asked(m, page);
 		counted = got;
-		ret = asked ? 0 : back_record(m, page, got, &src, spare, &counted);
+		ret = asked ? 0 : back_record(m, page, got, &src, &counted);
 		if (ret)
 			return ret;
 		ret = back_charge(f->c, m, page, got, counted);
 		if (ret && asked)
 			t1_unpin(pages, got, false);
+		if (!ret)
+			ret = asked ? fill_asked(f, page, got, pages) :
+				      fill_recorded(f, page, page + got);
 		if (ret)
 			return ret;
-		if (asked)
-			ret = fill_got(f, page, got, pages);
-		else
-			ret = fill_recorded(f, page, page + got - 1);
-		if (ret)
-			return ret;
-		page += got;
 		cond_resched();
 	}
 	return 0;
@@ -499,7 +483,6 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 		    struct t1_domain *only)
 {
 	struct page *few[FEW_PAGES], **pages = few;
-	struct t1_spare spare = { };
 	struct t1_backing *b;
 	struct t1_gup gup;
 	struct fill f;
@@ -525,10 +508,9 @@ static int back_new(struct t1_container *c, struct t1_map *m,
 	if (t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE))
 		goto free;
 	fill_begin(&f, c, m, only);
-	ret = back_fill(&f, pages, &gup, &spare);
+	ret = back_fill(&f, pages, &gup);
 	t1_gup_end(&gup);
 	ret = fill_end(&f, ret);
-	t1_spare_end(&spare);
 free:
 	if (pages != few)
 		free_page((unsigned long)pages);
@@ -546,9 +528,9 @@ static int back_again(struct fill *f)
 			return -EINTR;
 		n = stretch_room(f->m, page);
 		if (is_asked(f->m, page))
-			ret = fill_asked(f, page, n);
+			ret = fill_asked(f, page, n, NULL);
 		else
-			ret = fill_recorded(f, page, page + n - 1);
+			ret = fill_recorded(f, page, page + n);
 		if (ret)
 			return ret;
 		cond_resched();
