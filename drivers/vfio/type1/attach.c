@@ -133,11 +133,8 @@ static int start_domain(struct t1_container *c, struct t1_group *g,
 	if (ret && ret != -ENODEV)
 		return refuse(g, ret,
 			      "its IOMMU driver does not map its interrupts: see what it has said");
-	ret = t1_domain_replay(c, d);
-	if (ret)
-		return refuse_maps(g, ret);
-	list_add(&d->list, &c->domains);
-	return 0;
+	ret = t1_domain_join(c, d);
+	return ret ? refuse_maps(g, ret) : 0;
 }
 
 static int attach_backed(struct t1_container *c, struct t1_group *g)
@@ -298,9 +295,7 @@ static void detach_backed(struct t1_container *c, struct t1_group *g)
 	/* With nobody left to pin for, everything goes, while it has a domain. */
 	if (list_empty(&c->groups))
 		t1_unmap_all(c, g->group);
-	list_del(&d->list);
-	if (list_empty(&c->domains))
-		t1_domains_gone(c, d);
+	t1_domain_leave(c, d);
 	t1_domain_free(d);
 	widen_ranges(c);
 	update_pgsizes(c);

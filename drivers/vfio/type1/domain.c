@@ -55,8 +55,8 @@
 /**
  * struct fill - the pages of a mapping on their way into IOMMU domains
  * @c: the container
- * @only: the one domain to map into, or NULL for all
- * @m: the mapping
+ * @m: the mapping, which all domains are to map
+ * @again: all but the first of them do already
  * @most: so long an extent gets, and at its multiples it ends
  * @first: its first page that is not mapped; what comes before is, also if
  *	something has failed
@@ -68,8 +68,8 @@
  */
 struct fill {
 	struct t1_container *c;
-	struct t1_domain *only;
 	struct t1_map *m;
+	bool again;
 	unsigned long most;
 	unsigned long first;
 	unsigned long npages;
@@ -185,8 +185,8 @@ static unsigned long unmap_some(struct t1_domain *d, struct t1_map *m,
 }
 
 /*
- * Unmap the first pages of a mapping. To be asked: no other domain maps them, those that
- * are asked for are released. Return success.
+ * Unmap the first pages of a mapping; success? If no other domain maps them this one is
+ * @asked, and those that are asked for are released.
  */
 static bool domain_unmap(struct t1_domain *d, struct t1_map *m, unsigned long npages,
 			 bool asked)
@@ -207,19 +207,22 @@ static bool domain_unmap(struct t1_domain *d, struct t1_map *m, unsigned long np
 }
 
 static void fill_begin(struct fill *f, struct t1_container *c, struct t1_map *m,
-		       struct t1_domain *only)
+		       bool again)
 {
+	struct t1_domain *first = list_first_entry(&c->domains, struct t1_domain, list);
+
 	f->c = c;
-	f->only = only;
 	f->m = m;
+	f->again = again;
 	f->first = 0;
 	f->npages = 0;
 	f->pfn = 0;
 	f->bare = false;
 	f->n = 0;
 	f->most = EXTENT_PAGES;
+	/* The first may be new: what the container can map does not say what it can. */
 	if (t1_disable_hugepages)
-		f->most = max(t1_pgsize(c), only ? t1_domain_pgsize(only) : 0) >> PAGE_SHIFT;
+		f->most = max(t1_pgsize(c), t1_domain_pgsize(first)) >> PAGE_SHIFT;
 	sg_init_table(f->extents, FILL_EXTENTS);
 }
 
@@ -236,32 +239,28 @@ static int fill_domain(struct fill *f, struct t1_domain *d)
 				     f->npages << PAGE_SHIFT, prot);
 }
 
-/* Map it into all domains, or into one. */
+/* Map it into all domains that do not map it. */
 static int fill_flush(struct fill *f)
 {
-	struct t1_container *c = f->c;
+	struct list_head *domains = &f->c->domains;
 	struct t1_domain *d;
 	int ret;
 
 	if (!f->npages)
 		return 0;
-	if (f->only) {
-		ret = fill_domain(f, f->only);
+	list_for_each_entry(d, domains, list) {
+		ret = fill_domain(f, d);
 		if (ret)
-			return ret;
-	} else {
-		list_for_each_entry(d, &c->domains, list) {
-			ret = fill_domain(f, d);
-			if (ret)
-				goto undo;
-		}
+			goto undo;
+		if (f->again)
+			break;
 	}
 	f->first += f->npages;
 	f->npages = 0;
 	f->n = 0;
 	return 0;
 undo:
-	list_for_each_entry_continue_reverse(d, &c->domains, list)
+	list_for_each_entry_continue_reverse(d, domains, list)
 		iommu_unmap(d->domain, page_iova(f->m, f->first), f->npages << PAGE_SHIFT);
 	return ret;
 }
@@ -321,7 +320,7 @@ static int fill_recorded(struct fill *f, unsigned long page, unsigned long end)
 static int fill_asked(struct fill *f, unsigned long page, unsigned long n,
 		      struct page **pages)
 {
-	struct t1_domain *d = list_first_entry(&f->c->domains, struct t1_domain, list);
+	struct t1_domain *d = list_last_entry(&f->c->domains, struct t1_domain, list);
 	unsigned long i, pfn;
 	int ret = fill_flush(f);
 
@@ -334,16 +333,6 @@ static int fill_asked(struct fill *f, unsigned long page, unsigned long n,
 		i = f->first > page ? f->first - page : 0;
 		t1_unpin(pages + i, n - i, f->m->prot & IOMMU_WRITE);
 	}
-	return ret;
-}
-
-/* Map what is left, unless something has failed; say how much is mapped. */
-static int fill_end(struct fill *f, int ret)
-{
-	struct t1_backing *b = t1_map_backing(f->m);
-
-	ret = ret ?: fill_flush(f);
-	b->nmapped = max(b->nmapped, f->first);
 	return ret;
 }
 
@@ -442,131 +431,6 @@ static int back_charge(struct t1_container *c, struct t1_map *m,
 	return 0;
 }
 
-/* Pin all pages of a mapping, and map them. */
-static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup)
-{
-	struct t1_map *m = f->m;
-	unsigned long page, n, counted;
-	struct t1_source src;
-	bool asked;
-	long got;
-	int ret;
-
-	for (page = 0; page < t1_map_npages(m); page += got) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		n = stretch_room(m, page);
-		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &src);
-		if (got < 0)
-			return got;
-		asked = got == n && src.run < n && src.pages && !src.nreserved &&
-			is_asked(m, page);
-		counted = got;
-		ret = asked ? 0 : back_record(m, page, got, &src, &counted);
-		if (ret)
-			return ret;
-		ret = back_charge(f->c, m, page, got, counted);
-		if (ret && asked)
-			t1_unpin(pages, got, false);
-		if (!ret)
-			ret = asked ? fill_asked(f, page, got, pages) :
-				      fill_recorded(f, page, page + got);
-		if (ret)
-			return ret;
-		cond_resched();
-	}
-	return 0;
-}
-
-/* Pages of a mapping that has none yet. */
-static int back_new(struct t1_container *c, struct t1_map *m,
-		    struct t1_domain *only)
-{
-	struct page *few[FEW_PAGES], **pages = few;
-	struct t1_backing *b;
-	struct t1_gup gup;
-	struct fill f;
-	int ret;
-
-	BUILD_BUG_ON(STRETCH_PAGES * sizeof(*pages) > PAGE_SIZE);
-	ret = t1_map_want_extra(m);
-	if (ret)
-		return ret;
-	if (t1_map_npages(m) > FEW_PAGES)
-		pages = (struct page **)__get_free_page(GFP_KERNEL);
-	if (!pages)
-		return -ENOMEM;
-	b = &m->extra->backing;
-	t1_record_init(&b->record);
-	b->nmapped = 0;
-	b->live = m->align;
-	b->charged = 0;
-	t1_map_lock(m);
-	m->extra->backed = true;
-	t1_map_unlock(m);
-	ret = -ESRCH;
-	if (t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE))
-		goto free;
-	fill_begin(&f, c, m, only);
-	ret = back_fill(&f, pages, &gup);
-	t1_gup_end(&gup);
-	ret = fill_end(&f, ret);
-free:
-	if (pages != few)
-		free_page((unsigned long)pages);
-	return ret;
-}
-
-/* Map the pages that a mapping has. */
-static int back_again(struct fill *f)
-{
-	unsigned long page, n;
-	int ret;
-
-	for (page = 0; page < t1_map_npages(f->m); page += n) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		n = stretch_room(f->m, page);
-		if (is_asked(f->m, page))
-			ret = fill_asked(f, page, n, NULL);
-		else
-			ret = fill_recorded(f, page, page + n);
-		if (ret)
-			return ret;
-		cond_resched();
-	}
-	return 0;
-}
-
-/**
- * t1_back_map - have domains map a mapping
- * @c: the container
- * @m: the mapping, which nobody else backs meanwhile
- * @only: the one domain to map it into, or NULL for all
- *
- * Context: process context, domains_lock is held. Sleeps.
- * Return: 0, or an errno, and the caller is to call t1_unback_map(), unless @only is
- * one more domain beside others, where nothing is left: -ENOMEM: out
- * of memory, or of memory that may be locked; -EFAULT: the memory cannot be
- * pinned; -ESRCH: its owner is gone; -EINTR: the task was killed; what the IOMMU
- * driver says.
- */
-int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only)
-{
-	struct fill f;
-	int ret;
-
-	lockdep_assert_held(&c->domains_lock);
-	if (!t1_map_backing(m))
-		return back_new(c, m, only);
-	fill_begin(&f, c, m, only);
-	ret = fill_end(&f, back_again(&f));
-	/* How much that is nobody knows later: the other domains map all of it. */
-	if (ret)
-		domain_unmap(only, m, f.first, false);
-	return ret;
-}
-
 /*
  * Have the owner of a mapping be charged for what mediated devices have pinned alone,
  * from the end on. What is left of the charge for its backing is to be given back.
@@ -602,41 +466,18 @@ static void go_local(struct t1_map *m)
 	}
 }
 
-/**
- * t1_unback_map - undo t1_back_map()
- * @c: the container
- * @m: the mapping
- * @only: the one domain that maps it, beside those of the container, or NULL
- *
- * Unless @only is one more domain beside others, the pages are released. The owner
- * of the mapping is charged then for what mediated devices have pinned.
- *
- * Context: process context, domains_lock is held. Sleeps. Needs no memory.
- */
-void t1_unback_map(struct t1_container *c, struct t1_map *m,
-		   struct t1_domain *only)
+/* Unmap the first @npages of a mapping, which are all that is mapped; release all of it. */
+static void unback(struct t1_container *c, struct t1_map *m, unsigned long npages)
 {
 	struct t1_backing *b = t1_map_backing(m);
-	struct t1_domain *d, *last = only;
 	bool unmapped = true;
+	struct t1_domain *d;
 
 	lockdep_assert_held(&c->domains_lock);
-	if (!b) {
-		t1_map_drop_extra(m);
-		return;
-	}
-	if (only && !list_empty(&c->domains)) {
-		/* All of it: t1_back_map() has undone what failed. */
-		domain_unmap(only, m, t1_map_npages(m), false);
-		return;
-	}
-	/* One that maps it is left to be asked, when all others have unmapped it. */
-	if (!last)
-		last = list_last_entry(&c->domains, struct t1_domain, list);
+	/* The last is asked, if all others have unmapped it. */
 	list_for_each_entry(d, &c->domains, list)
-		if (d != last)
-			unmapped &= domain_unmap(d, m, b->nmapped, false);
-	unmapped &= domain_unmap(last, m, b->nmapped, unmapped);
+		unmapped &= domain_unmap(d, m, npages, unmapped &&
+					 list_is_last(&d->list, &c->domains));
 	go_local(m);
 	t1_map_lock(m);
 	m->extra->backed = false;
@@ -652,7 +493,132 @@ void t1_unback_map(struct t1_container *c, struct t1_map *m,
 	t1_map_drop_extra(m);
 }
 
-/* The mappings of a container whose domains_lock is held for writing. */
+/**
+ * t1_unback_map - undo t1_back_map()
+ * @c: the container
+ * @m: the mapping
+ *
+ * Its pages are released. Its owner is charged then for what mediated devices have
+ * pinned.
+ *
+ * Context: process context, domains_lock is held. Sleeps. Needs no memory.
+ */
+void t1_unback_map(struct t1_container *c, struct t1_map *m)
+{
+	unback(c, m, t1_map_npages(m));
+}
+
+/* Pin all pages of a mapping, and map them. */
+static int back_fill(struct fill *f, struct page **pages, struct t1_gup *gup)
+{
+	struct t1_map *m = f->m;
+	unsigned long page, n, counted;
+	struct t1_source src;
+	bool asked;
+	long got;
+	int ret;
+
+	for (page = 0; page < t1_map_npages(m); page += got) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		n = stretch_room(m, page);
+		got = t1_gup_pages(gup, m->vaddr + (page << PAGE_SHIFT), n, pages, &src);
+		if (got < 0)
+			return got;
+		asked = got == n && src.run < n && src.pages && !src.nreserved &&
+			is_asked(m, page);
+		counted = got;
+		ret = asked ? 0 : back_record(m, page, got, &src, &counted);
+		if (ret)
+			return ret;
+		ret = back_charge(f->c, m, page, got, counted);
+		if (ret && asked)
+			t1_unpin(pages, got, false);
+		if (!ret)
+			ret = asked ? fill_asked(f, page, got, pages) :
+				      fill_recorded(f, page, page + got);
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+	return fill_flush(f);
+}
+
+/**
+ * t1_back_map - have all domains map a mapping
+ * @c: the container, which has one at least
+ * @m: the mapping, which none maps, and which nobody else backs meanwhile
+ *
+ * Context: process context, domains_lock is held. Sleeps.
+ * Return: 0, or an errno and nothing is left: -ENOMEM: out of memory, or of memory that
+ * may be locked; -EFAULT: the memory cannot be pinned; -ESRCH: its owner is gone;
+ * -EINTR: the task was killed; what the IOMMU driver says.
+ */
+int t1_back_map(struct t1_container *c, struct t1_map *m)
+{
+	struct page *few[FEW_PAGES], **pages = few;
+	struct t1_backing *b;
+	struct t1_gup gup;
+	struct fill f;
+	int ret;
+
+	BUILD_BUG_ON(STRETCH_PAGES * sizeof(*pages) > PAGE_SIZE);
+	lockdep_assert_held(&c->domains_lock);
+	if (t1_map_npages(m) > FEW_PAGES)
+		pages = (struct page **)__get_free_page(GFP_KERNEL);
+	ret = pages ? t1_map_want_extra(m) : -ENOMEM;
+	if (ret)
+		goto free;
+	b = &m->extra->backing;
+	t1_record_init(&b->record);
+	b->live = m->align;
+	b->charged = 0;
+	t1_map_lock(m);
+	m->extra->backed = true;
+	t1_map_unlock(m);
+	fill_begin(&f, c, m, false);
+	ret = -ESRCH;
+	if (!t1_gup_begin(&gup, m->owner->mm, m->prot & IOMMU_WRITE)) {
+		ret = back_fill(&f, pages, &gup);
+		t1_gup_end(&gup);
+	}
+	if (ret)
+		unback(c, m, f.first);
+free:
+	if (pages != few)
+		free_page((unsigned long)pages);
+	return ret;
+}
+
+/* Have the first domain map a mapping, too, as all others do. */
+static int back_again(struct t1_container *c, struct t1_map *m)
+{
+	unsigned long page, n;
+	struct fill f;
+	int ret = 0;
+
+	fill_begin(&f, c, m, true);
+	for (page = 0; page < t1_map_npages(m) && !ret; page += n) {
+		n = stretch_room(m, page);
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		else if (is_asked(m, page))
+			ret = fill_asked(&f, page, n, NULL);
+		else
+			ret = fill_recorded(&f, page, page + n);
+		cond_resched();
+	}
+	ret = ret ?: fill_flush(&f);
+	if (ret)
+		domain_unmap(list_first_entry(&c->domains, struct t1_domain, list),
+			     m, f.first, false);
+	return ret;
+}
+
+/*
+ * The first mapping. domains_lock is held for writing, so none comes or goes, and its
+ * next are found without maps_lock.
+ */
 static struct t1_map *first_map(struct t1_container *c)
 {
 	struct t1_map *m;
@@ -664,54 +630,59 @@ static struct t1_map *first_map(struct t1_container *c)
 	return m;
 }
 
-static struct t1_map *next_map(struct t1_map *m)
+/* Have a domain leave, and map the mappings before @end no more. */
+static void domain_leave(struct t1_container *c, struct t1_domain *d, struct t1_map *end)
 {
-	return t1_map_next(m);
-}
+	bool last = list_is_singular(&c->domains);
+	struct t1_map *m;
 
-/**
- * t1_domain_replay - have one more domain map what is mapped
- * @c: the container
- * @d: the domain, which is not among the container's yet
- *
- * Context: process context, domains_lock is held for writing, so no mapping
- * comes or goes. Sleeps.
- * Return: 0, or as t1_back_map() and everything is as before.
- */
-int t1_domain_replay(struct t1_container *c, struct t1_domain *d)
-{
-	struct t1_map *m, *end;
-	int ret = 0;
-
-	for (m = first_map(c); m && !ret; m = ret ? m : next_map(m))
-		ret = t1_back_map(c, m, d);
-	if (!ret)
-		return 0;
-	/* What other domains map, too, has been undone where it failed. */
-	end = list_empty(&c->domains) ? next_map(m) : m;
-	for (m = first_map(c); m != end; m = next_map(m)) {
-		t1_unback_map(c, m, d);
+	for (m = first_map(c); m != end; m = t1_map_next(m)) {
+		if (last)
+			t1_unback_map(c, m);
+		else
+			domain_unmap(d, m, t1_map_npages(m), false);
 		cond_resched();
 	}
-	return ret;
+	list_del(&d->list);
 }
 
 /**
- * t1_domains_gone - the last domain leaves
- * @c: the container, in which mediated devices remain
- * @last: the domain, which is not among the container's any more
+ * t1_domain_join - a domain joins the container's, and maps what is mapped
+ * @c: the container
+ * @d: the domain
+ *
+ * Context: process context, domains_lock is held for writing. Sleeps.
+ * Return: 0, or as t1_back_map() and everything is as before.
+ */
+int t1_domain_join(struct t1_container *c, struct t1_domain *d)
+{
+	bool first = list_empty(&c->domains);
+	struct t1_map *m;
+	int ret;
+
+	list_add(&d->list, &c->domains);
+	for (m = first_map(c); m; m = t1_map_next(m)) {
+		ret = first ? t1_back_map(c, m) : back_again(c, m);
+		if (ret) {
+			domain_leave(c, d, m);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * t1_domain_leave - a domain leaves the container's
+ * @c: the container
+ * @d: the domain, which is to be freed; if it is the last, no mapping is backed any more
  *
  * Context: process context, domains_lock is held for writing. Sleeps. Needs no
  * memory.
  */
-void t1_domains_gone(struct t1_container *c, struct t1_domain *last)
+void t1_domain_leave(struct t1_container *c, struct t1_domain *d)
 {
-	struct t1_map *m;
-
-	for (m = first_map(c); m; m = next_map(m)) {
-		t1_unback_map(c, m, last);
-		cond_resched();
-	}
+	/* One of several is freed with all that it maps. */
+	domain_leave(c, d, list_is_singular(&c->domains) ? NULL : first_map(c));
 }
 
 static int group_domain(struct device *dev, void *data)
@@ -775,7 +746,7 @@ unsigned long t1_domain_pgsizes(const struct t1_domain *d)
 
 /**
  * t1_domain_free - the end of a domain
- * @d: it, with no group attached and nothing mapped
+ * @d: it, with no group attached; it has left the container's
  *
  * Context: process context. Sleeps.
  */

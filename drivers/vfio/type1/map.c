@@ -138,11 +138,8 @@ static int map_complete(struct t1_container *c, struct t1_map *m)
 {
 	int ret = c->tracking ? t1_dirty_track(m) : 0;
 
-	if (!ret && !list_empty(&c->domains)) {
-		ret = t1_back_map(c, m, NULL);
-		if (ret)
-			t1_unback_map(c, m, NULL);
-	}
+	if (!ret && !list_empty(&c->domains))
+		ret = t1_back_map(c, m);
 	mutex_lock(&c->maps_lock);
 	if (ret)
 		t1_tree_erase(c, m);

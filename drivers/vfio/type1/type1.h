@@ -173,7 +173,6 @@ enum t1_map_state {
 /**
  * struct t1_backing - the pages that IOMMU domains map
  * @record: each once, but for stretches that a domain is asked for, see domain.c
- * @nmapped: how many from the start on are mapped in the domains
  * @live: an index: for what comes before, the owner is charged because of this
  *	record, whatever mediated devices have pinned there; from it on only
  *	because of what they have. Changes under the mapping's lock, with @charged
@@ -181,7 +180,6 @@ enum t1_map_state {
  */
 struct t1_backing {
 	struct t1_record record;
-	unsigned long nmapped;
 	unsigned long live;
 	unsigned long charged;
 };
@@ -571,14 +569,13 @@ void t1_remove_device(void *data, struct vfio_device *vdev);
 void t1_tell_unmap(struct t1_container *c, struct t1_map *m);
 
 /* domain.c */
-int t1_back_map(struct t1_container *c, struct t1_map *m, struct t1_domain *only);
-void t1_unback_map(struct t1_container *c, struct t1_map *m,
-		   struct t1_domain *only);
+int t1_back_map(struct t1_container *c, struct t1_map *m);
+void t1_unback_map(struct t1_container *c, struct t1_map *m);
 struct t1_domain *t1_domain_new(struct t1_container *c, struct iommu_group *group);
 unsigned long t1_domain_pgsizes(const struct t1_domain *d);
 void t1_domain_free(struct t1_domain *d);
-int t1_domain_replay(struct t1_container *c, struct t1_domain *d);
-void t1_domains_gone(struct t1_container *c, struct t1_domain *last);
+int t1_domain_join(struct t1_container *c, struct t1_domain *d);
+void t1_domain_leave(struct t1_container *c, struct t1_domain *d);
 
 /* The smallest of them. */
 static inline unsigned long t1_domain_pgsize(const struct t1_domain *d)

@@ -228,7 +228,7 @@ static void unmap_domains(struct t1_container *c, struct t1_map *going)
 	if (list_empty(&c->domains))
 		return;
 	for (; going; going = going->next) {
-		t1_unback_map(c, going, NULL);
+		t1_unback_map(c, going);
 		cond_resched();
 	}
 }
