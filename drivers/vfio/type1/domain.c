@@ -144,7 +144,7 @@ static unsigned long asked_release(struct t1_domain *d, struct t1_map *m,
 		unsigned long pfn;
 		unsigned long n;
 	} runs[ASKED_RUNS];
-	unsigned long done, pfn, next = 0;
+	unsigned long done, pfn;
 	unsigned int nruns = 0, i;
 
 	/* A run is unmapped whole, as the IOMMU's pages are. */
@@ -152,15 +152,14 @@ static unsigned long asked_release(struct t1_domain *d, struct t1_map *m,
 		pfn = asked_pfn(d, m, page + done);
 		if (!pfn)
 			return 0;
-		if (pfn == next) {
+		if (nruns && pfn == runs[nruns - 1].pfn + runs[nruns - 1].n) {
 			runs[nruns - 1].n++;
-		} else {
-			if (nruns == ASKED_RUNS)
-				break;
-			runs[nruns].pfn = pfn;
-			runs[nruns++].n = 1;
+			continue;
 		}
-		next = pfn + 1;
+		if (nruns == ASKED_RUNS)
+			break;
+		runs[nruns].pfn = pfn;
+		runs[nruns++].n = 1;
 	}
 	if (iommu_unmap(d->domain, page_iova(m, page), done << PAGE_SHIFT) !=
 	    done << PAGE_SHIFT)
@@ -442,17 +441,15 @@ static void go_local(struct t1_map *m)
 	struct t1_stretch *s;
 
 	while (b->live > m->align) {
-		lacking = 0;
 		s = lock_both(m, b->live - 1);
 		from = m->align;
 		if (!t1_record_is_new(&m->local))
 			from = max(from, round_down(b->live - 1, STRETCH_PAGES));
 		counted = s ? t1_stretch_counted(s, t1_slot(from), b->live - from) : 0;
-		if (likely(counted <= b->charged)) {
+		lacking = max(counted, b->charged) - b->charged;
+		if (likely(!lacking)) {
 			b->charged -= counted;
 			b->live = from;
-		} else {
-			lacking = counted - b->charged;
 		}
 		unlock_both(m, s);
 		/* A page replaced I/O memory after that was mapped: it is pinned. */
