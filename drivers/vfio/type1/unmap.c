@@ -142,16 +142,6 @@ static bool unmap_take(struct t1_map *list)
 	return idle;
 }
 
-/* Take what is listed, and is not mapped by a domain, out of the tree. */
-static void unmap_erase(struct t1_container *c, struct t1_map *going)
-{
-	for (; going; going = going->next) {
-		t1_tree_erase(c, going);
-		t1_map_let_go(c, going);
-		cond_resched();
-	}
-}
-
 /* Free a mapping that has left the tree; its size. */
 static u64 map_unmapped(struct t1_container *c, struct t1_map *m)
 {
@@ -236,9 +226,15 @@ static void unmap_domains(struct t1_container *c, struct t1_map *going)
 /* Unmap what is listed, which nobody uses: cannot fail. */
 static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 {
+	struct t1_map *m;
+
 	unmap_domains(c, going);
 	mutex_lock(&c->maps_lock);
-	unmap_erase(c, going);
+	for (m = going; m; m = m->next) {
+		t1_tree_erase(c, m);
+		t1_map_let_go(c, m);
+		cond_resched();
+	}
 	mutex_unlock(&c->maps_lock);
 	return unmap_free(c, going);
 }
@@ -327,7 +323,7 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	bool dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct t1_map *m = NULL, *going;
 	unsigned long last;
-	bool simple;
+	bool idle;
 	int ret;
 
 	if (likely(!flags))
@@ -339,7 +335,6 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 		return 0;
 	}
 	down_read(&c->domains_lock);
-	simple = !dirty && list_empty(&c->domains);
 	ret = unmap_last(c, iova, *size, all, &last);
 	if (!ret && dirty && (!c->tracking || bitmap->pgsize != t1_pgsize(c)))
 		ret = -EINVAL;
@@ -350,15 +345,9 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 		ret = unmap_begin(c, iova, last, all, &going);
 	if (ret)
 		goto unlock;
-	simple &= unmap_take(going);
-	if (simple)
-		unmap_erase(c, going);
+	idle = unmap_take(going);
 	mutex_unlock(&c->maps_lock);
-	if (simple) {
-		*size = unmap_free(c, going);
-		goto unlock;
-	}
-	for (m = going; m && !ret; m = m->next)
+	for (m = going; m && !ret && !idle; m = m->next)
 		ret = unmap_quiesce(c, m);
 	for (m = going; m && !ret && dirty; m = m->next)
 		ret = t1_dirty_report(c, m, iova, bitmap, false);
