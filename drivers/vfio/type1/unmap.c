@@ -42,27 +42,25 @@ static int unmap_last(struct t1_container *c, u64 iova, u64 size, bool all,
 	return t1_range_last(iova, size, last);
 }
 
-/* Take a mapping: nobody may enter it from here on. Is it idle? */
-static bool take(struct t1_map *m)
+/*
+ * Have what is listed ready again, which was taken; if @vaddr, with the address that it
+ * lost then. Its size.
+ */
+static u64 unmap_ready(struct t1_container *c, struct t1_map *taken, bool vaddr)
 {
-	bool idle;
+	u64 size = 0;
 
-	t1_map_lock(m);
-	t1_map_set_state(m, T1_MAP_GOING);
-	idle = t1_map_is_idle(m);
-	t1_map_unlock(m);
-	return idle;
-}
-
-static void unmap_undo(struct t1_container *c, struct t1_map *going)
-{
 	mutex_lock(&c->maps_lock);
-	for (; going; going = going->next) {
-		t1_map_change_state(going, T1_MAP_READY);
-		t1_map_let_go(c, going);
+	for (; taken; taken = taken->next) {
+		size += t1_map_size(taken);
+		t1_map_change_state(taken, T1_MAP_READY);
+		if (vaddr)
+			t1_map_set_vaddr_invalid(c, taken, false);
+		t1_map_let_go(c, taken);
 		cond_resched();
 	}
 	mutex_unlock(&c->maps_lock);
+	return size;
 }
 
 /*
@@ -130,13 +128,16 @@ static int unmap_begin(struct t1_container *c, unsigned long iova,
 	}
 }
 
-/* Take what is listed. Is all of it idle? */
+/* Take what is listed: nobody may enter it from here on. Is all of it idle? */
 static bool unmap_take(struct t1_map *list)
 {
 	bool idle = true;
 
 	for (; list; list = list->next) {
-		idle &= take(list);
+		t1_map_lock(list);
+		t1_map_set_state(list, T1_MAP_GOING);
+		idle &= t1_map_is_idle(list);
+		t1_map_unlock(list);
 		cond_resched();
 	}
 	return idle;
@@ -352,7 +353,7 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	for (m = going; m && !ret && dirty; m = m->next)
 		ret = t1_dirty_report(c, m, iova, bitmap, false);
 	if (ret)
-		unmap_undo(c, going);
+		unmap_ready(c, going, false);
 	else
 		*size = unmap_finish(c, going);
 unlock:
@@ -370,28 +371,10 @@ static int unmap_take_vaddr(struct t1_container *c, struct t1_map *list)
 			return -EINVAL;
 	for (m = list; m; m = m->next) {
 		t1_map_set_vaddr_invalid(c, m, true);
-		take(m);
 		cond_resched();
 	}
+	unmap_take(list);
 	return 0;
-}
-
-/* They have no address, or still have it: nobody is in flight there, or an error. */
-static u64 unmap_vaddr_finish(struct t1_container *c, struct t1_map *going, int error)
-{
-	u64 size = 0;
-
-	mutex_lock(&c->maps_lock);
-	for (; going; going = going->next) {
-		size += (u64)t1_map_size(going);
-		t1_map_change_state(going, T1_MAP_READY);
-		if (error)
-			t1_map_set_vaddr_invalid(c, going, false);
-		t1_map_let_go(c, going);
-		cond_resched();
-	}
-	mutex_unlock(&c->maps_lock);
-	return size;
 }
 
 /**
@@ -432,7 +415,8 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 		goto unlock;
 	for (m = going; m && !ret; m = m->next)
 		ret = min(t1_map_wait_idle(c, m), 0);
-	done = unmap_vaddr_finish(c, going, ret);
+	/* Nobody is in flight there, or an error. */
+	done = unmap_ready(c, going, ret);
 	if (!ret)
 		*size = done;
 unlock:
