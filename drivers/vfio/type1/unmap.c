@@ -69,9 +69,8 @@ static u64 unmap_ready(struct t1_container *c, struct t1_map *taken, bool vaddr)
  * has let go of it.
  */
 static int unmap_look(struct t1_container *c, unsigned long iova, unsigned long last,
-		      bool all, struct t1_map **list, struct t1_map **busy)
+		      struct t1_map **list, struct t1_map **busy)
 {
-	bool splits = c->v2 && !all;
 	struct t1_map *m, **end = list;
 
 	lockdep_assert_held(&c->maps_lock);
@@ -83,7 +82,7 @@ static int unmap_look(struct t1_container *c, unsigned long iova, unsigned long 
 			*busy = m;
 			continue;
 		}
-		if (splits && (m->iova < iova || m->last > last))
+		if (c->v2 && (m->iova < iova || m->last > last))
 			return -EINVAL;
 		/* The first version takes its start for a mapping's, or nothing. */
 		if (m->iova < iova)
@@ -102,7 +101,7 @@ static int unmap_look(struct t1_container *c, unsigned long iova, unsigned long 
  * If there is no error, maps_lock is held after this; nothing is taken yet.
  */
 static int unmap_begin(struct t1_container *c, unsigned long iova,
-		       unsigned long last, bool all, struct t1_map **list)
+		       unsigned long last, struct t1_map **list)
 {
 	unsigned long settled;
 	struct t1_map *busy;
@@ -110,7 +109,7 @@ static int unmap_begin(struct t1_container *c, unsigned long iova,
 
 	for (;;) {
 		mutex_lock(&c->maps_lock);
-		ret = unmap_look(c, iova, last, all, list, &busy);
+		ret = unmap_look(c, iova, last, list, &busy);
 		if (!ret && !busy)
 			return 0;
 		if (ret) {
@@ -295,7 +294,7 @@ static int unmap_dry_run(struct t1_container *c, unsigned long iova,
 			 unsigned long last, const struct vfio_bitmap *bitmap)
 {
 	struct t1_map *list;
-	int ret = unmap_begin(c, iova, last, false, &list);
+	int ret = unmap_begin(c, iova, last, &list);
 
 	if (ret)
 		return ret;
@@ -339,11 +338,10 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	ret = unmap_last(c, iova, *size, all, &last);
 	if (!ret && dirty && (!c->tracking || bitmap->pgsize != t1_pgsize(c)))
 		ret = -EINVAL;
-	if (ret)
-		goto unlock;
-	ret = dirty ? unmap_dry_run(c, iova, last, bitmap) : 0;
+	if (!ret && dirty)
+		ret = unmap_dry_run(c, iova, last, bitmap);
 	if (!ret)
-		ret = unmap_begin(c, iova, last, all, &going);
+		ret = unmap_begin(c, iova, last, &going);
 	if (ret)
 		goto unlock;
 	idle = unmap_take(going);
@@ -404,9 +402,8 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 		ret = -EBUSY;
 		goto unlock;
 	}
-	ret = unmap_last(c, iova, *size, all, &last);
-	if (!ret)
-		ret = unmap_begin(c, iova, last, all, &going);
+	ret = unmap_last(c, iova, *size, all, &last) ?:
+	      unmap_begin(c, iova, last, &going);
 	if (ret)
 		goto unlock;
 	ret = unmap_take_vaddr(c, going);
