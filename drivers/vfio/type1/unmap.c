@@ -261,27 +261,25 @@ static __always_inline struct t1_map *erase_idle(struct t1_container *c, struct 
 	return idle ? m : NULL;
 }
 
-/* Most calls are for one mapping, which nobody uses and no domain maps. */
-static struct t1_map *unmap_one(struct t1_container *c, u64 iova, u64 size)
+/*
+ * Most calls are for one mapping, or for all, of which there is one alone; which nobody
+ * uses and no domain maps.
+ */
+static __always_inline struct t1_map *unmap_one(struct t1_container *c, u64 iova,
+						u64 size, bool all)
 {
-	struct t1_map *m;
+	struct t1_map *m = NULL;
 
 	mutex_lock(&c->maps_lock);
-	m = likely(c->local_only) ? t1_map_search(c, iova) : NULL;
+	if (likely(c->local_only && !all)) {
+		m = t1_map_search(c, iova);
+		if (m && (m->iova != iova || t1_map_size(m) != size))
+			m = NULL;
+	} else if (c->local_only && c->nmaps == 1 && !iova && !size) {
+		m = c->highest;
+	}
 	if (m)
-		m = m->iova == iova && t1_map_size(m) == size && size ?
-		    erase_idle(c, m) : NULL;
-	mutex_unlock(&c->maps_lock);
-	return m;
-}
-
-/* Or for all, of which there is one alone. */
-static struct t1_map *unmap_only(struct t1_container *c)
-{
-	struct t1_map *m;
-
-	mutex_lock(&c->maps_lock);
-	m = c->local_only && c->nmaps == 1 ? erase_idle(c, c->highest) : NULL;
+		m = erase_idle(c, m);
 	mutex_unlock(&c->maps_lock);
 	return m;
 }
@@ -327,9 +325,9 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	int ret;
 
 	if (likely(!flags))
-		m = unmap_one(c, iova, *size);
-	else if (flags == VFIO_DMA_UNMAP_FLAG_ALL && !iova && !*size)
-		m = unmap_only(c);
+		m = unmap_one(c, iova, *size, false);
+	else if (all)
+		m = unmap_one(c, iova, *size, true);
 	if (likely(m)) {
 		*size = map_unmapped(c, m);
 		return 0;
