@@ -288,17 +288,12 @@ static void detach_backed(struct t1_container *c, struct t1_group *g)
 	struct t1_domain *d = g->domain;
 
 	iommu_detach_group(d->domain, g->group);
-	if (--d->ngroups) {
-		widen_ranges(c);
-		return;
+	if (!--d->ngroups) {
+		t1_domain_leave(c, d);
+		t1_domain_free(d);
+		update_pgsizes(c);
 	}
-	/* With nobody left to pin for, everything goes, while it has a domain. */
-	if (list_empty(&c->groups))
-		t1_unmap_all(c, g->group);
-	t1_domain_leave(c, d);
-	t1_domain_free(d);
 	widen_ranges(c);
-	update_pgsizes(c);
 }
 
 /**

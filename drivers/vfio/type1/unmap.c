@@ -212,23 +212,15 @@ static int unmap_quiesce(struct t1_container *c, struct t1_map *m)
 	}
 }
 
-/* Have no domain map what is listed. */
-static void unmap_domains(struct t1_container *c, struct t1_map *going)
-{
-	if (list_empty(&c->domains))
-		return;
-	for (; going; going = going->next) {
-		t1_unback_map(c, going);
-		cond_resched();
-	}
-}
-
 /* Unmap what is listed, which nobody uses: cannot fail. */
 static u64 unmap_finish(struct t1_container *c, struct t1_map *going)
 {
 	struct t1_map *m;
 
-	unmap_domains(c, going);
+	for (m = going; m && !list_empty(&c->domains); m = m->next) {
+		t1_unback_map(c, m);
+		cond_resched();
+	}
 	mutex_lock(&c->maps_lock);
 	for (m = going; m; m = m->next) {
 		t1_tree_erase(c, m);
@@ -421,14 +413,14 @@ unlock:
 
 /**
  * t1_unmap_all - unmap everything, pinned or not
- * @c: the container, in which no device is open
+ * @c: the container, in which no device is open, and which has no domain
  * @group: the last that leaves, or NULL
  *
  * Nothing is left in the tree before the first record is emptied: debugfs walks
  * the records of what is in the tree, under maps_lock.
  *
  * Context: process context. domains_lock is held for writing, so no mapping is
- * new or going; one that needs no domain may come meanwhile, and stays. Sleeps.
+ * new or going; one may come meanwhile, and stays. Sleeps.
  */
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 {
@@ -450,9 +442,7 @@ void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 			continue;
 		warn_pinned(c, m, "they are unpinned now, repair the driver", group);
 		counted = t1_record_release(&m->local, m->prot & IOMMU_WRITE);
-		if (!t1_map_backing(m))
-			t1_owner_uncharge(m->owner, counted);
+		t1_owner_uncharge(m->owner, counted);
 	}
-	unmap_domains(c, going);
 	unmap_free(c, going);
 }
