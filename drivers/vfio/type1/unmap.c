@@ -284,8 +284,11 @@ static int unmap_dry_run(struct t1_container *c, unsigned long iova,
 			 unsigned long last, const struct vfio_bitmap *bitmap)
 {
 	struct t1_map *list;
-	int ret = unmap_begin(c, iova, last, &list);
+	int ret;
 
+	if (!c->tracking || bitmap->pgsize != t1_pgsize(c))
+		return -EINVAL;
+	ret = unmap_begin(c, iova, last, &list);
 	if (ret)
 		return ret;
 	mutex_unlock(&c->maps_lock);
@@ -326,8 +329,6 @@ int t1_unmap(struct t1_container *c, u64 iova, u64 *size, u32 flags,
 	}
 	down_read(&c->domains_lock);
 	ret = unmap_last(c, iova, *size, all, &last);
-	if (!ret && dirty && (!c->tracking || bitmap->pgsize != t1_pgsize(c)))
-		ret = -EINVAL;
 	if (!ret && dirty)
 		ret = unmap_dry_run(c, iova, last, bitmap);
 	if (!ret)
@@ -388,12 +389,9 @@ int t1_unmap_vaddr(struct t1_container *c, u64 iova, u64 *size, bool all)
 	int ret;
 
 	down_read(&c->domains_lock);
-	if (c->nemulated) {
-		ret = -EBUSY;
-		goto unlock;
-	}
-	ret = unmap_last(c, iova, *size, all, &last) ?:
-	      unmap_begin(c, iova, last, &going);
+	ret = c->nemulated ? -EBUSY : unmap_last(c, iova, *size, all, &last);
+	if (!ret)
+		ret = unmap_begin(c, iova, last, &going);
 	if (ret)
 		goto unlock;
 	ret = unmap_take_vaddr(c, going);
