@@ -75,61 +75,55 @@ static bool maps_fit(struct t1_container *c, struct t1_domain *d,
 }
 
 /*
- * Move a group from a domain of its own to one of the same kind that it can
- * share; it is freed then.
+ * Move a group from a domain of its own, which is freed then, to one of the same kind
+ * that it can share. Return the one that it is in, or an ERR_PTR: it is in none, and its
+ * own is freed.
  */
-static int share_domain(struct t1_container *c, struct iommu_group *group,
-			struct t1_domain **own)
+static struct t1_domain *share_domain(struct t1_container *c, struct iommu_group *group,
+				      struct t1_domain *own)
 {
 	struct t1_domain *d;
 	int ret;
 
 	list_for_each_entry(d, &c->domains, list) {
-		if (d->domain->ops != (*own)->domain->ops || d->coherent != (*own)->coherent)
+		if (d->domain->ops != own->domain->ops || d->coherent != own->coherent)
 			continue;
-		iommu_detach_group((*own)->domain, group);
+		iommu_detach_group(own->domain, group);
 		if (!iommu_attach_group(d->domain, group)) {
-			t1_domain_free(*own);
-			*own = d;
-			return 0;
+			t1_domain_free(own);
+			return d;
 		}
-		ret = iommu_attach_group((*own)->domain, group);
+		ret = iommu_attach_group(own->domain, group);
 		if (ret) {
-			t1_domain_free(*own);
-			*own = NULL;
-			return ret;
+			t1_domain_free(own);
+			return ERR_PTR(ret);
 		}
 	}
-	return 0;
+	return own;
 }
 
 /* Say why not everything that is mapped is mapped in its domain. */
 static int refuse_maps(struct t1_group *g, int ret)
 {
-	switch (ret) {
-	case -ENOMEM:
+	if (ret == -ENOMEM)
 		return refuse(g, ret,
 			      "out of memory, or of memory that may be locked: raise RLIMIT_MEMLOCK, with ulimit -l or the memtune of a libvirt domain");
-	case -EFAULT:
+	if (ret == -EFAULT)
 		return refuse(g, ret,
 			      "memory that is mapped cannot be pinned, or is not there any more: unmap it first");
-	case -ESRCH:
+	if (ret == -ESRCH)
 		return refuse(g, ret,
 			      "the process whose memory is mapped is gone: unmap it first");
-	default:
-		return refuse(g, ret,
-			      "its IOMMU driver does not map what is mapped: see what it has said, or unmap it first");
-	}
+	return refuse(g, ret,
+		      "its IOMMU driver does not map what is mapped: see what it has said, or unmap it first");
 }
 
 /* What only a domain of its own needs. */
 static int start_domain(struct t1_container *c, struct t1_group *g,
 			struct t1_domain *d, phys_addr_t msi)
 {
-	int ret = 0;
+	int ret = msi ? iommu_get_msi_cookie(d->domain, msi) : 0;
 
-	if (msi)
-		ret = iommu_get_msi_cookie(d->domain, msi);
 	if (ret && ret != -ENODEV)
 		return refuse(g, ret,
 			      "its IOMMU driver does not map its interrupts: see what it has said");
@@ -139,7 +133,7 @@ static int start_domain(struct t1_container *c, struct t1_group *g,
 
 static int attach_backed(struct t1_container *c, struct t1_group *g)
 {
-	struct t1_ranges *ranges = NULL;
+	struct t1_ranges *ranges;
 	phys_addr_t msi = 0;
 	struct t1_domain *d;
 	int ret;
@@ -156,11 +150,10 @@ static int attach_backed(struct t1_container *c, struct t1_group *g)
 			      "there is no IOMMU domain for it: see what its IOMMU driver has said");
 	t1_maps_local_only(c, false);
 	ranges = t1_ranges_make(c, d, g->group, &msi);
-	ret = PTR_ERR_OR_ZERO(ranges);
-	if (ret) {
+	if (IS_ERR(ranges)) {
+		ret = refuse(g, PTR_ERR(ranges),
+			     "no IOVA that all groups can use is left, or no memory: give it a container of its own");
 		ranges = NULL;
-		refuse(g, ret,
-		       "no IOVA that all groups can use is left, or no memory: give it a container of its own");
 		goto detach;
 	}
 	if (!maps_fit(c, d, ranges)) {
@@ -168,10 +161,10 @@ static int attach_backed(struct t1_container *c, struct t1_group *g)
 			     "something is mapped where its IOMMU does not translate, or not in whole pages of its IOMMU's: unmap it first, or give it a container of its own");
 		goto detach;
 	}
-	ret = share_domain(c, g->group, &d);
-	if (!d) {
-		refuse(g, ret,
-		       "its IOMMU driver does not take it back into its domain: see what it has said");
+	d = share_domain(c, g->group, d);
+	if (IS_ERR(d)) {
+		ret = refuse(g, PTR_ERR(d),
+			     "its IOMMU driver does not take it back into its domain: see what it has said");
 		goto free;
 	}
 	if (!d->ngroups) {
@@ -232,7 +225,7 @@ int t1_attach(void *data, struct iommu_group *group, enum vfio_group_type type)
 	bool emulated = type == VFIO_EMULATED_IOMMU;
 	struct t1_container *c = data;
 	struct t1_group *g;
-	int ret = 0;
+	int ret;
 
 	g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
 	if (!g)
@@ -240,10 +233,9 @@ int t1_attach(void *data, struct iommu_group *group, enum vfio_group_type type)
 	g->group = group;
 	atomic_set(&g->scoped, emulated);
 
-	if (down_write_killable(&c->domains_lock)) {
-		ret = -EINTR;
+	ret = down_write_killable(&c->domains_lock);
+	if (ret)
 		goto free;
-	}
 	if (READ_ONCE(c->vaddr_invalid))
 		ret = refuse(g, -EBUSY,
 			     "a mapping has no address: give it one first, with VFIO_DMA_MAP_FLAG_VADDR");
@@ -272,10 +264,9 @@ free:
 static void widen_ranges(struct t1_container *c)
 {
 	struct t1_ranges *ranges = NULL;
-	phys_addr_t msi;
 
 	if (!list_empty(&c->domains)) {
-		ranges = t1_ranges_make(c, NULL, NULL, &msi);
+		ranges = t1_ranges_make(c, NULL, NULL, NULL);
 		if (IS_ERR(ranges))
 			return;
 	}
