@@ -10,29 +10,6 @@
 
 #include "type1.h"
 
-static int add_migration(struct t1_container *c, struct vfio_info_cap *caps)
-{
-	struct vfio_iommu_type1_info_cap_migration cap = {
-		.header.id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
-		.header.version = 1,
-		.pgsize_bitmap = t1_pgsize(c),
-		.max_dirty_bitmap_size = T1_DIRTY_BYTES(T1_DIRTY_MAX_PAGES),
-	};
-
-	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
-}
-
-static int add_avail(struct t1_container *c, struct vfio_info_cap *caps)
-{
-	struct vfio_iommu_type1_info_dma_avail cap = {
-		.header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
-		.header.version = 1,
-		.avail = READ_ONCE(c->avail),
-	};
-
-	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
-}
-
 static int add_ranges(struct t1_container *c, struct vfio_info_cap *caps)
 {
 	struct vfio_iommu_type1_info_cap_iova_range *cap;
@@ -56,6 +33,25 @@ static int add_ranges(struct t1_container *c, struct vfio_info_cap *caps)
 	ret = vfio_info_add_capability(caps, &cap->header, size);
 	kfree(cap);
 	return ret;
+}
+
+static int add_caps(struct t1_container *c, struct vfio_info_cap *caps)
+{
+	struct vfio_iommu_type1_info_cap_migration migration = {
+		.header.id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
+		.header.version = 1,
+		.pgsize_bitmap = t1_pgsize(c),
+		.max_dirty_bitmap_size = T1_DIRTY_BYTES(T1_DIRTY_MAX_PAGES),
+	};
+	struct vfio_iommu_type1_info_dma_avail avail = {
+		.header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
+		.header.version = 1,
+		.avail = READ_ONCE(c->avail),
+	};
+
+	return vfio_info_add_capability(caps, &migration.header, sizeof(migration)) ?:
+	       vfio_info_add_capability(caps, &avail.header, sizeof(avail)) ?:
+	       add_ranges(c, caps);
 }
 
 /**
@@ -83,11 +79,7 @@ int t1_get_info(struct t1_container *c, struct vfio_iommu_type1_info __user *arg
 	down_read(&c->domains_lock);
 	info.flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
 	info.iova_pgsizes = c->pgsizes;
-	ret = add_migration(c, &caps);
-	if (!ret)
-		ret = add_avail(c, &caps);
-	if (!ret)
-		ret = add_ranges(c, &caps);
+	ret = add_caps(c, &caps);
 	up_read(&c->domains_lock);
 	if (ret)
 		goto free;
