@@ -157,19 +157,14 @@ static noinline int map_not_only_local(struct t1_container *c, unsigned long iov
 				       unsigned long last, unsigned long vaddr, int prot)
 {
 	struct t1_map *m = ERR_PTR(-EINVAL);
-	bool complete;
 	int ret;
 
 	down_read(&c->domains_lock);
-	complete = c->tracking || !list_empty(&c->domains);
 	mutex_lock(&c->maps_lock);
-	if (!c->ranges || t1_ranges_hold(c->ranges, iova, last))
-		m = map_insert(c, iova, last, vaddr, prot,
-			       complete ? T1_MAP_NEW : T1_MAP_READY);
+	if (t1_ranges_hold(c->ranges, iova, last))
+		m = map_insert(c, iova, last, vaddr, prot, T1_MAP_NEW);
 	mutex_unlock(&c->maps_lock);
-	ret = PTR_ERR_OR_ZERO(m);
-	if (!ret && complete)
-		ret = map_complete(c, m);
+	ret = IS_ERR(m) ? PTR_ERR(m) : map_complete(c, m);
 	up_read(&c->domains_lock);
 	return ret;
 }
