@@ -1012,38 +1012,41 @@ unsigned long t1_record_bytes(struct t1_record *record)
 	return bytes;
 }
 
-/* What t1_record_extent() does, of any form. */
-bool __t1_record_extent(struct t1_record *record, unsigned long *index,
-			unsigned long last, unsigned long *pfn,
-			unsigned long *npages, bool *bare)
+/**
+ * t1_record_extent - find consecutive pages
+ * @record: where
+ * @index: from where on; the first that was found
+ * @last: up to where, or to the end of the stretch
+ * @pfn: of the first
+ * @npages: how many, all alike; the next extent may go on where this one ends
+ * @bare: they are, see T1_PAGE_BARE
+ *
+ * Context: nobody changes the record.
+ * Return: false if there is none.
+ */
+bool t1_record_extent(struct t1_record *record, unsigned long *index,
+		      unsigned long last, unsigned long *pfn,
+		      unsigned long *npages, bool *bare)
 {
-	unsigned long place = *index >> STRETCH_SHIFT;
-	unsigned int slot = t1_slot(*index), first = 0;
-	struct t1_stretch *s;
-	u64 word, base;
+	struct t1_stretch *s = t1_record_stretch(record, *index);
+	unsigned int slot = t1_slot(*index), end, first, at;
+	u64 word, what;
 
-	for (s = xa_find(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT); s;
-	     s = xa_find_after(&record->stretches, &place, last >> STRETCH_SHIFT, XA_PRESENT)) {
-		if (place != *index >> STRETCH_SHIFT)
-			slot = 0;
-		first = next(s, slot, STRETCH_PAGES, &word);
-		if (first < STRETCH_PAGES)
-			break;
-	}
-	if (!s || (place << STRETCH_SHIFT) + first > last)
+	end = slot + t1_in_stretch(*index, last - *index + 1);
+	first = s ? next(s, slot, end, &word) : end;
+	if (first == end)
 		return false;
-	*index = (place << STRETCH_SHIFT) + first;
+	*index += first - slot;
 	*pfn = t1_word_pfn(word);
 	*bare = t1_word_special(word) & T1_PAGE_BARE;
-	base = t1_word_what(word) - first;
-	slot = first + 1;
+	what = t1_word_what(word) - first;
+	at = first + 1;
 	if (s->form == T1_RUN)
-		slot = find_next_zero_bit(s->pages, STRETCH_PAGES, first);
-	else
-		while (slot < STRETCH_PAGES && next(s, slot, slot + 1, &word) == slot &&
-		       t1_word_what(word) == base + slot)
-			slot++;
-	*npages = min_t(unsigned long, slot - first, last - *index + 1);
+		at = find_next_zero_bit(s->pages, end, first);
+	while (at < end && next(s, at, at + 1, &word) == at &&
+	       t1_word_what(word) == what + at)
+		at++;
+	*npages = at - first;
 	return true;
 }
 

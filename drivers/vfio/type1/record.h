@@ -308,9 +308,9 @@ unsigned long t1_record_release(struct t1_record *record, bool dirty);
 void t1_record_free(struct t1_record *record);
 unsigned long t1_record_counted(struct t1_record *record);
 unsigned long t1_record_bytes(struct t1_record *record);
-bool __t1_record_extent(struct t1_record *record, unsigned long *index,
-			unsigned long last, unsigned long *pfn,
-			unsigned long *npages, bool *bare);
+bool t1_record_extent(struct t1_record *record, unsigned long *index,
+		      unsigned long last, unsigned long *pfn,
+		      unsigned long *npages, bool *bare);
 
 /* No page was ever pinned. Reliable under the lock. */
 static inline bool t1_record_is_new(struct t1_record *record)
@@ -433,38 +433,6 @@ static __always_inline void t1_word_release(u64 word, bool dirty)
 	if (dirty && !PageDirty(page))
 		set_page_dirty_lock(page);
 	unpin_user_page(page);
-}
-
-/**
- * t1_record_extent - find consecutive pages
- * @record: where
- * @index: from where on; the first that was found
- * @last: up to where
- * @pfn: of the first
- * @npages: how many, all alike; the next extent may go on where this one ends
- * @bare: they are, see T1_PAGE_BARE
- *
- * Context: nobody changes the record.
- * Return: false if there is none.
- */
-static inline bool t1_record_extent(struct t1_record *record, unsigned long *index,
-				    unsigned long last, unsigned long *pfn,
-				    unsigned long *npages, bool *bare)
-{
-	struct t1_stretch *s = t1_record_stretch(record, *index);
-	unsigned long n = 1, most;
-	u64 *word;
-
-	/* Pages that lie scattered are recorded in full: an extent of one each. */
-	if (unlikely(!s || !t1_stretch_is_full(s, t1_slot(*index), &word) || !*word))
-		return __t1_record_extent(record, index, last, pfn, npages, bare);
-	most = t1_in_stretch(*index, last - *index + 1);
-	*pfn = t1_word_pfn(*word);
-	*bare = t1_word_special(*word) & T1_PAGE_BARE;
-	while (n < most && word[n] && t1_word_what(word[n]) == t1_word_what(*word) + n)
-		n++;
-	*npages = n;
-	return true;
 }
 
 #endif /* _VFIO_TYPE1_RECORD_H */
