@@ -59,21 +59,27 @@ static u64 source_word(const struct t1_source *src, unsigned long i)
 }
 
 /*
- * Few: words, followed by the slot of each.
+ * Few: words, followed by the slot of each. A lone page is few, too: at most one, whose
+ * word and slot are in the stretch.
  */
 
-static u64 *few_words(const struct t1_stretch *s)
+static bool is_few(const struct t1_stretch *s)
 {
-	return s->pages;
+	return s->form <= T1_FEW;
 }
 
-static u16 *few_slots(const struct t1_stretch *s)
+static u64 *few_words(struct t1_stretch *s)
 {
-	return (u16 *)(few_words(s) + s->room);
+	return s->form == T1_LONE ? &s->word : s->pages;
+}
+
+static u16 *few_slots(struct t1_stretch *s)
+{
+	return s->form == T1_LONE ? &s->slot : (u16 *)(few_words(s) + s->room);
 }
 
 /* The first that is not below a slot. */
-static unsigned int few_find(const struct t1_stretch *s, unsigned int slot)
+static unsigned int few_find(struct t1_stretch *s, unsigned int slot)
 {
 	u16 *slots = few_slots(s);
 	unsigned int low = 0, high = s->npinned;
@@ -93,7 +99,7 @@ static unsigned int few_find(const struct t1_stretch *s, unsigned int slot)
 }
 
 /* The word of a slot, or NULL. */
-static u64 *few_word(const struct t1_stretch *s, unsigned int slot)
+static u64 *few_word(struct t1_stretch *s, unsigned int slot)
 {
 	unsigned int at = few_find(s, slot);
 
@@ -110,7 +116,8 @@ static void few_insert(struct t1_stretch *s, unsigned int at, unsigned int slot,
 	}
 	few_words(s)[at] = word;
 	few_slots(s)[at] = slot;
-	s->word |= t1_few_bit(slot);
+	if (s->form == T1_FEW)
+		s->word |= t1_few_bit(slot);
 }
 
 static void few_delete(struct t1_stretch *s, unsigned int at)
@@ -175,7 +182,7 @@ static struct words *full_memory(const struct t1_stretch *s)
  */
 
 /* The next slot from one on and before @end that is pinned, or @end; its word. */
-static unsigned int next(const struct t1_stretch *s, unsigned int slot,
+static unsigned int next(struct t1_stretch *s, unsigned int slot,
 			 unsigned int end, u64 *word)
 {
 	unsigned int at, last;
@@ -183,8 +190,6 @@ static unsigned int next(const struct t1_stretch *s, unsigned int slot,
 
 	switch (s->form) {
 	case T1_LONE:
-		*word = s->word;
-		return s->npinned && slot <= s->slot && s->slot < end ? s->slot : end;
 	case T1_FEW:
 		at = few_find(s, slot);
 		if (at == s->npinned || few_slots(s)[at] >= end)
@@ -297,7 +302,7 @@ static bool spare_lacks(struct t1_spare *spare, size_t bytes)
 }
 
 /* Are they few that were pinned one behind the other? Then there are more to come. */
-static bool is_dense(const struct t1_stretch *s)
+static bool is_dense(struct t1_stretch *s)
 {
 	return s->form == T1_FEW && s->npinned > FEW_ROOM(RUN_BYTES) &&
 	       few_slots(s)[s->npinned - 1] - few_slots(s)[0] + 1 == s->npinned;
@@ -307,7 +312,7 @@ static bool is_dense(const struct t1_stretch *s)
  * The memory for so many, of which some have counts: to be full, or for few. A small
  * mapping's is full at once.
  */
-static size_t bytes_for(const struct t1_stretch *s, unsigned int npinned,
+static size_t bytes_for(struct t1_stretch *s, unsigned int npinned,
 			const struct t1_spare *spare)
 {
 	size_t full = full_bytes(spare), bytes = LEAST_BYTES;
@@ -331,7 +336,7 @@ static int widen(struct t1_stretch *s, unsigned int npinned, struct t1_spare *sp
 }
 
 /* Would all its pages and @n more from a slot on be one run? */
-static bool makes_run(const struct t1_stretch *s, unsigned int slot,
+static bool makes_run(struct t1_stretch *s, unsigned int slot,
 		      const struct t1_source *src, unsigned long n)
 {
 	u64 base = source_word(src, 0) - slot, word;
@@ -365,23 +370,13 @@ static int make_room(struct t1_stretch *s, unsigned int slot,
 	return 0;
 }
 
-/* Put a word where none is; there is room for it. */
+/* Put a word where none is, but into a run; there is room for it. */
 static void put(struct t1_stretch *s, unsigned int slot, u64 word)
 {
-	switch (s->form) {
-	case T1_LONE:
-		s->word = word;
-		s->slot = slot;
-		break;
-	case T1_FEW:
+	if (is_few(s))
 		few_insert(s, few_find(s, slot), slot, word);
-		break;
-	case T1_RUN:
-		__set_bit(slot, s->pages);
-		break;
-	default:
+	else
 		WRITE_ONCE(t1_stretch_words(s)[slot], word);
-	}
 	s->npinned++;
 	s->nspecial += !!t1_word_special(word);
 }
@@ -401,13 +396,14 @@ static noinline bool few_put_between(struct t1_stretch *s, unsigned int slot, u6
 static __always_inline bool few_put(struct t1_stretch *s, unsigned int slot, u64 word)
 {
 	unsigned int at = s->npinned;
+	u16 *slots = few_slots(s);
 
 	if (at == s->room)
 		return false;
-	if (few_slots(s)[at - 1] >= slot)
+	if (slots[at - 1] >= slot)
 		return few_put_between(s, slot, word);
 	few_words(s)[at] = word;
-	few_slots(s)[at] = slot;
+	slots[at] = slot;
 	s->word |= t1_few_bit(slot);
 	s->npinned++;
 	return true;
@@ -503,10 +499,8 @@ long t1_stretch_raise(struct t1_stretch *s, unsigned int slot, unsigned long n,
 	for (i = 0; i < n; i++) {
 		if (s->form == T1_FULL)
 			word = t1_stretch_words(s) + slot + i;
-		else if (s->form == T1_FEW)
-			word = few_word(s, slot + i);
 		else
-			word = s->npinned && s->slot == slot + i ? &s->word : NULL;
+			word = few_word(s, slot + i);
 		if (!word || !t1_word_raise(word, pages + i))
 			break;
 	}
@@ -526,7 +520,6 @@ bool t1_stretch_holds(struct t1_stretch *s, unsigned int slot)
 	lockdep_assert_held(&s->lock);
 	switch (s->form) {
 	case T1_LONE:
-		return s->npinned && s->slot == slot;
 	case T1_FEW:
 		return few_word(s, slot);
 	case T1_RUN:
@@ -575,9 +568,6 @@ u64 __t1_stretch_drop(struct t1_stretch *s, unsigned int slot)
 		return 0;
 	switch (s->form) {
 	case T1_LONE:
-		if (s->slot == slot)
-			word = word_drop(&s->word, false);
-		break;
 	case T1_FEW:
 		at = few_word(s, slot);
 		if (at)
@@ -624,21 +614,6 @@ static bool batch_add(struct t1_batch *batch, u64 word, unsigned int n)
 	if (!special)
 		batch->counted += n;
 	return true;
-}
-
-static unsigned int drop_lone(struct t1_stretch *s, unsigned int slot,
-			      unsigned int end, struct t1_batch *batch)
-{
-	if (!s->npinned || s->slot < slot || s->slot >= end)
-		return end;
-	if (!batch->all && s->word >= 2 * T1_WORD_ONE) {
-		s->word -= T1_WORD_ONE;
-		return end;
-	}
-	if (!batch_add(batch, s->word, 1))
-		return s->slot;
-	count_out(s, 1, !!t1_word_special(s->word));
-	return end;
 }
 
 static unsigned int drop_few(struct t1_stretch *s, unsigned int slot,
@@ -737,7 +712,6 @@ unsigned long t1_stretch_drop_some(struct t1_stretch *s, unsigned int slot,
 	lockdep_assert_held(&s->lock);
 	switch (s->form) {
 	case T1_LONE:
-		return drop_lone(s, slot, slot + n, batch) - slot;
 	case T1_FEW:
 		return drop_few(s, slot, slot + n, batch) - slot;
 	case T1_RUN:
@@ -796,7 +770,7 @@ void t1_stretch_mark(struct t1_stretch *s, unsigned int slot, unsigned long n,
 		for (words = t1_stretch_words(s); slot < end; slot++)
 			if (READ_ONCE(words[slot]))
 				__set_bit(bit + slot, bitmap);
-	} else if (s->form == T1_FEW) {
+	} else if (is_few(s)) {
 		const u16 *slots = few_slots(s);
 		unsigned int npinned = s->npinned;
 
