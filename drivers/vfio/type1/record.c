@@ -98,14 +98,6 @@ static unsigned int few_find(struct t1_stretch *s, unsigned int slot)
 	return low;
 }
 
-/* The word of a slot, or NULL. */
-static u64 *few_word(struct t1_stretch *s, unsigned int slot)
-{
-	unsigned int at = few_find(s, slot);
-
-	return at < s->npinned && few_slots(s)[at] == slot ? few_words(s) + at : NULL;
-}
-
 static void few_insert(struct t1_stretch *s, unsigned int at, unsigned int slot, u64 word)
 {
 	unsigned int behind = s->npinned - at;
@@ -210,6 +202,17 @@ static unsigned int next(struct t1_stretch *s, unsigned int slot,
 			*word = READ_ONCE(words[slot]);
 		return slot < last ? slot : end;
 	}
+}
+
+/* The word of a slot, but in a run, which has none; or NULL: it is not pinned. */
+static __always_inline u64 *word_of(struct t1_stretch *s, unsigned int slot)
+{
+	unsigned int at;
+
+	if (s->form == T1_FULL)
+		return t1_stretch_words(s) + slot;
+	at = few_find(s, slot);
+	return at < s->npinned && few_slots(s)[at] == slot ? few_words(s) + at : NULL;
 }
 
 static void free_words(struct rcu_head *rcu)
@@ -497,36 +500,11 @@ long t1_stretch_raise(struct t1_stretch *s, unsigned int slot, unsigned long n,
 			return ret;
 	}
 	for (i = 0; i < n; i++) {
-		if (s->form == T1_FULL)
-			word = t1_stretch_words(s) + slot + i;
-		else
-			word = few_word(s, slot + i);
+		word = word_of(s, slot + i);
 		if (!word || !t1_word_raise(word, pages + i))
 			break;
 	}
 	return i ?: -EOVERFLOW;
-}
-
-/**
- * t1_stretch_holds - is it pinned?
- * @s: where
- * @slot: of it
- *
- * Context: the stretch's lock is held.
- * Return: yes or no.
- */
-bool t1_stretch_holds(struct t1_stretch *s, unsigned int slot)
-{
-	lockdep_assert_held(&s->lock);
-	switch (s->form) {
-	case T1_LONE:
-	case T1_FEW:
-		return few_word(s, slot);
-	case T1_RUN:
-		return test_bit(slot, s->pages);
-	default:
-		return READ_ONCE(t1_stretch_words(s)[slot]);
-	}
 }
 
 /**
@@ -546,7 +524,10 @@ unsigned long t1_stretch_hole(struct t1_stretch *s, unsigned int slot, unsigned 
 	return s->npinned ? next(s, slot, slot + n, &word) - slot : n;
 }
 
-/* Undo one pin of a word, or all. Return what it was if that was the last, or 0. */
+/*
+ * Undo one pin of a word, or all. Return what it was if that was the last, or 0: there are
+ * others, or there was none.
+ */
 static u64 word_drop(u64 *word, bool all)
 {
 	u64 old = READ_ONCE(*word), new;
@@ -566,23 +547,15 @@ u64 __t1_stretch_drop(struct t1_stretch *s, unsigned int slot)
 	/* Nor look further: of a mapping that is gone the words may just be going. */
 	if (!s->npinned)
 		return 0;
-	switch (s->form) {
-	case T1_LONE:
-	case T1_FEW:
-		at = few_word(s, slot);
-		if (at)
-			word = word_drop(at, false);
-		if (word)
-			few_delete(s, at - few_words(s));
-		break;
-	case T1_RUN:
+	if (s->form == T1_RUN) {
 		if (__test_and_clear_bit(slot, s->pages))
 			word = s->word + slot;
-		break;
-	default:
-		at = t1_stretch_words(s) + slot;
-		if (READ_ONCE(*at))
+	} else {
+		at = word_of(s, slot);
+		if (at)
 			word = word_drop(at, false);
+		if (word && s->form == T1_FEW)
+			few_delete(s, at - few_words(s));
 	}
 	if (word)
 		count_out(s, 1, !!t1_word_special(word));

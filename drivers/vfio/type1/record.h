@@ -333,8 +333,14 @@ static __always_inline bool t1_stretch_may_hold(const struct t1_stretch *s,
 	return s->npinned && s->slot == slot;
 }
 
-bool t1_stretch_holds(struct t1_stretch *s, unsigned int slot);
 unsigned long t1_stretch_hole(struct t1_stretch *s, unsigned int slot, unsigned long n);
+
+/* Is it pinned? The stretch's lock is held. */
+static inline bool t1_stretch_holds(struct t1_stretch *s, unsigned int slot)
+{
+	return !t1_stretch_hole(s, slot, 1);
+}
+
 long t1_stretch_raise(struct t1_stretch *s, unsigned int slot, unsigned long n,
 		      struct page **pages, struct t1_spare *spare);
 bool __t1_stretch_put(struct t1_stretch *s, unsigned int slot, u64 word);

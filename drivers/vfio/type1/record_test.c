@@ -359,7 +359,7 @@ static void record_test_most(struct kunit *test)
 	for (i = 0; i < 3; i++)
 		KUNIT_ASSERT_EQ(test, record_test_unpin_one(t, 7), 0UL);
 	s = record_test_lock(t, 7, false);
-	*few_word(s, 7) -= ((1UL << 21) - 4) * T1_WORD_ONE;
+	*word_of(s, 7) -= ((1UL << 21) - 4) * T1_WORD_ONE;
 	t1_stretch_unlock(s);
 	KUNIT_EXPECT_EQ(test, record_test_unpin(t, 6, 3), 2UL);
 	record_test_is_empty(test);
