@@ -146,35 +146,8 @@ struct t1_bill {
 	struct mem_cgroup *before;
 };
 
-void __t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner);
-void __t1_bill_end(struct t1_bill *bill);
-
-/**
- * t1_bill_begin - have the memory cgroup of an owner pay for what is allocated
- * @bill: initialised
- * @owner: whose
- *
- * Context: process context. The same task calls t1_bill_end(). What is allocated
- * meanwhile with __GFP_ACCOUNT, or for an XArray with XA_FLAGS_ACCOUNT, is charged.
- */
-static inline void t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner)
-{
-	bill->memcg = NULL;
-	if (unlikely(owner->mm != current->mm || current->flags & PF_KTHREAD))
-		__t1_bill_begin(bill, owner);
-}
-
-/**
- * t1_bill_end - the end of t1_bill_begin()
- * @bill: what that initialised
- *
- * Context: process context.
- */
-static inline void t1_bill_end(struct t1_bill *bill)
-{
-	if (unlikely(bill->memcg))
-		__t1_bill_end(bill);
-}
+void t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner);
+void t1_bill_end(struct t1_bill *bill);
 
 /*
  * What is special about a page. Reserved ones do not count as locked memory.

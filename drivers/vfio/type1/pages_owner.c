@@ -328,16 +328,34 @@ int t1_owners_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
-/* What t1_bill_begin() does for another's memory, or in a kernel thread. */
-void __t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner)
+/**
+ * t1_bill_begin - have the memory cgroup of an owner pay for what is allocated
+ * @bill: initialised
+ * @owner: whose
+ *
+ * Context: process context. The same task calls t1_bill_end(). What is allocated
+ * meanwhile with __GFP_ACCOUNT, or for an XArray with XA_FLAGS_ACCOUNT, is charged.
+ */
+void t1_bill_begin(struct t1_bill *bill, struct t1_owner *owner)
 {
+	bill->memcg = NULL;
+	if (likely(owner->mm == current->mm && !(current->flags & PF_KTHREAD)))
+		return;
 	bill->memcg = get_mem_cgroup_from_mm(owner->mm);
 	if (bill->memcg)
 		bill->before = set_active_memcg(bill->memcg);
 }
 
-void __t1_bill_end(struct t1_bill *bill)
+/**
+ * t1_bill_end - the end of t1_bill_begin()
+ * @bill: what that initialised
+ *
+ * Context: process context.
+ */
+void t1_bill_end(struct t1_bill *bill)
 {
+	if (likely(!bill->memcg))
+		return;
 	set_active_memcg(bill->before);
 	mem_cgroup_put(bill->memcg);
 }
