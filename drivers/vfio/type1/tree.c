@@ -212,6 +212,18 @@ int t1_map_want_extra(struct t1_map *m)
 	return 0;
 }
 
+/* Whoever looks at what is in a mapping's extra has the mapping's lock. */
+static void free_extra(struct t1_map *m)
+{
+	struct t1_extra *extra = m->extra;
+
+	t1_map_lock(m);
+	WRITE_ONCE(m->extra, NULL);
+	t1_map_unlock(m);
+	kvfree(extra->dirty);
+	kfree(extra);
+}
+
 /**
  * t1_map_drop_extra - free a mapping's extra, if nothing is in it
  * @m: the mapping
@@ -220,14 +232,8 @@ int t1_map_want_extra(struct t1_map *m)
  */
 void t1_map_drop_extra(struct t1_map *m)
 {
-	struct t1_extra *extra = m->extra;
-
-	if (!extra || extra->backed || extra->dirty)
-		return;
-	t1_map_lock(m);
-	WRITE_ONCE(m->extra, NULL);
-	t1_map_unlock(m);
-	kfree(extra);
+	if (m->extra && !m->extra->backed && !m->extra->dirty)
+		free_extra(m);
 }
 
 /**
@@ -327,16 +333,9 @@ void t1_map_set_vaddr_invalid(struct t1_container *c, struct t1_map *m, bool inv
  */
 void t1_map_free(struct t1_map *m)
 {
-	struct t1_extra *extra = m->extra;
-
 	/* A call that unpins, and finds nothing pinned, may look. */
-	if (unlikely(extra)) {
-		t1_map_lock(m);
-		WRITE_ONCE(m->extra, NULL);
-		t1_map_unlock(m);
-		kvfree(extra->dirty);
-		kfree(extra);
-	}
+	if (unlikely(m->extra))
+		free_extra(m);
 	if (unlikely(!t1_record_is_new(&m->local)))
 		t1_record_free(&m->local);
 	t1_owner_put(m->owner);
