@@ -42,24 +42,6 @@ static void exclude(struct t1_ranges *ranges, unsigned long start,
 	}
 }
 
-static int add_reserved(struct iommu_group *group, struct list_head *reserved)
-{
-	LIST_HEAD(list);
-	int ret;
-
-	ret = iommu_get_group_resv_regions(group, &list);
-	list_splice_tail(&list, reserved);
-	return ret;
-}
-
-static void free_reserved(struct list_head *reserved)
-{
-	struct iommu_resv_region *region, *next;
-
-	list_for_each_entry_safe(region, next, reserved, list)
-		kfree(region);
-}
-
 /* Where the IOMMU driver would like interrupts, if no real place is reserved. */
 static phys_addr_t msi_window(struct list_head *reserved)
 {
@@ -124,6 +106,7 @@ static struct t1_ranges *make(struct t1_container *c, struct t1_domain *new,
 struct t1_ranges *t1_ranges_make(struct t1_container *c, struct t1_domain *new,
 				 struct iommu_group *group, phys_addr_t *msi)
 {
+	struct iommu_resv_region *region, *next;
 	struct t1_ranges *ranges;
 	LIST_HEAD(reserved);
 	struct t1_group *g;
@@ -131,14 +114,15 @@ struct t1_ranges *t1_ranges_make(struct t1_container *c, struct t1_domain *new,
 
 	lockdep_assert_held_write(&c->domains_lock);
 	if (group) {
-		ret = add_reserved(group, &reserved);
+		ret = iommu_get_group_resv_regions(group, &reserved);
 		*msi = msi_window(&reserved);
 	}
 	list_for_each_entry(g, &c->groups, list)
 		if (g->domain && !ret)
-			ret = add_reserved(g->group, &reserved);
+			ret = iommu_get_group_resv_regions(g->group, &reserved);
 	ranges = ret ? ERR_PTR(ret) : make(c, new, &reserved);
-	free_reserved(&reserved);
+	list_for_each_entry_safe(region, next, &reserved, list)
+		kfree(region);
 	return ranges;
 }
 
