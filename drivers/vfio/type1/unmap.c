@@ -170,9 +170,9 @@ static void warn_pinned(struct t1_container *c, struct t1_map *m, const char *wh
 {
 	char driver[T1_DRIVER_LEN];
 
-	if (c->warned)
+	/* Two unmaps may meet here. */
+	if (xchg(&c->warned, true))
 		return;
-	c->warned = true;
 	t1_group_driver(group, driver);
 	pr_warn("vfio_iommu_type1: driver %s has not unpinned pages at IOVA %#lx to %#lx when told to: %s\n",
 		driver, m->iova, m->last, what);
@@ -422,9 +422,7 @@ unlock:
  */
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 {
-	struct t1_map *going = NULL;
-	unsigned long counted;
-	struct t1_map *m;
+	struct t1_map *going = NULL, *m;
 
 	mutex_lock(&c->maps_lock);
 	while ((m = t1_map_first(c, 0))) {
@@ -439,8 +437,7 @@ void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 		if (!t1_map_wait_idle(c, m))
 			continue;
 		warn_pinned(c, m, "they are unpinned now, repair the driver", group);
-		counted = t1_record_release(&m->local, m->prot & IOMMU_WRITE);
-		t1_owner_uncharge(m->owner, counted);
+		t1_owner_uncharge(m->owner, t1_record_release(&m->local, m->prot & IOMMU_WRITE));
 	}
 	unmap_free(c, going);
 }
