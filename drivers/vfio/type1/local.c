@@ -624,8 +624,8 @@ static unsigned long unpin_some(struct t1_map *m, struct t1_stretch *s,
 }
 
 /* Unpin pages up to the end of a stretch; how many were looked at. */
-static unsigned long unpin_stretch(struct t1_container *c, unsigned long iova,
-				   unsigned long npages)
+static noinline unsigned long unpin_stretch(struct t1_container *c, unsigned long iova,
+					    unsigned long npages)
 {
 	unsigned long index, done = 0, n = npages;
 	struct t1_batch batch;

@@ -97,7 +97,8 @@ static struct t1_ranges *make(struct t1_container *c, struct t1_domain *new,
  * @c: the container
  * @new: a domain beside those of the container, or NULL
  * @group: a group beside those of the container, or NULL
- * @msi: set to where @group's interrupts can be mapped by the IOMMU, or 0
+ * @msi: set to where @group's interrupts can be mapped by the IOMMU, or 0; unused without
+ *	@group
  *
  * Context: process context, domains_lock is held for writing. Sleeps.
  * Return: to be freed with kfree(), or an ERR_PTR: -EINVAL: there are none;

@@ -204,7 +204,7 @@ static unsigned int next(struct t1_stretch *s, unsigned int slot,
 	}
 }
 
-/* The word of a slot, but in a run, which has none; or NULL: it is not pinned. */
+/* The word of a slot, but in a run, which has none; NULL, or a word of 0: it is not pinned. */
 static __always_inline u64 *word_of(struct t1_stretch *s, unsigned int slot)
 {
 	unsigned int at;

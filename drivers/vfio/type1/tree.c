@@ -91,7 +91,7 @@ struct t1_map *t1_map_enter(struct t1_container *c, unsigned long iova)
  * @calls: its count, or that of a stretch of it, in which the caller counts already,
  *	and does not while it waits for the lock
  *
- * unmap_one() sets the bars, and takes them back if the mapping cannot go, within
+ * erase_idle() sets the bars, and takes them back if the mapping cannot go, within
  * one hold of the mapping's lock: a caller that has that lock does not see it.
  *
  * Context: in a reader's section of RCU.

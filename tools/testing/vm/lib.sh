@@ -40,6 +40,17 @@ has_later()
 	[ -n "$m_later" ] && [ "$(codename)" = bookworm ]
 }
 
+# use_later: has find_emulator take that one, which may have to be fetched.
+use_later()
+{
+	has_later || return 0
+	if "$top/scripts/fetch-tools" "$m_later" >/dev/null; then
+		m_newer=y
+	else
+		say "it goes on with this machine's QEMU"
+	fi
+}
+
 # emulator_fault RESULTS KVER: was it QEMU's emulator that brought the guest down, and not
 # what it ran? Says what it did, if so. Before QEMU 8.1 that may run a breakpoint which
 # another processor has just patched away (a static key, a probe), and then runs it for
