@@ -89,9 +89,8 @@ static void type1_release(void *data)
 	/* Waits for those who read its files, which takes its locks. */
 	debugfs_remove(c->debugfs);
 	/* What was mapped after the last group had gone. */
-	down_write(&c->domains_lock);
-	t1_unmap_all(c, NULL);
-	up_write(&c->domains_lock);
+	if (c->nmaps)
+		t1_unmap_all(c, NULL);
 	t1_owner_put(c->owner);
 	kfree(c->ranges);
 	call_rcu_tasks(&c->rcu, free_container);

@@ -418,7 +418,8 @@ unlock:
  * the records of what is in the tree, under maps_lock.
  *
  * Context: process context. domains_lock is held for writing, so no mapping is
- * new or going; one may come meanwhile, and stays. Sleeps.
+ * new or going; one may come meanwhile, and stays. Or nobody else uses the container.
+ * Sleeps.
  */
 void t1_unmap_all(struct t1_container *c, struct iommu_group *group)
 {
