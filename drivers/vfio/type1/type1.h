@@ -150,7 +150,7 @@ struct t1_container {
 	atomic_t waiting;
 	bool v2;
 	bool nesting;
-	bool warned;
+	unsigned int warned;
 	unsigned int id;
 	struct dentry *debugfs;
 	atomic_t ioctls;

@@ -170,8 +170,8 @@ static void warn_pinned(struct t1_container *c, struct t1_map *m, const char *wh
 {
 	char driver[T1_DRIVER_LEN];
 
-	/* Two unmaps may meet here. */
-	if (xchg(&c->warned, true))
+	/* Two unmaps may meet here. That of a bool says true on s390x for what is beside it. */
+	if (xchg(&c->warned, 1))
 		return;
 	t1_group_driver(group, driver);
 	pr_warn("vfio_iommu_type1: driver %s has not unpinned pages at IOVA %#lx to %#lx when told to: %s\n",
