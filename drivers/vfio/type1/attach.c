@@ -315,7 +315,8 @@ void t1_detach(void *data, struct iommu_group *group)
 			detach_backed(c, g);
 		else
 			c->nemulated--;
-		if (list_empty(&c->groups))
+		/* Of what comes meanwhile it does not matter whether it is seen. */
+		if (list_empty(&c->groups) && data_race(c->nmaps))
 			t1_unmap_all(c, group);
 		t1_maps_local_only(c, true);
 		trace_detach_group(c->id, iommu_group_id(group));
