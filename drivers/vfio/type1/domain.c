@@ -269,8 +269,8 @@ undo:
  * an extent is not mapped in one call with what would continue it: the core would
  * join them, and some IOMMUs have larger pages than can be unmapped in parts.
  */
-static int fill_add(struct fill *f, unsigned long page, unsigned long pfn,
-		    unsigned long n, bool bare)
+static __always_inline int fill_add(struct fill *f, unsigned long page,
+				    unsigned long pfn, unsigned long n, bool bare)
 {
 	bool next = f->npages && pfn == f->pfn && bare == f->bare;
 	int ret;
