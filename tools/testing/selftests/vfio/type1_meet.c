@@ -10,7 +10,8 @@
  * that matter.
  *
  * Some of these are enough to see that a case works. To rely on it name a number in the
- * environment, MEETINGS=1000000: so many calls of either then meet, as long as that takes.
+ * environment, MEETINGS=1000000: so many pairs of calls meet then, as long as that takes.
+ * "type1_meet -t tree" runs one of the cases.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -20,9 +21,9 @@
 
 #define DELAY		"vfio_type1_delay"
 #define BOTH		(TYPE1_TEST_READ | TYPE1_TEST_WRITE)
-#define MEETINGS	200	/* calls of either */
+#define MEETINGS	2000	/* pairs of calls */
 #define MEETINGS_MS	5000	/* for so many, if no number is named */
-#define ROUNDS		100	/* until both stand still */
+#define ROUNDS		100	/* of either, until both stand still */
 #define PART		128U
 #define PART_SIZE	(PART * PAGE)
 #define CROWD		100U	/* pages that make a stretch a full one */
@@ -33,6 +34,7 @@ struct side {
 	long (*round)(struct side *side);
 	unsigned int nr;
 	unsigned int calls;	/* begun and ended: an odd number while one is under way */
+	bool done;		/* has made its rounds, and goes on until the other has */
 	unsigned long met;	/* calls during which the other made one */
 	unsigned long pinned;	/* rounds in which something was */
 	long bad;
@@ -61,6 +63,7 @@ static unsigned int pick(struct side *side, unsigned int below)
 }
 
 #define CALLS(side)	__atomic_load_n(&(side)->calls, __ATOMIC_SEQ_CST)
+#define DONE(side)	__atomic_load_n(&(side)->done, __ATOMIC_SEQ_CST)
 
 static unsigned int meet_begin(struct side *side)
 {
@@ -85,10 +88,16 @@ static long meet_end(struct side *side, unsigned int was, long ret)
 
 static bool enough(struct side *side)
 {
+	const unsigned long one = side->met, two = side->other->met;
+	const unsigned long most = one > two ? one : two, least = one > two ? two : one;
+
 	if (side->bad || side->other->bad)
 		return true;
-	/* Many short calls may meet one that is long, or that stands still. */
-	if (side->met >= all.wanted && side->other->met >= all.wanted)
+	/*
+	 * There are as many pairs as calls of the one that has met more, or some more. A
+	 * tenth as many of the other's, as many short calls may meet one that stands still.
+	 */
+	if (most >= all.wanted && least >= all.wanted / 10)
 		return true;
 	return all.end && now_ms() > all.end;
 }
@@ -103,9 +112,14 @@ static void *work(void *data)
 	CPU_SET(side->nr, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	do {
-		for (i = 0; i < ROUNDS && !side->bad; i++)
+		/* One that is faster would leave the other's calls nobody to meet. */
+		for (i = 1; !side->bad && (i <= ROUNDS || !DONE(side->other)); i++) {
 			side->bad = side->round(side);
+			if (i == ROUNDS || side->bad)
+				__atomic_store_n(&side->done, true, __ATOMIC_SEQ_CST);
+		}
 		pthread_barrier_wait(&all.barrier);
+		side->done = false;
 		if (!side->nr) {
 			if (!side->bad)
 				side->bad = all.check(side->use);
@@ -256,7 +270,7 @@ static long pin_crowd(struct side *side)
 			return ret ?: -EIO;
 	}
 	for (i = 0; i < 2; i++)
-		if (unpin(device_of(side), T1_IOVA, CROWD) != CROWD)
+		if (MEET(side, unpin(device_of(side), T1_IOVA, CROWD)) != CROWD)
 			return -ENOENT;
 	return 0;
 }
