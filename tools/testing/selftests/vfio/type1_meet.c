@@ -27,6 +27,7 @@
 #define PART		128U
 #define PART_SIZE	(PART * PAGE)
 #define CROWD		100U	/* pages that make a stretch a full one */
+#define AROUND		64U	/* pages mapped one by one: the even ones stay */
 
 struct side {
 	struct type1_use *use;
@@ -248,9 +249,9 @@ static long pin_there(struct side *side, unsigned int page, unsigned int n)
 	return ret ?: side->pinned > pinned ? 0 : -EINVAL;
 }
 
-static long pin_first(struct side *side)
+static long pin_between(struct side *side)
 {
-	return pin_there(side, 0, 1);
+	return pin_there(side, pick(side, AROUND / 2) * 2, 1);
 }
 
 static long pin_of_crowd(struct side *side)
@@ -341,11 +342,11 @@ static long unmap_same(struct side *side)
 	return !ret || ret == PART_SIZE ? 0 : ret;
 }
 
-/* The tree of mappings is balanced again and again, around one that stays. */
+/* The tree of mappings is balanced again and again, around those that stay. */
 static long map_around(struct side *side)
 {
-	const unsigned int at = 1 + pick(side, 63);
-	const __u64 away = at * 2 * PAGE, iova = at % 2 ? T1_IOVA + away : T1_IOVA - away;
+	const unsigned int at = pick(side, AROUND / 2) * 2 + 1;
+	const __u64 iova = T1_IOVA + at * PAGE;
 	const int fd = side->use->t.container;
 	long ret;
 
@@ -390,6 +391,20 @@ static long track(struct side *side)
 		ret = dirty_stop(fd);
 	if (!ret && before != after && !bit_of(bitmap, 0))
 		ret = -ENOMSG;
+	return ret;
+}
+
+/* Its group comes to lie behind the other's, and a pin for it looks at both. */
+static long pin_behind(struct side *side)
+{
+	struct type1 *t = &side->use->t;
+	unsigned int i;
+	long ret;
+
+	type1_leave(t, side->nr);
+	ret = type1_join(t, side->nr);
+	for (i = 0; i < 16 && !ret; i++)
+		ret = pin_there(side, 0, 1);
 	return ret;
 }
 
@@ -446,8 +461,12 @@ TEST_F_TIMEOUT(meet, settled, A_DAY)
 
 TEST_F_TIMEOUT(meet, tree, A_DAY)
 {
-	ASSERT_EQ(0, dma_map(self->use.t.container, self->use.mem, T1_IOVA, PAGE, T1_RW));
-	EXPECT_EQ(0, meet(&self->use, pin_first, map_around, nothing_is_left));
+	unsigned int i;
+
+	for (i = 0; i < AROUND; i += 2)
+		ASSERT_EQ(0, dma_map(self->use.t.container, self->use.mem + i * PAGE,
+				     T1_IOVA + i * PAGE, PAGE, T1_RW));
+	EXPECT_EQ(0, meet(&self->use, pin_between, map_around, nothing_is_left));
 }
 
 TEST_F_TIMEOUT(meet, stretch, A_DAY)
@@ -479,7 +498,7 @@ TEST_F_TIMEOUT(meet, tracking, A_DAY)
 TEST_F_TIMEOUT(meet, group, A_DAY)
 {
 	ASSERT_EQ(0, use_map(&self->use));
-	EXPECT_EQ(0, meet(&self->use, pin_first, come_and_go, nothing_is_left));
+	EXPECT_EQ(0, meet(&self->use, pin_behind, come_and_go, nothing_is_left));
 }
 
 MDEV_TEST_MAIN(TYPE1_TEST)
